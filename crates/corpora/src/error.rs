@@ -1,0 +1,85 @@
+//! What can be wrong with a text or a tokenizer.
+
+use std::path::PathBuf;
+
+/// A text or tokenizer that cannot be used, and why.
+#[derive(Debug, thiserror::Error)]
+pub enum CorpusError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file's name says neither of the two shapes that are read.
+    #[error("{path}: expected a .raw file of WikiText or a .jsonl file with a field `text` a line")]
+    UnknownShape {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line of a .jsonl file is not an object with `text`.
+    #[error("{path}, line {line}: expected a JSON object with a field `text`: {reason}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What the parser said.
+        reason: String,
+    },
+    /// The file holds no text.
+    #[error("{path} holds no text")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The text is shorter than one window.
+    #[error("{path} has {ids} token ids, fewer than one window of {window}")]
+    TooShort {
+        /// The file.
+        path: PathBuf,
+        /// Ids of the whole text.
+        ids: usize,
+        /// Ids of a window.
+        window: usize,
+    },
+    /// An item of a last-word task cannot be split into context and target.
+    #[error("{path}, item {index}: {reason}")]
+    Item {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 0.
+        index: usize,
+        /// What is missing.
+        reason: String,
+    },
+    /// The protocol asks for documents, the file is one running text.
+    #[error("{path}: a last-word task needs a .jsonl file with one item a line")]
+    NotItems {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The tokenizer cannot be read or rebuilt.
+    #[error("tokenizer of {path}: {reason}")]
+    Tokenizer {
+        /// The tokenizer file, or the model file it was rebuilt from.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// Calibration text and test text have a document in common.
+    #[error(
+        "calibration text {calibration} shares a document with test text {test}: \"{excerpt}…\"; \
+         choose another calibration text"
+    )]
+    Overlap {
+        /// The calibration file.
+        calibration: PathBuf,
+        /// The test file.
+        test: PathBuf,
+        /// How the document begins.
+        excerpt: String,
+    },
+}

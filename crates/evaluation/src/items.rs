@@ -1,0 +1,47 @@
+//! Last-word protocols: every item right or wrong, and how likely its target was.
+
+use corpora::Item;
+use models::{Batch, Executor, ExecutorError, Model};
+
+use crate::nll::predictions;
+
+/// One item of a last-word task.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ItemResult {
+    /// Number of the item in its file, from 0.
+    pub index: usize,
+    /// Whether the argmax equals the target at every target position, teacher-forced.
+    pub correct: bool,
+    /// Σ log-probability of the target ids, nats.
+    pub logprob_nats: f64,
+    /// Ids of the target.
+    pub n_targets: usize,
+    /// Ids the model read.
+    pub n_tokens: usize,
+}
+
+/// The items of one batch, in order. Only target positions are multiplied with the head.
+///
+/// # Errors
+/// What the model or the executor refuses.
+pub fn evaluate_items(
+    model: &dyn Model,
+    executor: &mut dyn Executor,
+    items: &[Item],
+) -> Result<Vec<ItemResult>, ExecutorError> {
+    let batch = Batch::new(items.iter().map(Item::input));
+    let hidden = model.forward(&batch, executor)?;
+    let results = items.iter().zip(batch.sequences()).map(|(item, rows)| {
+        let targets = item.targets();
+        let hidden = hidden.clone().narrow(0, rows.end - targets.len(), targets.len());
+        let predictions = predictions(model, hidden, targets);
+        ItemResult {
+            index: item.index,
+            correct: predictions.iter().all(|p| p.is_argmax),
+            logprob_nats: predictions.iter().map(|p| p.logprob).sum(),
+            n_targets: targets.len(),
+            n_tokens: rows.len(),
+        }
+    });
+    Ok(results.collect())
+}

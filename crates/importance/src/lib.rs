@@ -1,0 +1,18 @@
+//! How much a neuron matters: one file a score, all behind [`Score`].
+//!
+//! The scores of this crate look at activations only through two sums over a set of tokens
+//! ([`Moments`]): the tokens may be a calibration text (static), one token (dynamic) or a window.
+//! So one pass over a text serves them all, and a new set of tokens is not a new score.
+
+mod calibrate;
+mod draw;
+mod moments;
+mod scores;
+
+pub use calibrate::{Calibrating, Calibration};
+pub use draw::Draw;
+pub use moments::Moments;
+pub use scores::{
+    Energy, Impact, Magnitude, NAMES, Random, RankedBy, Reversed, Score, SiteWeights, Wanda,
+    Weight, by_name,
+};

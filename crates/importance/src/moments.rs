@@ -1,0 +1,81 @@
+//! The two sums over tokens that every forward-only score is made of.
+
+/// `Σ_t |h_ti|` and `Σ_t h_ti²` for every neuron of a site, in `f64`, tokens added in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Moments {
+    /// `Σ_t |h_ti|`, one entry a neuron.
+    pub magnitude: Vec<f64>,
+    /// `Σ_t h_ti²`, one entry a neuron.
+    pub energy: Vec<f64>,
+    /// Number of tokens.
+    pub tokens: u64,
+}
+
+impl Moments {
+    /// Of no token.
+    pub fn new(neurons: usize) -> Self {
+        Self { magnitude: vec![0.0; neurons], energy: vec![0.0; neurons], tokens: 0 }
+    }
+
+    /// Forgets all tokens.
+    pub fn clear(&mut self) {
+        self.magnitude.fill(0.0);
+        self.energy.fill(0.0);
+        self.tokens = 0;
+    }
+
+    /// Adds tokens.
+    ///
+    /// # Shapes
+    /// - `h`: `[tokens, F]`
+    pub fn add(&mut self, h: &[f32]) {
+        for row in h.chunks_exact(self.magnitude.len()) {
+            for ((h, magnitude), energy) in
+                row.iter().zip(&mut self.magnitude).zip(&mut self.energy)
+            {
+                let h = f64::from(*h);
+                *magnitude += h.abs();
+                *energy += h * h;
+            }
+            self.tokens += 1;
+        }
+    }
+
+    /// Adds the sums of other tokens.
+    pub fn merge(&mut self, other: &Self) {
+        for (a, b) in self.magnitude.iter_mut().zip(&other.magnitude) {
+            *a += b;
+        }
+        for (a, b) in self.energy.iter_mut().zip(&other.energy) {
+            *a += b;
+        }
+        self.tokens += other.tokens;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Moments;
+
+    #[test]
+    fn sums_by_hand() {
+        let mut moments = Moments::new(2);
+        moments.add(&[1.0, -2.0, -3.0, 0.5]);
+        assert_eq!(moments.magnitude, [4.0, 2.5]);
+        assert_eq!(moments.energy, [10.0, 4.25]);
+        assert_eq!(moments.tokens, 2);
+    }
+
+    /// Sums over two halves of a text add up.
+    #[test]
+    fn halves_add_up() {
+        let h: Vec<f32> = (0..60).map(|i| (i as f32 - 30.0) / 8.0).collect();
+        let (mut whole, mut first, mut second) =
+            (Moments::new(6), Moments::new(6), Moments::new(6));
+        whole.add(&h);
+        first.add(&h[..24]);
+        second.add(&h[24..]);
+        first.merge(&second);
+        assert_eq!(whole, first);
+    }
+}

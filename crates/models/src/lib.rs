@@ -1,0 +1,26 @@
+//! Language models as burn tensors: config and weights from disk, one forward pass per
+//! architecture, and the seam ([`Executor`]) through which pruning acts on it.
+//!
+//! A forward pass knows nothing of pruning. At every feed-forward block it hands the block and its
+//! input to an executor, whose default is the plain dense computation.
+
+mod architectures;
+mod batch;
+mod error;
+mod executor;
+mod load;
+mod nn;
+mod tensor;
+mod weights;
+
+pub use architectures::{Model, ModelFacts};
+pub use batch::Batch;
+#[cfg(feature = "webgpu")]
+pub use burn::tensor::DeviceKind;
+pub use burn::tensor::{Device, Tensor};
+pub use error::{ExecutorError, LoadError};
+pub use executor::{Dense, Executor, FfnSite};
+pub use load::{LoadedModel, inspect, load};
+pub use nn::{Activation, Ffn, Linear};
+pub use tensor::{into_values, matrix, vector_of};
+pub use weights::{Vocabulary, gguf_vocabulary};

@@ -1,0 +1,71 @@
+//! Normalisation by rows.
+
+use burn::tensor::{Tensor, module::layer_norm};
+
+use crate::tensor::{into_values, is_plain_cpu, matrix};
+
+/// `y = x / sqrt(mean(x²) + epsilon) · weight` (Zhang & Sennrich 2019, arXiv:1910.07467).
+#[derive(Clone, Debug)]
+pub(crate) struct RmsNorm {
+    /// `[d_model]`.
+    pub(crate) weight: Tensor<1>,
+    /// Added to the mean square.
+    pub(crate) epsilon: f64,
+}
+
+impl RmsNorm {
+    /// # Shapes
+    /// - `x` and result: `[tokens, d_model]`
+    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let device = x.device();
+        if !is_plain_cpu(&device) {
+            return self.forward_composed(x);
+        }
+        let shape = x.dims();
+        let weight = into_values(self.weight.clone());
+        let x = x.into_data();
+        let x = x.as_slice::<f32>().expect("model tensors are f32");
+        matrix(vector::rms_norm(x, &weight, self.epsilon as f32), shape, &device)
+    }
+
+    fn forward_composed(&self, x: Tensor<2>) -> Tensor<2> {
+        let features = 1;
+        let mean_square = x.clone().powi_scalar(2).mean_dim(features);
+        x / mean_square.add_scalar(self.epsilon).sqrt() * self.weight.clone().unsqueeze()
+    }
+}
+
+/// `y = (x − mean) / sqrt(variance + epsilon) · weight + bias` (Ba et al. 2016, arXiv:1607.06450).
+#[derive(Clone, Debug)]
+pub(crate) struct LayerNorm {
+    /// `[d_model]`.
+    pub(crate) weight: Tensor<1>,
+    /// `[d_model]`.
+    pub(crate) bias: Tensor<1>,
+    /// Added to the variance.
+    pub(crate) epsilon: f64,
+}
+
+impl LayerNorm {
+    /// # Shapes
+    /// - `x` and result: `[tokens, d_model]`
+    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        layer_norm(x, self.weight.clone(), Some(self.bias.clone()), self.epsilon)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Tolerance};
+
+    #[test]
+    fn fused_rms_norm_equals_composed() {
+        let device = Device::flex();
+        let x = matrix((0..60).map(|i| (i % 13) as f32 - 6.0).collect(), [5, 12], &device);
+        let weight = Tensor::arange(1..13, &device).float() / 7.0;
+        let norm = RmsNorm { weight, epsilon: 1e-5 };
+        let composed = norm.forward_composed(x.clone()).into_data();
+        norm.forward(x).into_data().assert_approx_eq::<f32>(&composed, Tolerance::absolute(1e-6));
+    }
+}

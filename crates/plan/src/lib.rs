@@ -1,0 +1,39 @@
+//! The vocabulary of an experiment: pipeline files, grid cells and their ids, work orders, events.
+//!
+//! This crate is the bottom of the house: it knows the *names* of models, texts, protocols and
+//! policies, and nothing of tensors, tables or processes. A pipeline file (TOML) becomes a
+//! validated [`Pipeline`], which lists its [`Cell`]s; a cell together with the hashes of its
+//! [`Inputs`] has a canonical id ([`cell_id`]); cells travel to the worker in a [`WorkOrder`], and
+//! the worker answers with [`Event`]s.
+//!
+//! Key decision: everything that a person can get wrong in a pipeline file is found in one pass and
+//! reported at once ([`Mistakes`]), each with its line and the nearest valid name.
+
+mod cell;
+pub mod datasets;
+pub mod exit;
+mod filter;
+mod locks;
+mod names;
+mod order;
+mod pipeline;
+mod reader;
+mod sweep;
+mod treatment;
+mod vocabulary;
+
+pub use cell::{Calibration, Cell, Inputs, cell_id, shortest_decimal};
+pub use filter::{Filter, FilterError};
+pub use locks::{DataLock, LockError, LockedModel, LockedText, ModelsLock};
+pub use names::{UnknownName, nearest};
+pub use order::{
+    CalibrationText, CellInspection, CellRequest, Event, Inspection, ModelInput, ModelInspection,
+    OrderProvenance, OrderedCell, TextInput, WorkOrder,
+};
+pub use pipeline::{
+    CalibrationEntry, DEFAULT_CALIBRATION_WINDOW_TOKENS, DatasetEntry, ModelEntry, Pipeline,
+    TextSource,
+};
+pub use reader::{Mistake, Mistakes};
+pub use treatment::{DEFAULT_PROMPT_TOKENS, Treatment, TreatmentError, TreatmentSpec};
+pub use vocabulary::{Part, Policy, Protocol, Rule, Score};

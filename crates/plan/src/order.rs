@@ -1,0 +1,218 @@
+//! What travels between `xtask` and `worker`: the work order, events, inspections, one-cell requests.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Cell, Protocol, Treatment};
+
+/// Everything the worker needs for a run; a JSON file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkOrder {
+    /// The name of the run.
+    pub run: String,
+    /// The folder of the run, `results/<run>`.
+    pub results: PathBuf,
+    /// Who made the numbers, for the provenance columns.
+    pub provenance: OrderProvenance,
+    /// The models that the cells name.
+    pub models: Vec<ModelInput>,
+    /// The texts that the cells name, calibration texts included.
+    pub texts: Vec<TextInput>,
+    /// The cells, in the order in which they are to be done.
+    pub cells: Vec<OrderedCell>,
+}
+
+/// Who made the numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderProvenance {
+    /// `git describe --always --dirty`, or `unknown`.
+    pub revision: String,
+    /// Digest of the source code that computes numbers.
+    pub code_version: String,
+    /// The command line that ordered the run.
+    pub command: String,
+}
+
+/// A model, found and hashed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelInput {
+    /// The name used by cells.
+    pub name: String,
+    /// A GGUF file or a Hugging Face folder.
+    pub path: PathBuf,
+    /// SHA-256 of the weights, as in [`crate::Inputs::weights`].
+    pub sha256: String,
+    /// SHA-256 of the tokenizer, as in [`crate::Inputs::tokenizer`].
+    pub tokenizer_sha256: String,
+}
+
+/// A text, found and hashed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextInput {
+    /// The name used by cells.
+    pub name: String,
+    /// A `.raw` or `.jsonl` file.
+    pub path: PathBuf,
+    /// SHA-256 of the file.
+    pub sha256: String,
+}
+
+/// A cell with its id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderedCell {
+    /// The id, see [`crate::cell_id`].
+    pub id: String,
+    /// The cell.
+    pub cell: Cell,
+}
+
+/// What the worker says while it works: one JSON object a line on its standard output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Work that belongs to no cell: loading weights, calibrating.
+    Phase {
+        /// What is being done.
+        message: String,
+    },
+    /// A cell begins.
+    CellStart {
+        /// The cell.
+        id: String,
+        /// [`Cell::label`].
+        label: String,
+        /// Windows or items it holds.
+        units: u64,
+    },
+    /// A cell goes on.
+    Progress {
+        /// The cell.
+        id: String,
+        /// Windows or items done so far.
+        units_done: u64,
+        /// Windows or items it holds.
+        units: u64,
+        /// Tokens read so far.
+        tokens_done: u64,
+    },
+    /// A cell is finished and its file is safely stored.
+    CellDone {
+        /// The cell.
+        id: String,
+        /// Wall-clock seconds.
+        seconds: f64,
+        /// Tokens read per second.
+        tokens_per_second: f64,
+    },
+    /// A cell failed; its failure row is stored and the rest goes on.
+    CellFailed {
+        /// The cell.
+        id: String,
+        /// Why, as one chain of causes.
+        error: String,
+    },
+    /// The last line.
+    End {
+        /// Cells finished in this run.
+        done: u64,
+        /// Cells failed in this run.
+        failed: u64,
+        /// Whether the run was stopped before all cells were tried.
+        stopped: bool,
+    },
+}
+
+/// What `worker inspect` answers: the size and the cost of an order, without running it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inspection {
+    /// One entry a model.
+    pub models: Vec<ModelInspection>,
+    /// One entry a cell, in the order of the work order.
+    pub cells: Vec<CellInspection>,
+    /// Largest resident memory expected of the worker, in bytes.
+    pub peak_memory_bytes: u64,
+    /// Seconds expected for all cells.
+    pub seconds_expected: f64,
+}
+
+/// The size of a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelInspection {
+    /// The name used by cells.
+    pub name: String,
+    /// Number of parameters.
+    pub parameters: u64,
+    /// Resident memory expected with this model, in bytes.
+    pub peak_memory_bytes: u64,
+}
+
+/// The cost of a cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CellInspection {
+    /// The cell.
+    pub id: String,
+    /// Windows or items.
+    pub units: u64,
+    /// Tokens to read.
+    pub tokens: u64,
+    /// Floating-point operations for one token.
+    pub flops_per_token: f64,
+    /// Seconds expected.
+    pub seconds_expected: f64,
+}
+
+/// One cell by hand, without a pipeline or a results folder: what `worker cell` reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CellRequest {
+    /// A GGUF file or a Hugging Face folder.
+    pub model: PathBuf,
+    /// A `.raw` or `.jsonl` file.
+    pub dataset: PathBuf,
+    /// How the text is turned into numbers.
+    pub protocol: Protocol,
+    /// What is done to the model.
+    pub treatment: Treatment,
+    /// Windows or items; none means all.
+    pub limit: Option<usize>,
+    /// Present when calibration text is given.
+    pub calibration: Option<CalibrationText>,
+    /// Whether a static cell runs on weights that are really cut, instead of on kept sets: faster,
+    /// but what was dropped is not there to be measured.
+    #[serde(default)]
+    pub cut: bool,
+    /// Whether the answer is one JSON object on standard output.
+    pub json: bool,
+}
+
+/// A calibration text given by path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibrationText {
+    /// A `.raw` or `.jsonl` file.
+    pub path: PathBuf,
+    /// Windows of text used; none means all.
+    pub limit: Option<usize>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_tagged_lines() {
+        let event = Event::CellDone { id: "ab".into(), seconds: 1.5, tokens_per_second: 10.0 };
+        let line = serde_json::to_string(&event).unwrap();
+        assert_eq!(
+            line,
+            r#"{"event":"cell_done","id":"ab","seconds":1.5,"tokens_per_second":10.0}"#
+        );
+        assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event);
+    }
+}

@@ -1,0 +1,347 @@
+//! Pipeline files: TOML in, a validated list of cells out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use toml::de::DeTable;
+
+use crate::reader::{At, Mistakes, Reader, Section};
+use crate::{Cell, Protocol, UnknownName, datasets, sweep};
+
+/// Ids in one window of calibration text when nothing else is said.
+pub const DEFAULT_CALIBRATION_WINDOW_TOKENS: usize = 1024;
+
+/// A pipeline file, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pipeline {
+    /// The name of the run; its results lie in `results/<name>`.
+    pub name: String,
+    /// What the run is for.
+    pub description: String,
+    /// Seed of everything random in the run.
+    pub seed: u64,
+    /// The models, in the order of the file.
+    pub models: Vec<ModelEntry>,
+    /// The texts with their protocols, in the order of the file.
+    pub datasets: Vec<DatasetEntry>,
+    /// The grid: by model, then by text, dense first, then the sweeps in the order of the file.
+    pub cells: Vec<Cell>,
+}
+
+/// A `[[model]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelEntry {
+    /// The name used by cells.
+    pub name: String,
+    /// Where it lies, relative to the pipeline file; none for a model of `data/models.lock`.
+    pub path: Option<PathBuf>,
+}
+
+/// A `[[dataset]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatasetEntry {
+    /// The name used by cells.
+    pub name: String,
+    /// Where it lies, relative to the pipeline file; none for a known text.
+    pub path: Option<PathBuf>,
+    /// How it is turned into numbers.
+    pub protocol: Protocol,
+    /// Windows or items evaluated; none means all.
+    pub limit: Option<usize>,
+    /// The text on which kept sets are chosen before the run.
+    pub calibration: Option<CalibrationEntry>,
+}
+
+/// The `calibration` of a `[[dataset]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CalibrationEntry {
+    /// The name of the text.
+    pub dataset: String,
+    /// Where it lies, relative to the pipeline file; none for a known text.
+    pub path: Option<PathBuf>,
+    /// Windows used; none means all.
+    pub limit: Option<usize>,
+    /// Ids in one window.
+    pub window_tokens: usize,
+}
+
+/// A text that a pipeline needs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TextSource {
+    /// The name used by cells.
+    pub name: String,
+    /// Where it lies, relative to the pipeline file; none for a known text.
+    pub path: Option<PathBuf>,
+}
+
+const TOP_KEYS: &[&str] = &["name", "description", "seed", "model", "dataset", "sweep"];
+const MODEL_KEYS: &[&str] = &["name", "path"];
+const DATASET_KEYS: &[&str] = &["name", "path", "protocol", "limit", "calibration"];
+const CALIBRATION_KEYS: &[&str] = &["dataset", "path", "limit", "window_tokens"];
+
+impl Pipeline {
+    /// Reads a pipeline file; `known_models` are the names of `data/models.lock`.
+    ///
+    /// # Errors
+    /// [`Mistakes`] holds every mistake of the file, each with its line.
+    pub fn parse(text: &str, known_models: &[String]) -> Result<Pipeline, Mistakes> {
+        let mut reader = Reader::new(text);
+        let (document, syntax_errors) = DeTable::parse_recoverable(text);
+        for error in &syntax_errors {
+            let span = error.span().unwrap_or(0..0);
+            reader.mistake(&span, "", format!("not TOML: {}", error.message()));
+        }
+        // What follows a syntax error is guesswork, and would be reported as mistakes of its own.
+        if reader.has_mistakes() {
+            return Err(reader.into_mistakes());
+        }
+        let top = Section { place: String::new(), span: 0..0, table: document.get_ref() };
+        reader.check_keys(&top, TOP_KEYS);
+        let name = read_run_name(&mut reader, &top);
+        let description = match top.table.get("description") {
+            Some(value) => reader.string(value, "", "description").map(|at| at.value),
+            None => Some(String::new()),
+        };
+        let seed = reader
+            .required(&top, "seed", "a whole number; nothing random is seeded in hiding")
+            .and_then(|value| reader.whole(value, "", "seed", 0));
+        let models = read_models(&mut reader, &top, known_models);
+        let datasets = read_datasets(&mut reader, &top);
+        let seed = seed.map(|at| at.value);
+        let cells = sweep::read_cells(&mut reader, &top, &models, &datasets, seed.unwrap_or(0));
+        match (name, description, seed) {
+            (Some(name), Some(description), Some(seed)) if !reader.has_mistakes() => {
+                let datasets = datasets.into_iter().map(|at| at.value).collect();
+                let models = models.into_iter().map(|at| at.value).collect();
+                Ok(Pipeline { name, description, seed, models, datasets, cells })
+            }
+            _ => Err(reader.into_mistakes()),
+        }
+    }
+
+    /// The texts that the given cells need, calibration texts included, sorted by name.
+    pub fn texts(&self, cells: &[Cell]) -> Vec<TextSource> {
+        let mut paths: BTreeMap<&str, Option<PathBuf>> = BTreeMap::new();
+        for dataset in &self.datasets {
+            paths.insert(&dataset.name, dataset.path.clone());
+            if let Some(calibration) = &dataset.calibration {
+                paths.insert(&calibration.dataset, calibration.path.clone());
+            }
+        }
+        let evaluated = cells.iter().map(|cell| cell.dataset.as_str());
+        let calibrated =
+            cells.iter().filter_map(|cell| cell.calibration.as_ref()).map(|c| c.dataset.as_str());
+        let needed: BTreeSet<&str> = evaluated.chain(calibrated).collect();
+        let source = |name: &str| TextSource {
+            name: name.to_owned(),
+            path: paths.get(name).cloned().flatten(),
+        };
+        needed.into_iter().map(source).collect()
+    }
+
+    /// The models that the given cells need, in the order of the file.
+    pub fn models_of(&self, cells: &[Cell]) -> Vec<ModelEntry> {
+        let needed: BTreeSet<&str> = cells.iter().map(|cell| cell.model.as_str()).collect();
+        self.models.iter().filter(|m| needed.contains(m.name.as_str())).cloned().collect()
+    }
+}
+
+fn read_run_name(reader: &mut Reader<'_>, top: &Section<'_>) -> Option<String> {
+    let value = top.table.get("name");
+    let Some(value) = value else {
+        reader.mistake(&top.span, "", "missing key `name`: expected the name of the run");
+        return None;
+    };
+    let Some(text) = value.get_ref().as_str() else {
+        let found = value.get_ref().type_str();
+        reader.mistake(&value.span(), "", format!("`name`: expected a string, found {found}"));
+        return None;
+    };
+    let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.is_empty() || !text.chars().all(valid) {
+        let message = format!("`name`: `{text}` names a folder: use a-z, 0-9 and - only");
+        reader.mistake(&value.span(), "", message);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// A name that becomes part of a folder name, `model=…` or `dataset=…`.
+fn check_entry_name(reader: &mut Reader<'_>, name: &At<String>, place: &str) -> bool {
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let ok = !name.value.is_empty() && name.value.chars().all(valid);
+    if !ok {
+        let message =
+            format!("`name`: `{}` names a folder: use letters, digits, . _ - only", name.value);
+        reader.mistake(&name.span, place, message);
+    }
+    ok
+}
+
+fn read_models<'a>(
+    reader: &mut Reader<'a>,
+    top: &Section<'a>,
+    known_models: &[String],
+) -> Vec<At<ModelEntry>> {
+    let sections = reader.tables(top, "model");
+    if sections.is_empty() && !top.table.contains_key("model") {
+        reader.mistake(&top.span, "", "missing [[model]]: expected at least one");
+    }
+    let mut models: Vec<At<ModelEntry>> = Vec::new();
+    for section in sections {
+        let place = section.place.as_str();
+        reader.check_keys(&section, MODEL_KEYS);
+        let path = section.table.get("path").and_then(|value| reader.string(value, place, "path"));
+        let name = reader
+            .required(&section, "name", "the name of a model")
+            .and_then(|value| reader.string(value, place, "name"));
+        let Some(name) = name else { continue };
+        if !check_entry_name(reader, &name, place) {
+            continue;
+        }
+        if models.iter().any(|m| m.value.name == name.value) {
+            reader.mistake(&name.span, place, format!("model `{}` is listed twice", name.value));
+            continue;
+        }
+        let is_known = known_models.contains(&name.value);
+        if is_known && let Some(path) = &path {
+            let message = format!("`{}` of data/models.lock takes no path: rename it", name.value);
+            reader.mistake(&path.span, place, message);
+        }
+        if !is_known && !section.table.contains_key("path") {
+            let known = known_models.iter().map(String::as_str);
+            let error = UnknownName::new("model", name.value.as_str(), known);
+            reader.mistake(&name.span, place, format!("{error}; or give its `path`"));
+        }
+        let entry = ModelEntry { name: name.value, path: path.map(|at| PathBuf::from(at.value)) };
+        models.push(At { span: name.span, value: entry });
+    }
+    models
+}
+
+/// The path of a text, with the checks shared by `[[dataset]]` and `calibration`.
+fn read_text_path<'a>(
+    reader: &mut Reader<'a>,
+    section: &Section<'a>,
+    name: &At<String>,
+) -> Option<PathBuf> {
+    let place = section.place.as_str();
+    let path = section.table.get("path").and_then(|value| reader.string(value, place, "path"));
+    let is_known = datasets::find(&name.value).is_some();
+    match &path {
+        None if !is_known && !section.table.contains_key("path") => {
+            let error = UnknownName::new("dataset", name.value.as_str(), datasets::names());
+            reader.mistake(&name.span, place, format!("{error}; or give its `path`"));
+        }
+        Some(path) if is_known => {
+            let message = format!("`{}` is a known text and takes no path: rename it", name.value);
+            reader.mistake(&path.span, place, message);
+        }
+        Some(path) if !path.value.ends_with(".raw") && !path.value.ends_with(".jsonl") => {
+            let message = format!("`path`: expected a .raw or .jsonl file, found `{}`", path.value);
+            reader.mistake(&path.span, place, message);
+        }
+        _ => {}
+    }
+    path.map(|at| PathBuf::from(at.value))
+}
+
+fn read_datasets<'a>(reader: &mut Reader<'a>, top: &Section<'a>) -> Vec<At<DatasetEntry>> {
+    let sections = reader.tables(top, "dataset");
+    if sections.is_empty() && !top.table.contains_key("dataset") {
+        reader.mistake(&top.span, "", "missing [[dataset]]: expected at least one");
+    }
+    let mut entries: Vec<At<DatasetEntry>> = Vec::new();
+    for section in sections {
+        let place = section.place.as_str();
+        reader.check_keys(&section, DATASET_KEYS);
+        let name = reader
+            .required(&section, "name", "the name of a text")
+            .and_then(|value| reader.string(value, place, "name"));
+        let protocol = reader
+            .required(&section, "protocol", "`ppl-T`, `lambada-openai` or `lambada-last-token`")
+            .and_then(|value| reader.name::<Protocol>(value, place, "protocol"));
+        let limit = section.table.get("limit").and_then(|v| reader.count(v, place, "limit"));
+        let calibration = read_calibration(reader, &section);
+        let Some(name) = name else { continue };
+        if !check_entry_name(reader, &name, place) {
+            continue;
+        }
+        let path = read_text_path(reader, &section, &name);
+        let Some(protocol) = protocol else { continue };
+        let file = path.clone().or(datasets::find(&name.value).map(|known| known.file.into()));
+        let is_raw = file.is_some_and(|file| file.extension().is_some_and(|e| e == "raw"));
+        if is_raw && !protocol.value.is_perplexity() {
+            let message = format!("`{}` needs items: a .jsonl file", protocol.value);
+            reader.mistake(&protocol.span, place, message);
+        }
+        let entry = DatasetEntry {
+            name: name.value.clone(),
+            path,
+            protocol: protocol.value,
+            limit: limit.map(|at| at.value),
+            calibration,
+        };
+        check_against_others(reader, place, &name, &entry, &entries);
+        entries.push(At { span: name.span, value: entry });
+    }
+    entries
+}
+
+/// One (name, protocol) pair appears once, and one name stands for one file.
+fn check_against_others(
+    reader: &mut Reader<'_>,
+    place: &str,
+    name: &At<String>,
+    entry: &DatasetEntry,
+    others: &[At<DatasetEntry>],
+) {
+    if let Some(calibration) = &entry.calibration
+        && calibration.dataset == entry.name
+    {
+        let message = format!("`{}` cannot be its own calibration text", entry.name);
+        reader.mistake(&name.span, place, message);
+    }
+    for other in others.iter().map(|at| &at.value) {
+        if other.name == entry.name && other.protocol == entry.protocol {
+            let message = format!("`{}` with `{}` is listed twice", entry.name, entry.protocol);
+            reader.mistake(&name.span, place, message);
+        } else if other.name == entry.name && other.path != entry.path {
+            let message = format!("`{}` stands for two files: rename one", entry.name);
+            reader.mistake(&name.span, place, message);
+        }
+    }
+}
+
+fn read_calibration<'a>(
+    reader: &mut Reader<'a>,
+    section: &Section<'a>,
+) -> Option<CalibrationEntry> {
+    let value = section.table.get("calibration")?;
+    let Some(table) = value.get_ref().as_table() else {
+        let found = value.get_ref().type_str();
+        let message = format!(
+            "`calibration`: expected {{ dataset = \"wikitext2-valid\", limit = 8 }}, found {found}"
+        );
+        reader.mistake(&value.span(), &section.place, message);
+        return None;
+    };
+    let place = format!("{}: calibration", section.place);
+    let inner = Section { place: place.clone(), span: value.span(), table };
+    reader.check_keys(&inner, CALIBRATION_KEYS);
+    let limit = table.get("limit").and_then(|v| reader.count(v, &place, "limit"));
+    let window_tokens = table.get("window_tokens").and_then(|value| {
+        let at = reader.whole(value, &place, "window_tokens", 2)?;
+        usize::try_from(at.value).ok()
+    });
+    let dataset = reader
+        .required(&inner, "dataset", "the name of a text")
+        .and_then(|value| reader.string(value, &place, "dataset"))?;
+    let path = read_text_path(reader, &inner, &dataset);
+    Some(CalibrationEntry {
+        dataset: dataset.value,
+        path,
+        limit: limit.map(|at| at.value),
+        window_tokens: window_tokens.unwrap_or(DEFAULT_CALIBRATION_WINDOW_TOKENS),
+    })
+}

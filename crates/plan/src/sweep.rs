@@ -1,0 +1,267 @@
+//! Sweeps: the product of all lists of a `[[sweep]]`, over models and texts.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use crate::pipeline::{DatasetEntry, ModelEntry};
+use crate::reader::{At, Raw, Reader, Section};
+use crate::{
+    Calibration, Cell, Part, Policy, Rule, Score, Treatment, TreatmentSpec, UnknownName,
+    shortest_decimal,
+};
+
+const SWEEP_KEYS: &[&str] = &[
+    "policy",
+    "score",
+    "sparsity",
+    "window",
+    "rule",
+    "prompt_tokens",
+    "part",
+    "datasets",
+    "models",
+];
+
+/// The treatments of one sweep and where they apply.
+struct Sweep {
+    span: Range<usize>,
+    place: String,
+    treatments: Vec<Treatment>,
+    /// None means all.
+    models: Option<BTreeSet<String>>,
+    /// None means all.
+    datasets: Option<BTreeSet<String>>,
+}
+
+/// All cells of a file: by model, then by text, dense first, then the sweeps in order.
+///
+/// A cell that two sweeps share is listed once, where it comes first.
+pub(crate) fn read_cells<'a>(
+    reader: &mut Reader<'a>,
+    top: &Section<'a>,
+    models: &[At<ModelEntry>],
+    datasets: &[At<DatasetEntry>],
+    seed: u64,
+) -> Vec<Cell> {
+    let mut sweeps = Vec::new();
+    for section in reader.tables(top, "sweep") {
+        sweeps.push(read_sweep(reader, &section, models, datasets, seed));
+    }
+    let mut seen = BTreeSet::new();
+    let mut cells = Vec::new();
+    for model in models.iter().map(|at| &at.value) {
+        for dataset in datasets.iter().map(|at| &at.value) {
+            cells.push(cell_of(model, dataset, Treatment::dense(seed)));
+            for sweep in &sweeps {
+                let covers = |names: &Option<BTreeSet<String>>, name: &String| {
+                    names.as_ref().is_none_or(|names| names.contains(name))
+                };
+                if !covers(&sweep.models, &model.name) || !covers(&sweep.datasets, &dataset.name) {
+                    continue;
+                }
+                for treatment in &sweep.treatments {
+                    if treatment.needs_calibration() && dataset.calibration.is_none() {
+                        let message = format!(
+                            "policy `{}` needs calibration text: give dataset `{}` a `calibration`",
+                            treatment.policy, dataset.name
+                        );
+                        reader.mistake(&sweep.span, &sweep.place, message);
+                    }
+                    let cell = cell_of(model, dataset, treatment.clone());
+                    let key = (model.name.clone(), dataset.name.clone(), identity(&cell));
+                    if seen.insert(key) {
+                        cells.push(cell);
+                    }
+                }
+            }
+        }
+    }
+    cells
+}
+
+/// A text that two cells of one model and text share exactly when they are the same cell.
+fn identity(cell: &Cell) -> String {
+    format!("{:?} {:?}", cell.protocol, cell.treatment)
+}
+
+fn cell_of(model: &ModelEntry, dataset: &DatasetEntry, treatment: Treatment) -> Cell {
+    let calibration = dataset.calibration.as_ref().filter(|_| treatment.needs_calibration());
+    Cell {
+        model: model.name.clone(),
+        dataset: dataset.name.clone(),
+        protocol: dataset.protocol,
+        limit: dataset.limit,
+        calibration: calibration.map(|entry| Calibration {
+            dataset: entry.dataset.clone(),
+            limit: entry.limit,
+            window_tokens: entry.window_tokens,
+        }),
+        treatment,
+    }
+}
+
+/// The values of one axis; empty when the key is absent or every value is wrong.
+///
+/// A value that comes twice is a mistake.
+fn axis<'a, T: PartialEq>(
+    reader: &mut Reader<'a>,
+    section: &Section<'a>,
+    key: &str,
+    read: impl Fn(&mut Reader<'a>, Raw<'a>, &str, &str) -> Option<At<T>>,
+) -> Vec<T> {
+    let Some(value) = section.table.get(key) else { return Vec::new() };
+    let mut values: Vec<T> = Vec::new();
+    for raw in reader.scalar_or_list(value, &section.place, key) {
+        let Some(At { span, value }) = read(reader, raw, &section.place, key) else { continue };
+        if values.contains(&value) {
+            reader.mistake(&span, &section.place, format!("`{key}`: the value comes twice"));
+        } else {
+            values.push(value);
+        }
+    }
+    values
+}
+
+/// κ of a sweep: `0 ≤ κ < 1`.
+fn sparsity<'a>(reader: &mut Reader<'a>, raw: Raw<'a>, place: &str, key: &str) -> Option<At<f64>> {
+    let at = reader.decimal(raw, place, key)?;
+    if !(0.0..1.0).contains(&at.value) {
+        let given = shortest_decimal(at.value);
+        reader.mistake(&at.span, place, format!("`{key}`: {given} is outside 0 <= sparsity < 1"));
+        return None;
+    }
+    Some(At { value: at.value + 0.0, ..at })
+}
+
+/// The names of a `models` or `datasets` key, each of which must be an entry of the file.
+fn chosen<'a>(
+    reader: &mut Reader<'a>,
+    section: &Section<'a>,
+    key: &str,
+    what: &str,
+    entries: &BTreeSet<&str>,
+) -> Option<BTreeSet<String>> {
+    let value = section.table.get(key)?;
+    let mut names = BTreeSet::new();
+    for raw in reader.scalar_or_list(value, &section.place, key) {
+        let Some(name) = reader.string(raw, &section.place, key) else { continue };
+        if entries.contains(name.value.as_str()) {
+            names.insert(name.value);
+        } else {
+            let error = UnknownName::new(what, name.value, entries.iter().copied());
+            reader.mistake(&name.span, &section.place, format!("`{key}`: {error}"));
+        }
+    }
+    Some(names)
+}
+
+fn read_sweep<'a>(
+    reader: &mut Reader<'a>,
+    section: &Section<'a>,
+    models: &[At<ModelEntry>],
+    datasets: &[At<DatasetEntry>],
+    seed: u64,
+) -> Sweep {
+    let place = section.place.as_str();
+    reader.check_keys(section, SWEEP_KEYS);
+    reader.required(section, "policy", "`static`, `dynamic` or `window`");
+    let policies = axis(reader, section, "policy", Reader::name::<Policy>);
+    let scores = axis(reader, section, "score", Reader::name::<Score>);
+    let sparsities = axis(reader, section, "sparsity", sparsity);
+    let windows = axis(reader, section, "window", Reader::count);
+    let rules = axis(reader, section, "rule", Reader::name::<Rule>);
+    let prompts = axis(reader, section, "prompt_tokens", Reader::count);
+    let mut parts = axis(reader, section, "part", Reader::name::<Part>);
+    if !section.table.contains_key("part") {
+        parts.push(Part::Ffn);
+    }
+    let mut treatments = Vec::new();
+    for &policy in &policies {
+        if !check_axes(reader, section, policy, &rules) {
+            continue;
+        }
+        let is_window = policy == Policy::Window;
+        let mut specs = vec![TreatmentSpec::of(policy, seed)];
+        specs = product(specs, &parts, |spec, &part| TreatmentSpec { part, ..spec });
+        specs = product(specs, &scores, |spec, &s| TreatmentSpec { score: Some(s), ..spec });
+        specs = product(specs, &sparsities, |spec, &sparsity| TreatmentSpec { sparsity, ..spec });
+        if is_window {
+            specs = product(specs, &windows, |spec, &w| TreatmentSpec { window: Some(w), ..spec });
+            specs = product(specs, &rules, |spec, &r| TreatmentSpec { rule: Some(r), ..spec });
+            let (with, without): (Vec<_>, Vec<_>) = specs
+                .into_iter()
+                .partition(|spec| spec.rule == Some(Rule::Prompt) && !prompts.is_empty());
+            specs = without;
+            specs.extend(product(with, &prompts, |spec, &tokens| TreatmentSpec {
+                prompt_tokens: Some(tokens),
+                ..spec
+            }));
+        }
+        for spec in specs {
+            match Treatment::new(spec) {
+                Ok(treatment) => treatments.push(treatment),
+                Err(error) => reader.mistake(&section.span, place, error.to_string()),
+            }
+        }
+    }
+    let model_names: BTreeSet<&str> = models.iter().map(|at| at.value.name.as_str()).collect();
+    let dataset_names: BTreeSet<&str> = datasets.iter().map(|at| at.value.name.as_str()).collect();
+    Sweep {
+        span: section.span.clone(),
+        place: place.to_owned(),
+        treatments,
+        models: chosen(reader, section, "models", "model of this file", &model_names),
+        datasets: chosen(reader, section, "datasets", "dataset of this file", &dataset_names),
+    }
+}
+
+/// Every specification with every value.
+fn product<T>(
+    specs: Vec<TreatmentSpec>,
+    values: &[T],
+    set: impl Fn(TreatmentSpec, &T) -> TreatmentSpec,
+) -> Vec<TreatmentSpec> {
+    specs.iter().flat_map(|spec| values.iter().map(|value| set(spec.clone(), value))).collect()
+}
+
+/// Which axes a policy needs and which it does not take.
+fn check_axes<'a>(
+    reader: &mut Reader<'a>,
+    section: &Section<'a>,
+    policy: Policy,
+    rules: &[Rule],
+) -> bool {
+    if policy == Policy::Dense {
+        let span = section.table.get("policy").map_or(section.span.clone(), |v| v.span());
+        let message = "dense needs no sweep: it is added once for every model and dataset";
+        reader.mistake(&span, &section.place, message);
+        return false;
+    }
+    let is_window = policy == Policy::Window;
+    let mut ok = true;
+    for (key, needed) in
+        [("score", true), ("sparsity", true), ("window", is_window), ("rule", is_window)]
+    {
+        match section.table.get(key) {
+            None if needed => {
+                let message = format!("missing key `{key}`: policy `{policy}` needs it");
+                reader.mistake(&section.span, &section.place, message);
+                ok = false;
+            }
+            Some(value) if !needed => {
+                let message = format!("policy `{policy}` takes no `{key}`");
+                reader.mistake(&value.span(), &section.place, message);
+                ok = false;
+            }
+            _ => {}
+        }
+    }
+    if let Some(value) = section.table.get("prompt_tokens")
+        && !rules.contains(&Rule::Prompt)
+    {
+        let message = "`prompt_tokens` belongs to the rule `prompt` only";
+        reader.mistake(&value.span(), &section.place, message);
+        ok = false;
+    }
+    ok
+}

@@ -1,0 +1,236 @@
+//! The closed vocabularies: protocols, policies, scores, commit rules and parts.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::UnknownName;
+
+/// Defines an enum whose variants have one text each, used for display, parsing and serde alike.
+macro_rules! vocabulary {
+    (
+        $(#[$meta:meta])*
+        $name:ident, $what:literal {
+            $( $(#[$variant_meta:meta])* $variant:ident => $text:literal ),+ $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(into = "String", try_from = "String")]
+        pub enum $name {
+            $( $(#[$variant_meta])* $variant ),+
+        }
+
+        impl $name {
+            /// Every variant, in the order of the vocabulary.
+            pub const ALL: &'static [$name] = &[$( $name::$variant ),+];
+            /// The text of every variant, in the same order.
+            pub const NAMES: &'static [&'static str] = &[$( $text ),+];
+
+            /// The text that stands for this variant in files, columns and on the command line.
+            pub fn as_str(self) -> &'static str {
+                match self { $( $name::$variant => $text ),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownName;
+
+            fn from_str(text: &str) -> Result<Self, UnknownName> {
+                match text {
+                    $( $text => Ok($name::$variant), )+
+                    _ => Err(UnknownName::new($what, text, Self::NAMES.iter().copied())),
+                }
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> String {
+                value.as_str().to_owned()
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = UnknownName;
+
+            fn try_from(text: String) -> Result<Self, UnknownName> {
+                text.parse()
+            }
+        }
+    };
+}
+
+vocabulary! {
+    /// How the kept set of a site is chosen over time.
+    Policy, "policy" {
+        /// Nothing is dropped.
+        Dense => "dense",
+        /// One kept set per site for the whole run, chosen on calibration text.
+        Static => "static",
+        /// The kept set is chosen again for every token.
+        Dynamic => "dynamic",
+        /// Tokens of one commitment window share one kept set.
+        Window => "window",
+    }
+}
+
+vocabulary! {
+    /// What ranks the neurons of a site; larger means keep. `w_i` are the weights leaving neuron i.
+    Score, "score" {
+        /// `Σ_t |h_ti|`
+        Magnitude => "magnitude",
+        /// `‖w_i‖₂`
+        Weight => "weight",
+        /// `Σ_t |h_ti|·‖w_i‖₂`
+        Impact => "impact",
+        /// `Σ_t h_ti²`
+        Energy => "energy",
+        /// `‖h_·i‖₂·‖w_i‖₁`
+        Wanda => "wanda",
+        /// Seeded uniform: the control that every grid carries.
+        Random => "random",
+        /// Minus `magnitude`: the other control.
+        Reversed => "reversed",
+    }
+}
+
+impl Score {
+    /// Whether the score of a neuron depends on the tokens that the model reads.
+    ///
+    /// `weight` and `random` do not: a static cut by them needs no calibration text.
+    pub fn needs_text(self) -> bool {
+        !matches!(self, Score::Weight | Score::Random)
+    }
+}
+
+vocabulary! {
+    /// How a commitment window's kept set is chosen.
+    Rule, "rule" {
+        /// Scores summed over the window's own tokens; looks ahead.
+        WindowMean => "window-mean",
+        /// Scores of the window's first token; causal.
+        FirstToken => "first-token",
+        /// Scores summed over the window before; causal.
+        PreviousWindow => "previous-window",
+        /// Scores summed over the first prompt tokens, then held.
+        Prompt => "prompt",
+        /// The set chosen on calibration text, as in the static policy.
+        Calibration => "calibration",
+        /// A seeded random set per window: the control.
+        Random => "random",
+    }
+}
+
+vocabulary! {
+    /// What is pruned.
+    Part, "part" {
+        /// The feed-forward block: scratch work, recomputed for every token.
+        Ffn => "ffn",
+    }
+}
+
+/// How a text is turned into numbers: `ppl-T`, `lambada-openai` or `lambada-last-token`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Protocol {
+    /// Perplexity over disjoint windows of `window_tokens` ids; a unit is one window.
+    Perplexity {
+        /// Ids in one window, at least 2 (a window of T ids has T − 1 targets).
+        window_tokens: usize,
+    },
+    /// The whole last word, teacher-forced; a unit is one item.
+    LambadaOpenai,
+    /// The last token only; a unit is one item.
+    LambadaLastToken,
+}
+
+impl Protocol {
+    /// What the names look like; `ppl-1024` stands for any `ppl-T`.
+    pub const EXAMPLES: &'static [&'static str] =
+        &["ppl-1024", "lambada-openai", "lambada-last-token"];
+
+    /// Whether results are one row per window of text (else one row per item).
+    pub fn is_perplexity(self) -> bool {
+        matches!(self, Protocol::Perplexity { .. })
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Protocol::Perplexity { window_tokens } => f.pad(&format!("ppl-{window_tokens}")),
+            Protocol::LambadaOpenai => f.pad("lambada-openai"),
+            Protocol::LambadaLastToken => f.pad("lambada-last-token"),
+        }
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        match text {
+            "lambada-openai" => return Ok(Protocol::LambadaOpenai),
+            "lambada-last-token" => return Ok(Protocol::LambadaLastToken),
+            _ => {}
+        }
+        let digits = text.strip_prefix("ppl-").unwrap_or("");
+        let canonical = !digits.starts_with(['0', '+']);
+        match digits.parse::<usize>() {
+            Ok(window_tokens) if canonical && window_tokens >= 2 => {
+                Ok(Protocol::Perplexity { window_tokens })
+            }
+            _ => Err(UnknownName::new("protocol", text, Self::EXAMPLES.iter().copied())),
+        }
+    }
+}
+
+impl From<Protocol> for String {
+    fn from(value: Protocol) -> String {
+        value.to_string()
+    }
+}
+
+impl TryFrom<String> for Protocol {
+    type Error = UnknownName;
+
+    fn try_from(text: String) -> Result<Self, UnknownName> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_round_trip() {
+        for policy in Policy::ALL {
+            assert_eq!(policy.to_string().parse::<Policy>().unwrap(), *policy);
+        }
+        for rule in Rule::ALL {
+            let json = serde_json::to_string(rule).unwrap();
+            assert_eq!(json, format!("\"{rule}\""));
+            assert_eq!(serde_json::from_str::<Rule>(&json).unwrap(), *rule);
+        }
+        for text in ["ppl-2", "ppl-1024", "lambada-openai", "lambada-last-token"] {
+            assert_eq!(text.parse::<Protocol>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn bad_protocols_are_refused() {
+        for text in ["ppl-", "ppl-0", "ppl-1", "ppl-01024", "ppl-+9", "ppl--3", "ppl", "lambada"] {
+            assert!(text.parse::<Protocol>().is_err(), "{text}");
+        }
+        let error = "lambada-opnai".parse::<Protocol>().unwrap_err();
+        assert_eq!(error.nearest.as_deref(), Some("lambada-openai"));
+    }
+}

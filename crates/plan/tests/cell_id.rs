@@ -1,0 +1,164 @@
+//! Cell ids: stable, sensitive to everything that changes numbers, blind to names.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
+
+use plan::{
+    Calibration, Cell, Inputs, Part, Policy, Protocol, Rule, Score, Treatment, TreatmentSpec,
+    cell_id,
+};
+use proptest::prelude::*;
+
+/// Any valid treatment.
+fn treatments() -> impl Strategy<Value = Treatment> {
+    let policy = prop::sample::select(Policy::ALL.to_vec());
+    let score = prop::sample::select(Score::ALL.to_vec());
+    let rule = prop::sample::select(Rule::ALL.to_vec());
+    let sparsity = (0u64..1_000_000_000_000).prop_map(|trillionths| trillionths as f64 / 1e12);
+    (policy, score, sparsity, 1usize..2000, rule, 1usize..100, any::<u64>()).prop_map(
+        |(policy, score, sparsity, window, rule, prompt, seed)| {
+            let windowed = policy == Policy::Window;
+            let pruned = policy != Policy::Dense;
+            let spec = TreatmentSpec {
+                part: Part::Ffn,
+                policy,
+                score: pruned.then_some(score),
+                sparsity: if pruned { sparsity } else { 0.0 },
+                window: windowed.then_some(window),
+                rule: windowed.then_some(rule),
+                prompt_tokens: (windowed && rule == Rule::Prompt).then_some(prompt),
+                seed,
+            };
+            Treatment::new(spec).unwrap()
+        },
+    )
+}
+
+fn protocols() -> impl Strategy<Value = Protocol> {
+    prop_oneof![
+        (2usize..5000).prop_map(|window_tokens| Protocol::Perplexity { window_tokens }),
+        Just(Protocol::LambadaOpenai),
+        Just(Protocol::LambadaLastToken),
+    ]
+}
+
+fn limits() -> impl Strategy<Value = Option<usize>> {
+    prop::option::of(1usize..500)
+}
+
+fn cells() -> impl Strategy<Value = Cell> {
+    let calibration = (limits(), 2usize..5000).prop_map(|(limit, window_tokens)| Calibration {
+        dataset: "calibration".to_owned(),
+        limit,
+        window_tokens,
+    });
+    (protocols(), limits(), calibration, treatments()).prop_map(
+        |(protocol, limit, calibration, treatment)| Cell {
+            model: "m".to_owned(),
+            dataset: "d".to_owned(),
+            protocol,
+            limit,
+            calibration: treatment.needs_calibration().then_some(calibration),
+            treatment,
+        },
+    )
+}
+
+fn inputs() -> Inputs {
+    Inputs {
+        weights: "w".into(),
+        tokenizer: "t".into(),
+        text: "x".into(),
+        calibration_text: Some("c".into()),
+        code_version: "v".into(),
+        dtype: "f32".into(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn two_cells_share_an_id_only_if_they_are_the_same(a in cells(), b in cells()) {
+        prop_assert_eq!(cell_id(&a, &inputs()) == cell_id(&b, &inputs()), a == b);
+    }
+
+    #[test]
+    fn an_id_is_16_hex_digits_and_survives_json(cell in cells()) {
+        let id = cell_id(&cell, &inputs());
+        prop_assert_eq!(id.len(), 16);
+        prop_assert!(id.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase()));
+        let json = serde_json::to_string(&cell).unwrap();
+        let read: Cell = serde_json::from_str(&json).unwrap();
+        prop_assert_eq!(&read, &cell);
+        prop_assert_eq!(cell_id(&read, &inputs()), id);
+    }
+
+    #[test]
+    fn names_do_not_enter(cell in cells(), model in "[a-z]{1,8}", dataset in "[a-z]{1,8}") {
+        let calibration =
+            cell.calibration.clone().map(|c| Calibration { dataset: dataset.clone(), ..c });
+        let renamed = Cell { model, dataset, calibration, ..cell.clone() };
+        prop_assert_eq!(cell_id(&renamed, &inputs()), cell_id(&cell, &inputs()));
+    }
+
+    #[test]
+    fn every_change_of_a_cell_changes_its_id(
+        cell in cells(),
+        protocol in protocols(),
+        limit in limits(),
+        treatment in treatments(),
+        seed in any::<u64>(),
+    ) {
+        let id = cell_id(&cell, &inputs());
+        let mut changed = cell.clone();
+        changed.protocol = protocol;
+        prop_assert_eq!(cell_id(&changed, &inputs()) == id, changed == cell);
+        let mut changed = cell.clone();
+        changed.limit = limit;
+        prop_assert_eq!(cell_id(&changed, &inputs()) == id, changed == cell);
+        let mut changed = cell.clone();
+        changed.treatment = treatment;
+        prop_assert_eq!(cell_id(&changed, &inputs()) == id, changed == cell);
+        let mut changed = cell.clone();
+        changed.treatment.seed = seed;
+        prop_assert_eq!(cell_id(&changed, &inputs()) == id, changed == cell);
+        let mut changed = cell.clone();
+        if let Some(calibration) = &mut changed.calibration {
+            calibration.limit = limit;
+        }
+        prop_assert_eq!(cell_id(&changed, &inputs()) == id, changed == cell);
+    }
+}
+
+#[test]
+fn every_input_enters() {
+    let cell = dense();
+    let id = cell_id(&cell, &inputs());
+    let other = || "other".to_owned();
+    let changes = [
+        Inputs { weights: other(), ..inputs() },
+        Inputs { tokenizer: other(), ..inputs() },
+        Inputs { text: other(), ..inputs() },
+        Inputs { calibration_text: None, ..inputs() },
+        Inputs { code_version: other(), ..inputs() },
+        Inputs { dtype: other(), ..inputs() },
+    ];
+    for changed in changes {
+        assert_ne!(cell_id(&cell, &changed), id, "{changed:?}");
+    }
+}
+
+/// A changed id orphans every result that exists: change this value only on purpose.
+#[test]
+fn ids_do_not_drift() {
+    assert_eq!(cell_id(&dense(), &inputs()), "c7dc96e8d849a3f3");
+}
+
+fn dense() -> Cell {
+    Cell {
+        model: "smollm2".to_owned(),
+        dataset: "wikitext2".to_owned(),
+        protocol: Protocol::Perplexity { window_tokens: 1024 },
+        limit: Some(8),
+        calibration: None,
+        treatment: Treatment::dense(1),
+    }
+}

@@ -1,0 +1,76 @@
+//! The pipelines and lock files of this repository are good, and say of themselves what is true.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use plan::{DataLock, ModelsLock, Pipeline, Policy, Score, datasets};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap()
+}
+
+#[test]
+fn every_pipeline_parses_and_states_its_size() {
+    let models = ModelsLock::parse(&read("data/models.lock")).unwrap();
+    let mut n_pipelines = 0;
+    for entry in fs::read_dir(root().join("pipelines")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let shown = path.display();
+        let pipeline = match Pipeline::parse(&text, &models.names()) {
+            Ok(pipeline) => pipeline,
+            Err(mistakes) => panic!("{shown}: {mistakes}"),
+        };
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        assert_eq!(pipeline.name, stem, "{shown}: the run is named as the file");
+        let size = format!("{} cells", pipeline.cells.len());
+        assert!(text.contains(&size), "{shown} holds {size}: its comment should say so");
+        let command = format!("cargo xtask run-grid pipelines/{stem}.toml");
+        assert!(text.contains(&command), "{shown} should show its command");
+        let is_control = |cell: &&plan::Cell| cell.treatment.score == Some(Score::Random);
+        assert!(pipeline.cells.iter().any(|c| is_control(&c)), "{shown} carries no control");
+        n_pipelines += 1;
+    }
+    assert!(n_pipelines >= 2);
+}
+
+#[test]
+fn every_known_text_is_locked() {
+    let lock = DataLock::parse(&read("data/data.lock")).unwrap();
+    let locked: Vec<_> = lock.text.iter().map(|t| (t.name.as_str(), t.file.as_str())).collect();
+    let known: Vec<_> = datasets::KNOWN.iter().map(|k| (k.name, k.file)).collect();
+    assert_eq!(locked, known);
+}
+
+#[test]
+fn locks_survive_writing_and_refuse_nonsense() {
+    let text = read("data/models.lock");
+    let lock = ModelsLock::parse(&text).unwrap();
+    assert_eq!(ModelsLock::parse(&lock.to_toml().unwrap()).unwrap(), lock);
+    let twice = format!("{text}\n{}", lock.to_toml().unwrap());
+    assert!(ModelsLock::parse(&twice).unwrap_err().to_string().contains("listed twice"));
+    let short = text.replace("sha256 = \"b", "sha256 = \"");
+    assert!(ModelsLock::parse(&short).unwrap_err().to_string().contains("64 lower-case hex"));
+}
+
+/// Both texts carry the same treatments, so that they can be set side by side.
+#[test]
+fn the_small_grid_holds_the_central_measurement() {
+    let pipeline = Pipeline::parse(&read("pipelines/smollm2.toml"), &["smollm2".to_owned()]);
+    let cells = pipeline.unwrap().cells;
+    for dataset in ["wikitext2", "lambada"] {
+        let count = |policy: Policy| {
+            let of =
+                |cell: &&plan::Cell| cell.dataset == dataset && cell.treatment.policy == policy;
+            cells.iter().filter(of).count()
+        };
+        let counts = Policy::ALL.iter().map(|&policy| count(policy)).collect::<Vec<_>>();
+        assert_eq!(counts, [1, 2, 3, 6], "{dataset}: dense, static, dynamic, window");
+    }
+}

@@ -1,0 +1,263 @@
+//! Pipeline files: what a good one means, and that a bad one is told everything at once.
+
+use plan::{Filter, FilterError, Pipeline, Policy, Protocol, TextSource};
+
+const GOOD: &str = r#"
+name = "small"
+description = "a test"
+seed = 7
+
+[[model]]
+name = "smollm2"
+
+[[dataset]]
+name = "wikitext2"
+protocol = "ppl-1024"
+limit = 8
+calibration = { dataset = "wikitext2-valid", limit = 4 }
+
+[[dataset]]
+name = "lambada"
+protocol = "lambada-openai"
+limit = 100
+
+[[sweep]]
+policy = ["static", "dynamic"]
+score = "magnitude"
+sparsity = [0.5, 0.9]
+datasets = ["wikitext2"]
+
+[[sweep]]
+policy = "window"
+score = "magnitude"
+sparsity = 0.9
+window = [4, 64]
+rule = ["window-mean", "prompt"]
+prompt_tokens = 16
+
+[[sweep]]
+policy = "dynamic"
+score = ["magnitude", "random"]
+sparsity = 0.9
+"#;
+
+fn parse(text: &str) -> Result<Pipeline, Vec<String>> {
+    Pipeline::parse(text, &["smollm2".to_owned()])
+        .map_err(|mistakes| mistakes.0.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn a_good_file_lists_its_cells_in_order() {
+    let pipeline = parse(GOOD).unwrap();
+    let labels: Vec<String> = pipeline.cells.iter().map(|cell| cell.label()).collect();
+    assert_eq!(
+        labels,
+        [
+            "smollm2 wikitext2 ppl-1024 dense",
+            "smollm2 wikitext2 ppl-1024 static κ=.5 magnitude",
+            "smollm2 wikitext2 ppl-1024 static κ=.9 magnitude",
+            "smollm2 wikitext2 ppl-1024 dynamic κ=.5 magnitude",
+            "smollm2 wikitext2 ppl-1024 dynamic κ=.9 magnitude",
+            "smollm2 wikitext2 ppl-1024 window κ=.9 W=4 window-mean magnitude",
+            "smollm2 wikitext2 ppl-1024 window κ=.9 W=64 window-mean magnitude",
+            "smollm2 wikitext2 ppl-1024 window κ=.9 W=4 prompt magnitude",
+            "smollm2 wikitext2 ppl-1024 window κ=.9 W=64 prompt magnitude",
+            "smollm2 wikitext2 ppl-1024 dynamic κ=.9 random",
+            "smollm2 lambada lambada-openai dense",
+            "smollm2 lambada lambada-openai window κ=.9 W=4 window-mean magnitude",
+            "smollm2 lambada lambada-openai window κ=.9 W=64 window-mean magnitude",
+            "smollm2 lambada lambada-openai window κ=.9 W=4 prompt magnitude",
+            "smollm2 lambada lambada-openai window κ=.9 W=64 prompt magnitude",
+            "smollm2 lambada lambada-openai dynamic κ=.9 magnitude",
+            "smollm2 lambada lambada-openai dynamic κ=.9 random",
+        ]
+    );
+    for cell in &pipeline.cells {
+        let is_static = cell.treatment.policy == Policy::Static;
+        assert_eq!(cell.calibration.is_some(), is_static, "{}", cell.label());
+        assert_eq!(cell.treatment.seed, 7);
+    }
+    let calibration = pipeline.cells[1].calibration.clone().unwrap();
+    assert_eq!((calibration.limit, calibration.window_tokens), (Some(4), 1024));
+    assert_eq!(pipeline.cells[0].protocol, Protocol::Perplexity { window_tokens: 1024 });
+}
+
+#[test]
+fn texts_are_only_those_the_cells_need() {
+    let pipeline = parse(GOOD).unwrap();
+    let names = |texts: Vec<TextSource>| -> Vec<String> {
+        texts.into_iter().map(|text| text.name).collect()
+    };
+    assert_eq!(names(pipeline.texts(&pipeline.cells)), ["lambada", "wikitext2", "wikitext2-valid"]);
+    assert_eq!(names(pipeline.texts(&pipeline.cells[..1])), ["wikitext2"]);
+}
+
+#[test]
+fn every_mistake_is_reported_with_its_line() {
+    let text = r#"name = "Bad Name"
+[[model]]
+name = "smollm"
+[[dataset]]
+name = "wikitext"
+protocol = "ppl-1024"
+limit = 0
+[[dataset]]
+name = "wikitext2"
+protocol = "lambada-opnai"
+[[dataset]]
+name = "c4"
+protocol = "ppl-1024"
+[[sweep]]
+policy = "dynamc"
+score = "magnitude"
+sparsity = 0.5
+[[sweep]]
+policy = "window"
+score = ["magnitude", "magnitud"]
+sparsity = [0.5, 1.0, "0.9"]
+windw = 4
+[[sweep]]
+policy = "static"
+score = "magnitude"
+sparsity = 0.5
+window = 4
+datasets = "c5"
+"#;
+    let mistakes = parse(text).unwrap_err();
+    let expected = [
+        "line 1: `name`: `Bad Name` names a folder",
+        "line 1: missing key `seed`",
+        "line 3: model 1: unknown model `smollm`: did you mean `smollm2`?",
+        "line 5: dataset 1: unknown dataset `wikitext`: did you mean `wikitext2`?",
+        "line 7: dataset 1: `limit`: expected a whole number of at least 1, found 0",
+        "line 10: dataset 2: unknown protocol `lambada-opnai`: did you mean `lambada-openai`?",
+        "line 15: sweep 1: unknown policy `dynamc`: did you mean `dynamic`?",
+        "line 18: sweep 2: missing key `window`: policy `window` needs it",
+        "line 18: sweep 2: missing key `rule`: policy `window` needs it",
+        "line 20: sweep 2: unknown score `magnitud`: did you mean `magnitude`?",
+        "line 21: sweep 2: `sparsity`: 1 is outside 0 <= sparsity < 1",
+        "line 21: sweep 2: `sparsity`: expected a number, found string",
+        "line 22: sweep 2: unknown key `windw`: did you mean `window`?",
+        "line 27: sweep 3: policy `static` takes no `window`",
+        "line 28: sweep 3: `datasets`: unknown dataset of this file `c5`: did you mean `c4`?",
+    ];
+    for (found, expected) in mistakes.iter().zip(expected) {
+        assert!(found.starts_with(expected), "expected {expected:?}, found {found:?}");
+    }
+    assert_eq!(mistakes.len(), expected.len(), "{mistakes:#?}");
+}
+
+#[test]
+fn single_mistakes_are_found() {
+    let with = |from: &str, to: &str| parse(&GOOD.replacen(from, to, 1)).unwrap_err().join("\n");
+    let cases = [
+        // (text of the good file, replaced by, part of the message)
+        ("seed = 7", "seed = -7", "found -7"),
+        ("seed = 7", "seed = 7.5", "expected a whole number of at least 0, found float"),
+        ("name = \"lambada\"", "name = \"wikitext2\"", "`lambada-openai` needs items"),
+        ("protocol = \"lambada-openai\"", "protocol = \"ppl-1\"", "unknown protocol `ppl-1`"),
+        ("dataset = \"wikitext2-valid\"", "dataset = \"wikitext2\"", "its own calibration text"),
+        (", limit = 4 }", ", limits = 4 }", "dataset 1: calibration: unknown key `limits`"),
+        ("calibration = { dataset", "# { dataset", "policy `static` needs calibration text"),
+        ("sparsity = [0.5, 0.9]", "sparsity = [0.5, 0.50]", "comes twice"),
+        ("sparsity = [0.5, 0.9]", "sparsity = []", "the list is empty"),
+        ("sparsity = [0.5, 0.9]", "sparsity = nan", "NaN is outside"),
+        ("\"prompt\"]", "\"first-token\"]", "`prompt_tokens` belongs to the rule `prompt` only"),
+        ("[\"static\", \"dynamic\"]", "\"dense\"", "dense needs no sweep"),
+        ("window = [4, 64]", "window = [0, 64]", "`window`: expected a whole number"),
+        ("[[model]]", "[[model]]\nname = \"smollm2\"\n[[model]]", "`smollm2` is listed twice"),
+        ("name = \"smollm2\"", "path = \"x.gguf\"", "missing key `name`"),
+        ("name = \"smollm2\"", "name = \"../x\"\npath = \"x.gguf\"", "names a folder"),
+        ("name = \"smollm2\"", "name = \"smollm2\"\npath = \"x.gguf\"", "takes no path"),
+        ("seed = 7", "seed = ", "not TOML"),
+    ];
+    for (from, to, message) in cases {
+        let found = with(from, to);
+        assert!(found.contains(message), "{from:?} -> {to:?}: expected {message:?} in {found:?}");
+    }
+}
+
+#[test]
+fn own_files_are_given_by_path() {
+    let text = r#"
+name = "own"
+seed = 1
+[[model]]
+name = "mine"
+path = "checkpoints/mine"
+[[dataset]]
+name = "notes"
+path = "notes.jsonl"
+protocol = "ppl-256"
+calibration = { dataset = "old-notes", path = "old.raw" }
+[[sweep]]
+policy = "static"
+score = "impact"
+sparsity = 0.5
+"#;
+    let pipeline = parse(text).unwrap();
+    assert_eq!(pipeline.models[0].path.as_deref(), Some("checkpoints/mine".as_ref()));
+    let texts = pipeline.texts(&pipeline.cells);
+    assert_eq!(texts[1].name, "old-notes");
+    assert_eq!(texts[1].path.as_deref(), Some("old.raw".as_ref()));
+    let found = parse(&text.replace("notes.jsonl", "notes.txt")).unwrap_err().join("\n");
+    assert!(found.contains("expected a .raw or .jsonl file"), "{found}");
+    assert!(!found.contains("sweep"), "a mistake must not cause others: {found}");
+}
+
+#[test]
+fn one_text_under_two_protocols_is_two_sets_of_cells() {
+    let text = GOOD.replace(
+        "[[sweep]]\npolicy = \"window\"",
+        "[[dataset]]\nname = \"lambada\"\nprotocol = \"lambada-last-token\"\n\n\
+         [[sweep]]\npolicy = \"window\"",
+    );
+    let pipeline = parse(&text).unwrap();
+    let of_lambada = pipeline.cells.iter().filter(|cell| cell.dataset == "lambada").count();
+    assert_eq!(of_lambada, 14);
+}
+
+#[test]
+fn filters_select_and_explain() {
+    let cells = parse(GOOD).unwrap().cells;
+    let count = |text: &str| text.parse::<Filter>().unwrap().select(&cells).map(|c| c.len());
+    assert_eq!(count(""), Ok(17));
+    assert_eq!(count("policy=dynamic,sparsity=.90"), Ok(4));
+    assert_eq!(count("policy=dense,policy=static"), Ok(4));
+    assert_eq!(count("window=none,dataset=lambada"), Ok(1));
+    assert_eq!(count("policy=dense,sparsity=0.9"), Err(FilterError::Empty));
+    let error = count("policy=dynamc").unwrap_err().to_string();
+    assert!(error.contains("did you mean `dynamic`?"), "{error}");
+    let error = "polcy=dense".parse::<Filter>().unwrap_err().to_string();
+    assert!(error.contains("did you mean `policy`?"), "{error}");
+    assert!(matches!("policy".parse::<Filter>(), Err(FilterError::NotAPair(_))));
+}
+
+#[test]
+fn the_order_of_a_file_does_not_change_its_cells() {
+    let reordered = r#"
+seed = 7
+description = "the same, written otherwise"
+name = "small"
+model = [ { name = "smollm2" } ]
+dataset = [
+  { protocol = "lambada-openai", name = "lambada", limit = 100 },
+  { limit = 0x8, name = "wikitext2", protocol = "ppl-1024",
+    calibration = { limit = 4, dataset = "wikitext2-valid", window_tokens = 1_024 } },
+]
+sweep = [
+  { policy = "dynamic", score = ["random", "magnitude"], sparsity = [9e-1] },
+  { policy = "window", score = "magnitude", sparsity = 0.90, window = [64, 4],
+    rule = ["prompt", "window-mean"], prompt_tokens = [16] },
+  { sparsity = [0.9, 0.5], policy = ["dynamic", "static"], score = ["magnitude"],
+    datasets = "wikitext2" },
+]
+"#;
+    let sorted = |text: &str| {
+        let mut cells: Vec<String> =
+            parse(text).unwrap().cells.iter().map(|c| serde_json::to_string(c).unwrap()).collect();
+        cells.sort();
+        cells
+    };
+    assert_eq!(sorted(GOOD), sorted(reordered));
+}

@@ -1,0 +1,19 @@
+//! From scores to kept sets, and the executors that act on them.
+//!
+//! [`Masking`] is the reference: every rule of the specification written out token by token, then a
+//! dense product with zeros. [`Skipping`] is what runs: the same kept sets by other means, and no
+//! work for what is dropped. They share the words below and nothing that computes.
+
+mod commitment;
+mod cut;
+mod masking;
+mod selection;
+mod shares;
+mod skipping;
+
+pub use commitment::{Commitment, Rule};
+pub use cut::{cut, static_sets};
+pub use masking::Masking;
+pub use selection::{Selection, Windowed};
+pub use shares::{Measuring, Shares};
+pub use skipping::Skipping;

@@ -1,0 +1,54 @@
+//! What an executor measures beside its output.
+
+use models::Executor;
+
+/// Counts of one sequence over all sites.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Shares {
+    /// Entries of h: tokens × neurons × sites.
+    pub entries: u64,
+    /// Entries that the kept sets hold.
+    pub kept: u64,
+    /// Entries that are exactly zero.
+    pub zeros: u64,
+    /// Σh² of all entries.
+    pub energy: f64,
+    /// Σh² of kept entries.
+    pub kept_energy: f64,
+}
+
+impl Shares {
+    /// Adds another sequence's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.entries += other.entries;
+        self.kept += other.kept;
+        self.zeros += other.zeros;
+        self.energy += other.energy;
+        self.kept_energy += other.kept_energy;
+    }
+
+    /// Share of entries that were dropped: the sparsity that was reached.
+    pub fn reached_sparsity(&self) -> f64 {
+        1.0 - share(self.kept as f64, self.entries as f64)
+    }
+
+    /// Share of entries that are exactly zero.
+    pub fn natural_sparsity(&self) -> f64 {
+        share(self.zeros as f64, self.entries as f64)
+    }
+
+    /// Share of Σh² that the kept sets hold; 1 where h is all zero.
+    pub fn kept_energy_share(&self) -> f64 {
+        if self.energy == 0.0 { 1.0 } else { self.kept_energy / self.energy }
+    }
+}
+
+fn share(part: f64, whole: f64) -> f64 {
+    if whole == 0.0 { 0.0 } else { part / whole }
+}
+
+/// An executor that measures the shares of every sequence.
+pub trait Measuring: Executor {
+    /// The shares of each sequence of the batches since the last call, in order.
+    fn take_shares(&mut self) -> Vec<Shares>;
+}

@@ -1,0 +1,270 @@
+//! The executor that runs: the kept sets of the reference, and no work for what is dropped.
+
+use std::ops::Range;
+
+use importance::{Draw, Moments, Random, RankedBy, Score, SiteWeights};
+use models::{Executor, ExecutorError, FfnSite, Tensor, into_values, matrix};
+use rayon::prelude::*;
+use sparse::{
+    KeptGroups, RowShares, kept_count, kept_energies, project_kept, row_shares, select_top,
+};
+
+use crate::{Measuring, Selection, Shares, Windowed, commitment::Source};
+
+/// Tokens whose sets one task chooses when every token has its own.
+const TOKENS_PER_TASK: usize = 16;
+/// Above this share of kept neurons the dense product of the masked h is faster than gathering rows.
+const DENSE_ABOVE: f64 = 0.6;
+
+/// Chooses the kept sets of all windows in parallel and multiplies only what is kept.
+pub struct Skipping {
+    selection: Selection,
+    /// Lengths of the outgoing weights, by site, read when a site is first met.
+    weights: Vec<SiteWeights>,
+    /// The down projections, row by row, by site.
+    down: Vec<Vec<f32>>,
+    shares: Vec<Shares>,
+    done: Vec<Shares>,
+}
+
+impl Skipping {
+    /// Runs a model with these kept sets. An executor serves one model.
+    pub fn new(selection: Selection) -> Self {
+        Self {
+            selection,
+            weights: Vec::new(),
+            down: Vec::new(),
+            shares: Vec::new(),
+            done: Vec::new(),
+        }
+    }
+}
+
+impl Skipping {
+    /// Remembers what is needed of the weights of a site.
+    fn meet(&mut self, site: &FfnSite<'_>) -> Result<(), ExecutorError> {
+        if self.weights.len() <= site.index {
+            self.weights.push(SiteWeights::of(site.ffn));
+            self.down.push(into_values(site.ffn.down.weight.clone()));
+        }
+        let expected = self.weights[site.index].l2.len();
+        let found = site.ffn.neurons();
+        if expected != found {
+            return Err(ExecutorError::SiteMismatch { site: site.index, expected, found });
+        }
+        Ok(())
+    }
+
+    /// Kept sets of every token of the batch; `None` where all neurons are kept.
+    fn kept(&self, site: &FfnSite<'_>, h: &[f32]) -> Option<KeptGroups> {
+        let neurons = site.ffn.neurons();
+        match &self.selection {
+            Selection::All => None,
+            Selection::Static(sets) => {
+                let set = &sets[site.index];
+                let mut groups = KeptGroups::new(set.len());
+                groups.push(site.batch.n_tokens(), set);
+                (set.len() < neurons).then_some(groups)
+            }
+            Selection::Windowed(windowed) => {
+                let k = kept_count(neurons, windowed.sparsity);
+                (k < neurons).then(|| self.windowed_groups(windowed, site, h, k))
+            }
+        }
+    }
+
+    fn windowed_groups(
+        &self,
+        windowed: &Windowed,
+        site: &FfnSite<'_>,
+        h: &[f32],
+        k: usize,
+    ) -> KeptGroups {
+        let dynamic = windowed.commitment.window == 1 && windowed.commitment.looks_at_itself();
+        if let (true, Some(order)) = (dynamic, windowed.score.order_in_one_token()) {
+            return token_groups(order, h, site.ffn.neurons(), k);
+        }
+        let windows = windows_of(windowed, site);
+        let chooser = Chooser { windowed, site: site.index, weights: &self.weights[site.index], k };
+        let sets: Vec<Vec<u32>> = windows
+            .par_iter()
+            .map_init(
+                || (Moments::new(site.ffn.neurons()), Vec::new()),
+                |(moments, keys), window| chooser.choose(window, h, moments, keys),
+            )
+            .collect();
+        let mut groups = KeptGroups::new(k);
+        for (window, set) in windows.iter().zip(&sets) {
+            groups.push(window.tokens, set);
+        }
+        groups
+    }
+
+    fn measure(
+        &mut self,
+        site: &FfnSite<'_>,
+        h: &[f32],
+        rows: &[RowShares],
+        kept: Option<&KeptGroups>,
+    ) {
+        if site.index == 0 {
+            self.done.append(&mut self.shares);
+            self.shares = vec![Shares::default(); site.batch.sequences().count()];
+        }
+        let neurons = site.ffn.neurons();
+        let kept_energies = kept.map(|kept| kept_energies(h, kept, neurons));
+        let k = kept.map_or(neurons, KeptGroups::k) as u64;
+        for (shares, sequence) in self.shares.iter_mut().zip(site.batch.sequences()) {
+            for row in sequence {
+                shares.entries += neurons as u64;
+                shares.kept += k;
+                shares.zeros += u64::from(rows[row].zeros);
+                shares.energy += rows[row].energy;
+                shares.kept_energy +=
+                    kept_energies.as_ref().map_or(rows[row].energy, |energies| energies[row]);
+            }
+        }
+    }
+}
+
+impl Executor for Skipping {
+    fn ffn(&mut self, site: &FfnSite<'_>, x: Tensor<2>) -> Result<Tensor<2>, ExecutorError> {
+        self.meet(site)?;
+        let device = x.device();
+        let neurons = site.ffn.neurons();
+        let shape = [site.batch.n_tokens(), neurons];
+        let mut h = into_values(site.ffn.hidden(x));
+        let rows = row_shares(&h, neurons);
+        check_finite(site, &h, &rows)?;
+        let kept = self.kept(site, &h);
+        self.measure(site, &h, &rows, kept.as_ref());
+        let Some(kept) = kept else { return Ok(site.ffn.project(matrix(h, shape, &device))) };
+        if kept.k() as f64 > DENSE_ABOVE * neurons as f64 {
+            zero_dropped(&mut h, &kept, neurons);
+            return Ok(site.ffn.project(matrix(h, shape, &device)));
+        }
+        let d_model = site.ffn.down.widths().1;
+        let y = project_kept(&h, &kept, &self.down[site.index], d_model);
+        let y = matrix(y, [site.batch.n_tokens(), d_model], &device);
+        Ok(match &site.ffn.down.bias {
+            Some(bias) => y + bias.clone().unsqueeze(),
+            None => y,
+        })
+    }
+}
+
+impl Measuring for Skipping {
+    fn take_shares(&mut self) -> Vec<Shares> {
+        self.done.append(&mut self.shares);
+        std::mem::take(&mut self.done)
+    }
+}
+
+/// Nothing can be ranked by NaN.
+fn check_finite(site: &FfnSite<'_>, h: &[f32], rows: &[RowShares]) -> Result<(), ExecutorError> {
+    let neurons = site.ffn.neurons();
+    let Some(token) = rows.iter().position(|row| !row.energy.is_finite()) else { return Ok(()) };
+    let row = &h[token * neurons..(token + 1) * neurons];
+    let neuron = row.iter().position(|h| !h.is_finite()).unwrap_or(0);
+    Err(ExecutorError::NonFinite { layer: site.layer, token, neuron, value: row[neuron] })
+}
+
+fn zero_dropped(h: &mut [f32], kept: &KeptGroups, neurons: usize) {
+    h.par_chunks_exact_mut(neurons).with_min_len(TOKENS_PER_TASK).enumerate().for_each_init(
+        || vec![0.0; neurons],
+        |masked, (row, h)| {
+            masked.fill(0.0);
+            for i in kept.of_row(row) {
+                masked[*i as usize] = h[*i as usize];
+            }
+            h.copy_from_slice(masked);
+        },
+    );
+}
+
+/// Every token's own set, where the order follows from |h|: no sums, and keys of half the width.
+fn token_groups(order: RankedBy, h: &[f32], neurons: usize, k: usize) -> KeptGroups {
+    let parts: Vec<KeptGroups> = h
+        .par_chunks(neurons * TOKENS_PER_TASK)
+        .map(|rows| {
+            let (mut scores, mut keys, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+            let mut groups = KeptGroups::new(k);
+            for row in rows.chunks_exact(neurons) {
+                scores.clear();
+                match order {
+                    RankedBy::Magnitude => scores.extend(row.iter().map(|h| h.abs())),
+                    RankedBy::MinusMagnitude => scores.extend(row.iter().map(|h| -h.abs())),
+                }
+                select_top(&scores, k, &mut keys, &mut kept);
+                groups.push(1, &kept);
+            }
+            groups
+        })
+        .collect();
+    let mut groups = KeptGroups::new(k);
+    for part in &parts {
+        groups.extend(part);
+    }
+    groups
+}
+
+/// One commitment window of the batch.
+struct Window {
+    /// Key of its sequence.
+    sequence: u64,
+    /// Index in its sequence.
+    index: usize,
+    /// Tokens that share the set.
+    tokens: usize,
+    /// Where the set comes from; rows are rows of the batch.
+    source: Source,
+}
+
+fn windows_of(windowed: &Windowed, site: &FfnSite<'_>) -> Vec<Window> {
+    let mut windows = Vec::new();
+    for sequence in site.batch.sequences() {
+        let key = Draw::sequence_key(&site.batch.ids()[sequence.clone()]);
+        let shifted = |rows: Range<usize>| sequence.start + rows.start..sequence.start + rows.end;
+        for (index, rows) in windowed.commitment.windows(sequence.len()).enumerate() {
+            let source = match windowed.commitment.source(&rows, sequence.len()) {
+                Source::Rows(rows) => Source::Rows(shifted(rows)),
+                other => other,
+            };
+            windows.push(Window { sequence: key, index, tokens: rows.len(), source });
+        }
+    }
+    windows
+}
+
+struct Chooser<'a> {
+    windowed: &'a Windowed,
+    site: usize,
+    weights: &'a SiteWeights,
+    k: usize,
+}
+
+impl Chooser<'_> {
+    fn choose(
+        &self,
+        window: &Window,
+        h: &[f32],
+        moments: &mut Moments,
+        keys: &mut Vec<u64>,
+    ) -> Vec<u32> {
+        let neurons = self.weights.l2.len();
+        let draw =
+            Draw::of_window(self.windowed.seed, self.site, window.sequence, window.index);
+        moments.clear();
+        let scores = match &window.source {
+            Source::Calibration => return self.windowed.calibrated[self.site].clone(),
+            Source::Random => Random.score(self.weights, moments, &draw),
+            Source::Rows(rows) => {
+                moments.add(&h[rows.start * neurons..rows.end * neurons]);
+                self.windowed.score.score(self.weights, moments, &draw)
+            }
+        };
+        let mut kept = Vec::new();
+        select_top(&scores, self.k, keys, &mut kept);
+        kept
+    }
+}

@@ -1,0 +1,101 @@
+//! Which dense cell another cell is compared with, and when it is not compared.
+//!
+//! A comparison is paired: the same weights, the same text, the same windows or items, computed by
+//! the same code. Anything else is refused with a reason and never averaged over.
+
+use plan::Policy;
+use serde::Serialize;
+
+use crate::format::count;
+use crate::read::{CellResult, Rows};
+use crate::row::{Group, short};
+
+/// How a row stands to its dense baseline.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub(crate) enum AgainstDense<T> {
+    /// The row is a dense one.
+    Baseline,
+    /// There is no dense cell of this model, text and protocol.
+    NoDense,
+    /// There are dense cells, but none that this row may be compared with.
+    Refused { reason: String },
+    /// Compared with the dense cell named in it.
+    Compared(T),
+}
+
+impl<T> AgainstDense<T> {
+    pub(crate) fn compared(&self) -> Option<&T> {
+        match self {
+            AgainstDense::Compared(comparison) => Some(comparison),
+            _ => None,
+        }
+    }
+}
+
+/// The dense cell of its group that `result` is to be compared with: of those that agree with it in
+/// everything a paired comparison needs, the newest.
+pub(crate) fn find<'a>(result: &CellResult, group: &Group<'a>) -> AgainstDense<&'a CellResult> {
+    if result.cell.treatment.policy == Policy::Dense {
+        return AgainstDense::Baseline;
+    }
+    let closest = group.dense.iter().map(|&dense| (differences(result, dense), dense)).min_by_key(
+        |(differences, dense)| {
+            let newest_first = std::cmp::Reverse(dense.provenance.started_at_ms);
+            (differences.len(), newest_first, dense.id.clone())
+        },
+    );
+    match closest {
+        None => AgainstDense::NoDense,
+        Some((differences, dense)) if differences.is_empty() => AgainstDense::Compared(dense),
+        Some((differences, _)) => {
+            AgainstDense::Refused { reason: format!("not compared: {}", differences.join("; ")) }
+        }
+    }
+}
+
+/// Everything that forbids a paired comparison.
+fn differences(result: &CellResult, dense: &CellResult) -> Vec<String> {
+    let (ours, theirs) = (&result.provenance, &dense.provenance);
+    let mut reasons = Vec::new();
+    for (what, ours, theirs) in [
+        ("code version", &ours.code_version, &theirs.code_version),
+        ("weights", &ours.weights_sha256, &theirs.weights_sha256),
+        ("tokenizer", &ours.tokenizer_sha256, &theirs.tokenizer_sha256),
+        ("text", &ours.text_sha256, &theirs.text_sha256),
+    ] {
+        if ours != theirs {
+            reasons.push(format!("other {what} ({}, dense {})", short(ours), short(theirs)));
+        }
+    }
+    reasons.extend(other_units(&result.rows, &dense.rows));
+    reasons
+}
+
+/// How two sets of windows or items differ; none when they are the same.
+fn other_units(ours: &Rows, dense: &Rows) -> Option<String> {
+    let units = |rows: &Rows| -> (&str, Vec<(u32, u32)>) {
+        match rows {
+            Rows::Windows(rows) => {
+                ("window", rows.iter().map(|row| (row.window_index, row.n_targets)).collect())
+            }
+            Rows::Items(rows) => {
+                ("item", rows.iter().map(|row| (row.item_index, row.n_target_tokens)).collect())
+            }
+        }
+    };
+    let ((what, ours), (_, dense)) = (units(ours), units(dense));
+    let differing = ours.iter().zip(&dense).find(|(ours, dense)| ours != dense);
+    match differing {
+        _ if ours.len() != dense.len() => {
+            Some(format!("{}, dense has {}", count(ours.len(), what), dense.len()))
+        }
+        None => None,
+        Some((ours, dense)) if ours.0 != dense.0 => {
+            Some(format!("{what} {} where dense has {what} {}", ours.0, dense.0))
+        }
+        Some((ours, dense)) => {
+            Some(format!("{what} {} has {} targets, dense {}", ours.0, ours.1, dense.1))
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The dial: perplexity × dense by commitment window, one line per κ, rule and score.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use plan::{Policy, Protocol, Rule, Score, shortest_decimal};
+use serde::Serialize;
+
+use crate::perplexity::{Perplexity, PerplexityTable};
+use crate::row::Row;
+
+/// A table has a dial from this many different windows on.
+const FEWEST_WINDOWS: usize = 3;
+
+/// Rules that choose a token's own set when a window is one token, so that the `dynamic` policy is
+/// their W = 1.
+const SAME_AT_ONE: [Rule; 2] = [Rule::WindowMean, Rule::FirstToken];
+
+/// One field of a dial.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct DialValue {
+    pub(crate) window: usize,
+    pub(crate) cell_id: String,
+    pub(crate) ratio: f64,
+}
+
+/// One line of a dial.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct DialRow {
+    pub(crate) sparsity: f64,
+    pub(crate) rule: Rule,
+    pub(crate) score: Score,
+    /// By window, ascending; windows without a compared cell are absent.
+    pub(crate) values: Vec<DialValue>,
+}
+
+/// The dial of one model, dataset and protocol.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Dial {
+    pub(crate) model: String,
+    pub(crate) dataset: String,
+    pub(crate) protocol: Protocol,
+    pub(crate) windows: Vec<usize>,
+    pub(crate) rows: Vec<DialRow>,
+    /// Fields that several cells could fill (other seeds, code or calibration); the newest is
+    /// shown.
+    pub(crate) n_ambiguous: usize,
+}
+
+/// The dial of `table`; none with fewer than three windows or without compared cells.
+pub(crate) fn of(table: &PerplexityTable) -> Option<Dial> {
+    // κ as text sorts as it reads: all are "0.…" without trailing zeros.
+    type Line = (String, Rule, Score);
+    let mut lines: BTreeMap<Line, BTreeMap<usize, Vec<&Row<Perplexity>>>> = BTreeMap::new();
+    let key = |row: &Row<Perplexity>, rule: Rule| -> Option<Line> {
+        let treatment = &row.cell.treatment;
+        Some((shortest_decimal(treatment.sparsity), rule, treatment.score?))
+    };
+    let compared = || {
+        let rows = table.rows.iter();
+        rows.filter(|row| row.measured.against_dense.compared().is_some())
+    };
+    for row in compared().filter(|row| row.cell.treatment.policy == Policy::Window) {
+        let treatment = &row.cell.treatment;
+        if let (Some(rule), Some(window)) = (treatment.rule, treatment.window)
+            && let Some(key) = key(row, rule)
+        {
+            lines.entry(key).or_default().entry(window).or_default().push(row);
+        }
+    }
+    for row in compared().filter(|row| row.cell.treatment.policy == Policy::Dynamic) {
+        for rule in SAME_AT_ONE {
+            if let Some(values) = key(row, rule).and_then(|key| lines.get_mut(&key)) {
+                let at_one = values.entry(1).or_default();
+                // A window of 1 that was run as such goes before.
+                if at_one.iter().all(|other| other.cell.treatment.policy == Policy::Dynamic) {
+                    at_one.push(row);
+                }
+            }
+        }
+    }
+
+    let windows: BTreeSet<usize> =
+        lines.values().flat_map(|values| values.keys().copied()).collect();
+    if windows.len() < FEWEST_WINDOWS {
+        return None;
+    }
+    let n_ambiguous =
+        lines.values().flat_map(BTreeMap::values).filter(|candidates| candidates.len() > 1).count();
+    let rows = lines.into_iter().filter_map(|((_, rule, score), values)| {
+        let sparsity = values.values().flatten().next()?.cell.treatment.sparsity;
+        let values = values.into_iter().filter_map(|(window, candidates)| {
+            let newest = candidates
+                .into_iter()
+                .max_by_key(|row| (row.started_at_ms, std::cmp::Reverse(row.cell_id.clone())))?;
+            let ratio = newest.measured.against_dense.compared()?.ratio;
+            Some(DialValue { window, cell_id: newest.cell_id.clone(), ratio })
+        });
+        Some(DialRow { sparsity, rule, score, values: values.collect() })
+    });
+    Some(Dial {
+        model: table.model.clone(),
+        dataset: table.dataset.clone(),
+        protocol: table.protocol,
+        windows: windows.iter().copied().collect(),
+        rows: rows.collect(),
+        n_ambiguous,
+    })
+}

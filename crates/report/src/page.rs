@@ -1,0 +1,287 @@
+//! A report as Markdown that also reads well in a terminal.
+
+use plan::{Protocol, Rule, shortest_decimal};
+
+use crate::accuracy::{Accuracy, AccuracyTable};
+use crate::baseline::AgainstDense;
+use crate::dial::Dial;
+use crate::format::{NOTHING, count, or_nothing, p_value, percent, points, significant, utc};
+use crate::markdown::Align::{Left, Right};
+use crate::markdown::Table;
+use crate::perplexity::{BOOTSTRAP, Perplexity, PerplexityTable};
+use crate::provenance::{Counted, Origins};
+use crate::row::Row;
+use crate::summary::Summary;
+
+/// The whole page of one run.
+pub(crate) fn render(summary: &Summary) -> String {
+    let mut page = format!("# Report: {}\n\n", summary.run);
+    for warning in &summary.warnings {
+        page += &format!("**WARNING: {warning}**\n\n");
+    }
+    page += &list(&summary.findings);
+    page += "\n## Where the numbers come from\n\n";
+    page += &list(&header(summary));
+    for table in &summary.perplexity_tables {
+        page += &perplexity_section(table);
+        let matching = summary.dials.iter().find(|dial| {
+            (&dial.model, &dial.dataset, dial.protocol)
+                == (&table.model, &table.dataset, table.protocol)
+        });
+        page += &matching.map(dial_section).unwrap_or_default();
+    }
+    for table in &summary.accuracy_tables {
+        page += &accuracy_section(table);
+    }
+    page + &failed_section(summary) + &missing_section(summary) + &unreadable_section(summary)
+}
+
+fn list(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("- {line}\n")).collect()
+}
+
+fn header(summary: &Summary) -> Vec<String> {
+    let Origins { revisions, code_versions, versions, hosts, cpus, .. } = &summary.origins;
+    let mut lines = vec![
+        format!("run: {} in {}", summary.run, summary.folder),
+        format!("made by: `{}`", summary.command.as_deref().unwrap_or("unknown")),
+        format!("this page: `cargo xtask report --results {}`", summary.folder),
+    ];
+    for (what, values) in [
+        ("revision", revisions),
+        ("code version", code_versions),
+        ("versions", versions),
+        ("host", hosts),
+        ("processor", cpus),
+    ] {
+        if !values.is_empty() {
+            lines.push(format!("{what}: {}", counted(values)));
+        }
+    }
+    let origins = &summary.origins;
+    if let (Some(first), Some(last)) = (origins.first_started_at_ms, origins.last_ended_at_ms) {
+        let seconds = significant(origins.cell_seconds, 4);
+        lines.push(format!("when: {} to {} ({seconds} s in cells)", utc(first), utc(last)));
+    }
+    lines
+}
+
+fn counted(values: &[Counted]) -> String {
+    if let [only] = values {
+        return only.value.clone();
+    }
+    let values: Vec<String> = values
+        .iter()
+        .map(|counted| format!("{} ({})", counted.value, count(counted.n_cells, "cell")))
+        .collect();
+    values.join(", ")
+}
+
+/// `## model · dataset · protocol`
+fn heading(model: &str, dataset: &str, protocol: Protocol) -> String {
+    format!("\n## {model} · {dataset} · {protocol}\n\n")
+}
+
+/// The first columns of every table: what was done.
+const TREATMENT: [(&str, crate::markdown::Align); 5] =
+    [("policy", Left), ("κ", Right), ("W", Right), ("rule", Left), ("score", Left)];
+
+fn treatment<M>(row: &Row<M>) -> Vec<String> {
+    let treatment = &row.cell.treatment;
+    let rule = match (treatment.rule, treatment.prompt_tokens) {
+        (Some(Rule::Prompt), Some(tokens)) => format!("prompt P={tokens}"),
+        (rule, _) => or_nothing(rule),
+    };
+    vec![
+        treatment.policy.to_string(),
+        shortest_decimal(treatment.sparsity),
+        or_nothing(treatment.window),
+        rule,
+        or_nothing(treatment.score),
+    ]
+}
+
+/// The last columns of every table: shares of the hidden, speed, notes.
+const COMMON: [(&str, crate::markdown::Align); 5] = [
+    ("kept energy", Right),
+    ("natural sparsity", Right),
+    ("reached sparsity", Right),
+    ("tokens/s", Right),
+    ("note", Left),
+];
+
+fn common<M>(row: &Row<M>) -> [String; 5] {
+    [
+        percent(row.shares.kept_energy),
+        percent(row.shares.natural_sparsity),
+        percent(row.shares.reached_sparsity),
+        or_nothing(row.tokens_per_second.map(|speed| significant(speed, 3))),
+        row.notes.join("; "),
+    ]
+}
+
+/// What stands in the columns of a comparison when there is none.
+fn not_compared<T>(against_dense: &AgainstDense<T>) -> &'static str {
+    match against_dense {
+        AgainstDense::NoDense => "no dense",
+        AgainstDense::Refused { .. } => "refused",
+        AgainstDense::Baseline | AgainstDense::Compared(_) => NOTHING,
+    }
+}
+
+fn bracket(lower: &str, upper: &str) -> String {
+    format!("[{lower}, {upper}]")
+}
+
+fn perplexity_section(table: &PerplexityTable) -> String {
+    let own =
+        [("perplexity", Right), ("× dense", Right), ("95 % interval", Right), ("windows", Right)];
+    let columns = TREATMENT.into_iter().chain(own).chain(COMMON);
+    let mut text = Table::new(columns);
+    for row in &table.rows {
+        let Perplexity { perplexity, n_windows, against_dense, .. } = &row.measured;
+        let (ratio, interval) = match against_dense {
+            AgainstDense::Compared(compared) => {
+                let limits = compared.lower.zip(compared.upper);
+                let limits = limits
+                    .map(|(lower, upper)| bracket(&significant(lower, 4), &significant(upper, 4)));
+                (significant(compared.ratio, 4), or_nothing(limits))
+            }
+            AgainstDense::Baseline => ("1".to_owned(), NOTHING.to_owned()),
+            other => (not_compared(other).to_owned(), NOTHING.to_owned()),
+        };
+        let perplexity = or_nothing(perplexity.map(|value| significant(value, 5)));
+        let own = [perplexity, ratio, interval, n_windows.to_string()];
+        text.push(treatment(row).into_iter().chain(own).chain(common(row)));
+    }
+    format!(
+        "{}{}\nInterval: paired bootstrap over windows, {} resamples, seed {}.\n",
+        heading(&table.model, &table.dataset, table.protocol),
+        text.render(),
+        BOOTSTRAP.resamples,
+        BOOTSTRAP.seed
+    )
+}
+
+fn accuracy_section(table: &AccuracyTable) -> String {
+    let perplexity = match table.protocol {
+        Protocol::LambadaLastToken => "token perplexity",
+        _ => "word perplexity",
+    };
+    let own = [
+        ("correct", Right),
+        ("accuracy", Right),
+        ("95 % (Wilson)", Right),
+        ("Δ points", Right),
+        ("95 % (Newcombe)", Right),
+        ("McNemar p", Right),
+        ("Holm p", Right),
+        ("unpaired z p", Right),
+        ("Fisher p", Right),
+        (perplexity, Right),
+    ];
+    let columns = TREATMENT.into_iter().chain(own).chain(COMMON);
+    let mut text = Table::new(columns);
+    for row in &table.rows {
+        let Accuracy { n_correct, n_items, accuracy, lower, upper, .. } = &row.measured;
+        let difference = match &row.measured.against_dense {
+            AgainstDense::Compared(compared) => [
+                points(compared.difference),
+                bracket(&points(compared.lower), &points(compared.upper)),
+                p_value(compared.mcnemar_p),
+                p_value(compared.mcnemar_p_holm),
+                p_value(compared.unpaired_z_p),
+                p_value(compared.unpaired_fisher_p),
+            ],
+            other => {
+                let mut fields = [NOTHING; 6];
+                fields[0] = not_compared(other);
+                fields.map(str::to_owned)
+            }
+        };
+        let word_perplexity = row.measured.word_perplexity.map(|value| significant(value, 5));
+        let own = [
+            format!("{n_correct}/{n_items}"),
+            percent(*accuracy),
+            bracket(&percent(*lower), &percent(*upper)),
+        ];
+        let own = own.into_iter().chain(difference).chain([or_nothing(word_perplexity)]);
+        text.push(treatment(row).into_iter().chain(own).chain(common(row)));
+    }
+    format!(
+        "{}{}\nΔ: accuracy minus that of dense on the same items, in percentage points. The test \
+         is McNemar's (paired, exact), adjusted by Holm over this table; the unpaired p-values \
+         are what was published elsewhere. Detectable: with power 0.8 at level 0.05.\n",
+        heading(&table.model, &table.dataset, table.protocol),
+        text.render(),
+    )
+}
+
+fn dial_section(dial: &Dial) -> String {
+    let windows: Vec<String> = dial.windows.iter().map(|window| format!("W={window}")).collect();
+    let first = [("κ", Right), ("rule", Left), ("score", Left)];
+    let columns = windows.iter().map(|window| (window.as_str(), Right));
+    let mut text = Table::new(first.into_iter().chain(columns));
+    for row in &dial.rows {
+        let ratio = |window: &usize| {
+            let value = row.values.iter().find(|value| value.window == *window);
+            or_nothing(value.map(|value| significant(value.ratio, 4)))
+        };
+        let first = [shortest_decimal(row.sparsity), row.rule.to_string(), row.score.to_string()];
+        text.push(first.into_iter().chain(dial.windows.iter().map(ratio)));
+    }
+    let ambiguous = match dial.n_ambiguous {
+        0 => String::new(),
+        n => {
+            format!(" {} could be filled by several cells: the newest is shown.", count(n, "field"))
+        }
+    };
+    format!(
+        "\n### Dial: perplexity × dense by window, {} · {} · {}\n\n{}\nW=1 of `window-mean` and \
+         `first-token` is the dynamic policy.{ambiguous}\n",
+        dial.model,
+        dial.dataset,
+        dial.protocol,
+        text.render()
+    )
+}
+
+fn failed_section(summary: &Summary) -> String {
+    if summary.failed.is_empty() {
+        return String::new();
+    }
+    let columns = [("cell", Left), ("id", Left), ("error", Left), ("host", Left), ("when", Left)];
+    let mut text = Table::new(columns);
+    for failure in &summary.failed {
+        text.push([
+            failure.label.clone(),
+            failure.cell_id.clone(),
+            failure.error.clone(),
+            failure.host.clone(),
+            utc(failure.started_at_ms),
+        ]);
+    }
+    format!("\n## Failed\n\n{}", text.render())
+}
+
+fn missing_section(summary: &Summary) -> String {
+    if summary.missing.is_empty() {
+        return String::new();
+    }
+    let mut text = Table::new([("cell", Left), ("id", Left), ("why", Left)]);
+    for missing in &summary.missing {
+        text.push([missing.label.clone(), missing.cell_id.clone(), missing.reason.clone()]);
+    }
+    format!("\n## Missing\n\n{}", text.render())
+}
+
+fn unreadable_section(summary: &Summary) -> String {
+    if summary.unreadable.is_empty() {
+        return String::new();
+    }
+    let mut text = Table::new([("file", Left), ("why", Left)]);
+    for file in &summary.unreadable {
+        text.push([file.file.clone(), file.reason.clone()]);
+    }
+    format!("\n## Unreadable\n\n{}", text.render())
+}

@@ -1,0 +1,268 @@
+//! Reading one table file with polars. An unreadable file is an error of that file alone.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use plan::Cell;
+use polars::prelude::{DataFrame, DataType, ParallelStrategy, ParquetReader, SerReader};
+use tables::{ItemRow, Provenance, Store, StoredFile, Table, WindowRow};
+
+/// The rows of one cell in full precision, sorted by their index.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Rows {
+    Windows(Vec<WindowRow>),
+    Items(Vec<ItemRow>),
+}
+
+/// One finished cell.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CellResult {
+    pub(crate) id: String,
+    pub(crate) cell: Cell,
+    pub(crate) provenance: Provenance,
+    pub(crate) rows: Rows,
+}
+
+/// One failed cell.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub(crate) struct Failure {
+    pub(crate) cell_id: String,
+    pub(crate) label: String,
+    pub(crate) error: String,
+    pub(crate) revision: String,
+    pub(crate) code_version: String,
+    pub(crate) host: String,
+    pub(crate) started_at_ms: i64,
+    pub(crate) seconds: f64,
+}
+
+/// Columns of both result tables that are the same in every row of a file.
+const TEXTS: &[&str] = &[
+    "cell_id",
+    "revision",
+    "code_version",
+    "versions",
+    "host",
+    "cpu",
+    "weights_sha256",
+    "tokenizer_sha256",
+    "text_sha256",
+    "calibration_sha256",
+];
+const NUMBERS: &[&str] = &["seconds", "peak_rss_bytes", "tokens"];
+const SHARES: &[&str] = &["reached_sparsity", "natural_sparsity", "kept_energy"];
+
+/// Reads a `windows` or `items` file and checks that it is where it says it belongs.
+///
+/// # Errors
+/// For anything that is not a complete, finite, consistent table of one cell.
+pub(crate) fn read_result(store: &Store, file: &StoredFile) -> Result<CellResult> {
+    guarded(|| {
+        let cell = tables::read_cell(&file.path)?;
+        let belongs = store.result_path(&file.id, &cell)?;
+        ensure!(
+            belongs == file.path,
+            "its rows belong to {}; was it moved or renamed?",
+            belongs.strip_prefix(store.folder()).unwrap_or(&belongs).display()
+        );
+        let frame = match file.table {
+            Table::Windows => frame(&file.path, &["window_index", "nll_nats", "n_targets"])?,
+            _ => frame(
+                &file.path,
+                &["item_index", "correct", "word_logprob_nats", "n_target_tokens", "n_tokens"],
+            )?,
+        };
+        let (id, provenance) = provenance(&frame)?;
+        ensure!(id == file.id, "its rows are of cell {id}, its name says {}", file.id);
+        let rows = match file.table {
+            Table::Windows => Rows::Windows(window_rows(&frame)?),
+            _ => Rows::Items(item_rows(&frame)?),
+        };
+        Ok(CellResult { id, cell, provenance, rows })
+    })
+}
+
+/// Reads a `failures` file.
+///
+/// # Errors
+/// As [`read_result`].
+pub(crate) fn read_failure(file: &StoredFile) -> Result<Failure> {
+    guarded(|| {
+        let texts = ["cell_id", "label", "error", "revision", "code_version", "host"];
+        let frame = scan(&file.path, texts.iter().chain(&["seconds"]).copied())?;
+        let text = |name| constant_text(&frame, name);
+        Ok(Failure {
+            cell_id: text("cell_id")?,
+            label: text("label")?,
+            error: text("error")?,
+            revision: text("revision")?,
+            code_version: text("code_version")?,
+            host: text("host")?,
+            started_at_ms: started_at_ms(&frame)?,
+            seconds: constant_f64(&frame, "seconds")?,
+        })
+    })
+}
+
+/// Runs `read`; a panic inside the Parquet decoder (damaged bytes) is an error like any other.
+fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|payload| {
+        let said = payload.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| payload.downcast_ref::<&str>().copied());
+        Err(anyhow!("the Parquet decoder gave up: {}", said.unwrap_or("no reason given")))
+    })
+}
+
+fn frame(path: &Path, own: &[&'static str]) -> Result<DataFrame> {
+    scan(path, [own, TEXTS, NUMBERS, SHARES].concat().into_iter())
+}
+
+/// The named columns of one file, and `started_at`.
+///
+/// The eager reader, one file on one thread: a lazy scan of a few rows spends ten times as long on
+/// waking its threads, and would parse the partition values in the path, which were already
+/// checked against the cell that the file carries.
+fn scan<'a>(path: &Path, columns: impl Iterator<Item = &'a str>) -> Result<DataFrame> {
+    let columns = columns.chain(["started_at"]).map(str::to_owned).collect();
+    let frame = ParquetReader::new(File::open(path)?)
+        .with_columns(Some(columns))
+        .read_parallel(ParallelStrategy::None)
+        .finish()?;
+    ensure!(frame.height() > 0, "it has no rows");
+    Ok(frame)
+}
+
+fn provenance(frame: &DataFrame) -> Result<(String, Provenance)> {
+    let text = |name| constant_text(frame, name);
+    let provenance = Provenance {
+        revision: text("revision")?,
+        code_version: text("code_version")?,
+        versions: text("versions")?,
+        host: text("host")?,
+        cpu: text("cpu")?,
+        started_at_ms: started_at_ms(frame)?,
+        seconds: constant_f64(frame, "seconds")?,
+        peak_rss_bytes: constant_u64(frame, "peak_rss_bytes")?,
+        tokens: constant_u64(frame, "tokens")?,
+        weights_sha256: text("weights_sha256")?,
+        tokenizer_sha256: text("tokenizer_sha256")?,
+        text_sha256: text("text_sha256")?,
+        calibration_sha256: optional_text(frame, "calibration_sha256")?,
+    };
+    Ok((text("cell_id")?, provenance))
+}
+
+fn window_rows(frame: &DataFrame) -> Result<Vec<WindowRow>> {
+    let (index, targets) = (u32s(frame, "window_index")?, u32s(frame, "n_targets")?);
+    let nll = f64s(frame, "nll_nats")?;
+    let [reached, natural, kept] = shares(frame)?;
+    let mut rows: Vec<WindowRow> = (0..frame.height())
+        .map(|row| WindowRow {
+            window_index: index[row],
+            nll_nats: nll[row],
+            n_targets: targets[row],
+            reached_sparsity: reached[row],
+            natural_sparsity: natural[row],
+            kept_energy: kept[row],
+        })
+        .collect();
+    rows.sort_by_key(|row| row.window_index);
+    check_distinct(rows.iter().map(|row| row.window_index), "window")?;
+    Ok(rows)
+}
+
+fn item_rows(frame: &DataFrame) -> Result<Vec<ItemRow>> {
+    let (index, correct) = (u32s(frame, "item_index")?, bools(frame, "correct")?);
+    let (target_tokens, tokens) = (u32s(frame, "n_target_tokens")?, u32s(frame, "n_tokens")?);
+    let logprob = f64s(frame, "word_logprob_nats")?;
+    let [reached, natural, kept] = shares(frame)?;
+    let mut rows: Vec<ItemRow> = (0..frame.height())
+        .map(|row| ItemRow {
+            item_index: index[row],
+            correct: correct[row],
+            word_logprob_nats: logprob[row],
+            n_target_tokens: target_tokens[row],
+            n_tokens: tokens[row],
+            reached_sparsity: reached[row],
+            natural_sparsity: natural[row],
+            kept_energy: kept[row],
+        })
+        .collect();
+    rows.sort_by_key(|row| row.item_index);
+    check_distinct(rows.iter().map(|row| row.item_index), "item")?;
+    Ok(rows)
+}
+
+fn shares(frame: &DataFrame) -> Result<[Vec<f64>; 3]> {
+    Ok([f64s(frame, SHARES[0])?, f64s(frame, SHARES[1])?, f64s(frame, SHARES[2])?])
+}
+
+/// Refuses an index that appears twice; `sorted` is in ascending order.
+fn check_distinct(sorted: impl Iterator<Item = u32>, what: &str) -> Result<()> {
+    let mut previous = None;
+    for index in sorted {
+        ensure!(previous != Some(index), "{what} {index} appears twice");
+        previous = Some(index);
+    }
+    Ok(())
+}
+
+fn u32s(frame: &DataFrame, name: &str) -> Result<Vec<u32>> {
+    let column = frame.column(name)?.u32()?;
+    column.iter().map(|value| value.with_context(|| is_null(name))).collect()
+}
+
+fn bools(frame: &DataFrame, name: &str) -> Result<Vec<bool>> {
+    let column = frame.column(name)?.bool()?;
+    column.iter().map(|value| value.with_context(|| is_null(name))).collect()
+}
+
+fn f64s(frame: &DataFrame, name: &str) -> Result<Vec<f64>> {
+    let column = frame.column(name)?.f64()?;
+    let values = column.iter().enumerate().map(|(row, value)| {
+        let value = value.with_context(|| is_null(name))?;
+        ensure!(value.is_finite(), "`{name}` of row {row} is {value}, not a finite number");
+        Ok(value)
+    });
+    values.collect()
+}
+
+fn is_null(name: &str) -> String {
+    format!("column `{name}` has a row without a value")
+}
+
+fn started_at_ms(frame: &DataFrame) -> Result<i64> {
+    let column = frame.column("started_at")?.cast(&DataType::Int64)?;
+    constant("started_at", column.i64()?.iter())?.with_context(|| is_null("started_at"))
+}
+
+fn constant_u64(frame: &DataFrame, name: &str) -> Result<u64> {
+    constant(name, frame.column(name)?.u64()?.iter())?.with_context(|| is_null(name))
+}
+
+fn constant_f64(frame: &DataFrame, name: &str) -> Result<f64> {
+    f64s(frame, name)?;
+    constant(name, frame.column(name)?.f64()?.iter())?.with_context(|| is_null(name))
+}
+
+fn constant_text(frame: &DataFrame, name: &str) -> Result<String> {
+    optional_text(frame, name)?.with_context(|| is_null(name))
+}
+
+fn optional_text(frame: &DataFrame, name: &str) -> Result<Option<String>> {
+    Ok(constant(name, frame.column(name)?.str()?.iter())?.map(str::to_owned))
+}
+
+/// The one value that all rows share.
+fn constant<T: PartialEq>(
+    name: &str,
+    mut values: impl Iterator<Item = Option<T>>,
+) -> Result<Option<T>> {
+    let first = values.next().context("it has no rows")?;
+    if values.any(|value| value != first) {
+        bail!("column `{name}` differs between its rows, but a file is one cell");
+    }
+    Ok(first)
+}

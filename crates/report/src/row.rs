@@ -1,0 +1,163 @@
+//! One row of a table: what was done, what was measured besides the loss, and how it is told
+//! apart from its neighbours.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use plan::{Calibration, Cell, Policy, Rule, Score, Treatment};
+use serde::Serialize;
+
+use crate::read::{CellResult, Rows};
+
+/// Shares of the FFN hidden, mean over the cell's windows or items.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct Shares {
+    /// Share of Σh² that the kept set holds.
+    pub(crate) kept_energy: f64,
+    /// Share of entries of h that are exactly zero.
+    pub(crate) natural_sparsity: f64,
+    /// Share of neurons dropped.
+    pub(crate) reached_sparsity: f64,
+}
+
+/// One cell in a table; `M` is what its protocol measures.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Row<M> {
+    pub(crate) cell_id: String,
+    pub(crate) label: String,
+    pub(crate) cell: Cell,
+    pub(crate) code_version: String,
+    pub(crate) started_at_ms: i64,
+    pub(crate) seconds: f64,
+    pub(crate) tokens: u64,
+    pub(crate) tokens_per_second: Option<f64>,
+    pub(crate) peak_rss_bytes: u64,
+    pub(crate) shares: Shares,
+    pub(crate) measured: M,
+    /// What a reader has to know of this row: why it is not compared, how it differs from a row
+    /// with the same treatment.
+    pub(crate) notes: Vec<String>,
+}
+
+impl<M> Row<M> {
+    pub(crate) fn of(result: &CellResult, measured: M, notes: Vec<String>) -> Self {
+        let provenance = &result.provenance;
+        let positive = provenance.seconds > 0.0;
+        Row {
+            cell_id: result.id.clone(),
+            label: result.cell.label(),
+            cell: result.cell.clone(),
+            code_version: provenance.code_version.clone(),
+            started_at_ms: provenance.started_at_ms,
+            seconds: provenance.seconds,
+            tokens: provenance.tokens,
+            tokens_per_second: positive.then(|| provenance.tokens as f64 / provenance.seconds),
+            peak_rss_bytes: provenance.peak_rss_bytes,
+            shares: shares(&result.rows),
+            measured,
+            notes,
+        }
+    }
+}
+
+fn shares(rows: &Rows) -> Shares {
+    let mean = |windows: fn(&tables::WindowRow) -> f64, items: fn(&tables::ItemRow) -> f64| {
+        let (sum, n) = match rows {
+            Rows::Windows(rows) => (rows.iter().map(windows).sum::<f64>(), rows.len()),
+            Rows::Items(rows) => (rows.iter().map(items).sum::<f64>(), rows.len()),
+        };
+        sum / n as f64
+    };
+    Shares {
+        kept_energy: mean(|row| row.kept_energy, |row| row.kept_energy),
+        natural_sparsity: mean(|row| row.natural_sparsity, |row| row.natural_sparsity),
+        reached_sparsity: mean(|row| row.reached_sparsity, |row| row.reached_sparsity),
+    }
+}
+
+/// The order of rows: policy, κ, W, rule, score; then whatever else tells two cells apart, so that
+/// the same cells always stand in the same order.
+fn order(a: &CellResult, b: &CellResult) -> Ordering {
+    let key = |result: &CellResult| {
+        let Treatment { policy, window, rule, score, prompt_tokens, seed, .. } =
+            result.cell.treatment;
+        (policy, window, rule, prompt_tokens, score, seed)
+    };
+    let (left, right) = (key(a), key(b));
+    let sparsity = a.cell.treatment.sparsity.total_cmp(&b.cell.treatment.sparsity);
+    left.0
+        .cmp(&right.0)
+        .then(sparsity)
+        .then(left.cmp(&right))
+        .then_with(|| a.cell.limit.cmp(&b.cell.limit))
+        .then_with(|| a.cell.calibration.cmp(&b.cell.calibration))
+        .then_with(|| a.provenance.started_at_ms.cmp(&b.provenance.started_at_ms))
+        .then_with(|| a.id.cmp(&b.id))
+}
+
+/// What a table shows of a treatment.
+type Shown = (Policy, u64, Option<usize>, Option<Rule>, Option<usize>, Option<Score>);
+
+fn shown(cell: &Cell) -> Shown {
+    let Treatment { policy, sparsity, window, rule, prompt_tokens, score, .. } = cell.treatment;
+    (policy, sparsity.to_bits(), window, rule, prompt_tokens, score)
+}
+
+/// The cells of one table, with what a row has to know of the others.
+pub(crate) struct Group<'a> {
+    /// In the order of the table.
+    pub(crate) cells: Vec<&'a CellResult>,
+    /// The dense ones.
+    pub(crate) dense: Vec<&'a CellResult>,
+    twins: BTreeMap<Shown, Vec<&'a CellResult>>,
+    has_mixed_code: bool,
+}
+
+impl<'a> Group<'a> {
+    pub(crate) fn new(mut cells: Vec<&'a CellResult>) -> Self {
+        cells.sort_by(|a, b| order(a, b));
+        let is_dense = |cell: &CellResult| cell.cell.treatment.policy == Policy::Dense;
+        let dense = cells.iter().copied().filter(|cell| is_dense(cell)).collect();
+        let mut twins: BTreeMap<Shown, Vec<&CellResult>> = BTreeMap::new();
+        for &cell in &cells {
+            twins.entry(shown(&cell.cell)).or_default().push(cell);
+        }
+        let code = |cell: &&'a CellResult| &cell.provenance.code_version;
+        let has_mixed_code = cells.iter().any(|cell| code(cell) != code(&cells[0]));
+        Group { cells, dense, twins, has_mixed_code }
+    }
+
+    /// Notes that tell `result` apart from the other cells of its table which look the same.
+    pub(crate) fn distinguishing_notes(&self, result: &CellResult) -> Vec<String> {
+        let mut notes = Vec::new();
+        let cell = &result.cell;
+        let twins = self.twins.get(&shown(cell)).map(Vec::as_slice).unwrap_or_default();
+        if twins.iter().any(|twin| twin.cell.treatment.seed != cell.treatment.seed) {
+            notes.push(format!("seed {}", cell.treatment.seed));
+        }
+        if twins.iter().any(|twin| twin.cell.limit != cell.limit) {
+            notes.push(match cell.limit {
+                Some(limit) => format!("limit {limit}"),
+                None => "no limit".to_owned(),
+            });
+        }
+        if twins.iter().any(|twin| twin.cell.calibration != cell.calibration) {
+            notes.push(match &cell.calibration {
+                Some(Calibration { dataset, limit: Some(limit), window_tokens }) => {
+                    format!("calibrated on {limit} × {window_tokens} tokens of {dataset}")
+                }
+                Some(Calibration { dataset, .. }) => format!("calibrated on all of {dataset}"),
+                None => "not calibrated".to_owned(),
+            });
+        }
+        if self.has_mixed_code {
+            notes.push(format!("code {}", short(&result.provenance.code_version)));
+        }
+        notes
+    }
+}
+
+/// The first characters of a hash.
+pub(crate) fn short(hash: &str) -> &str {
+    hash.char_indices().nth(12).map_or(hash, |(end, _)| &hash[..end])
+}

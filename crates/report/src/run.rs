@@ -1,0 +1,171 @@
+//! A run's folder: what was ordered, what is done, what failed and what cannot be read.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+use plan::WorkOrder;
+use serde::Serialize;
+use tables::{Store, StoredFile, Table};
+
+use crate::read::{CellResult, Failure, read_failure, read_result};
+
+/// A file that cannot be used, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Unreadable {
+    /// Path within the run's folder.
+    pub(crate) file: String,
+    pub(crate) reason: String,
+}
+
+/// Everything that lies in a run's folder.
+pub(crate) struct Run {
+    /// The run's name: of its work order, else of its folder.
+    pub(crate) name: String,
+    pub(crate) folder: PathBuf,
+    /// The last work order; none where there is no readable one.
+    pub(crate) order: Option<WorkOrder>,
+    /// Finished cells, by id.
+    pub(crate) results: Vec<CellResult>,
+    /// Failed cells without results, by label.
+    pub(crate) failures: Vec<Failure>,
+    /// Files that cannot be used, by path.
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+const ORDER: &str = "order.json";
+
+/// The runs in `folder`: itself, or the folders in it, sorted by name.
+///
+/// # Errors
+/// When the folder cannot be read or holds no run.
+pub(crate) fn find_runs(folder: &Path) -> Result<Vec<PathBuf>> {
+    let unreadable = || format!("cannot read the results folder {}", folder.display());
+    let entries = fs::read_dir(folder).with_context(unreadable)?;
+    if is_run(folder) {
+        return Ok(vec![folder.to_owned()]);
+    }
+    let mut runs = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(unreadable)?.path();
+        if is_run(&path) {
+            runs.push(path);
+        }
+    }
+    if runs.is_empty() {
+        bail!(
+            "{} holds no run: expected a folder with windows/, items/ or failures/, or one that \
+             holds such folders; make a run with `cargo xtask run-grid`",
+            folder.display()
+        );
+    }
+    runs.sort();
+    Ok(runs)
+}
+
+fn is_run(folder: &Path) -> bool {
+    let has_table = Table::ALL.iter().any(|table| folder.join(table.folder()).is_dir());
+    has_table || folder.join(ORDER).is_file()
+}
+
+impl Run {
+    /// Reads a run's folder, file by file.
+    ///
+    /// # Errors
+    /// Only when the folder cannot be listed; a file that cannot be read is part of the result.
+    pub(crate) fn load(folder: &Path) -> Result<Run> {
+        let store = Store::open_read_only(folder)?;
+        let survey = store.survey()?;
+        let within = |path: &Path| path.strip_prefix(folder).unwrap_or(path).display().to_string();
+
+        let mut unreadable: Vec<Unreadable> = Vec::new();
+        let mut refuse = |path: &Path, reason: String| {
+            unreadable.push(Unreadable { file: within(path), reason });
+        };
+        for damaged in &survey.damaged {
+            refuse(&damaged.path, damaged.reason.clone());
+        }
+        let mut results: Vec<CellResult> = Vec::new();
+        let mut failures: Vec<Failure> = Vec::new();
+        for (file, read) in read_all(&store, &survey.files) {
+            match read {
+                Ok(TableFile::Result(result)) => results.push(*result),
+                Ok(TableFile::Failure(failure)) => failures.push(failure),
+                Err(error) => refuse(&file.path, format!("{error:#}")),
+            }
+        }
+        let order = read_order(&folder.join(ORDER)).unwrap_or_else(|error| {
+            refuse(&folder.join(ORDER), format!("{error:#}"));
+            None
+        });
+
+        results.sort_by(|a, b| a.id.cmp(&b.id));
+        // A cell that succeeded later is done, even where its old failure is still recorded.
+        let done: BTreeSet<&str> = results.iter().map(|result| result.id.as_str()).collect();
+        failures.retain(|failure| !done.contains(failure.cell_id.as_str()));
+        failures.sort_by(|a, b| (&a.label, &a.cell_id).cmp(&(&b.label, &b.cell_id)));
+        unreadable.sort_by(|a, b| a.file.cmp(&b.file));
+        let name = match &order {
+            Some(order) => order.run.clone(),
+            None => folder_name(folder),
+        };
+        Ok(Run { name, folder: folder.to_owned(), order, results, failures, unreadable })
+    }
+}
+
+/// What one file of a table held.
+enum TableFile {
+    Result(Box<CellResult>),
+    Failure(Failure),
+}
+
+/// Reads every file on its own; the answers are in the files' order.
+///
+/// Plain threads and not rayon: polars waits on a rayon pool inside each read, and a waiting worker
+/// that takes up the next file, and waits again, ends in a stack overflow.
+fn read_all<'a>(
+    store: &Store,
+    files: &'a [StoredFile],
+) -> Vec<(&'a StoredFile, Result<TableFile>)> {
+    let read = |file: &'a StoredFile| {
+        let table_file = if file.table == Table::Failures {
+            read_failure(file).map(TableFile::Failure)
+        } else {
+            read_result(store, file).map(|result| TableFile::Result(Box::new(result)))
+        };
+        (file, table_file)
+    };
+    let n_threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = files.len().div_ceil(n_threads).max(1);
+    thread::scope(|scope| {
+        let threads: Vec<_> = files
+            .chunks(share)
+            .map(|files| scope.spawn(move || files.iter().map(read).collect::<Vec<_>>()))
+            .collect();
+        let answers = threads.into_iter().flat_map(|thread| match thread.join() {
+            Ok(answers) => answers,
+            Err(panic) => resume_unwind(panic),
+        });
+        answers.collect()
+    })
+}
+
+/// The work order; none where there is no such file.
+fn read_order(path: &Path) -> Result<Option<WorkOrder>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = fs::read(path)?;
+    let order = serde_json::from_slice(&bytes).context("it is not a work order")?;
+    Ok(Some(order))
+}
+
+/// The folder's own name, also for `.` and paths that end in `..`.
+fn folder_name(folder: &Path) -> String {
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    whole.file_name().unwrap_or(whole.as_os_str()).to_string_lossy().into_owned()
+}

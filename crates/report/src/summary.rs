@@ -1,0 +1,175 @@
+//! All that a report says, as values: what `--json` prints and what the page is made of.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::accuracy::{self, AccuracyTable};
+use crate::dial::{self, Dial};
+use crate::findings;
+use crate::format::count;
+use crate::perplexity::{self, PerplexityTable};
+use crate::provenance::Origins;
+use crate::read::{CellResult, Failure};
+use crate::row::{Group, short};
+use crate::run::{Run, Unreadable};
+
+/// A cell that was ordered and has neither results nor a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Missing {
+    pub(crate) cell_id: String,
+    pub(crate) label: String,
+    pub(crate) reason: String,
+}
+
+/// How many cells of the last work order are where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Counts {
+    /// Cells of the last work order; none where it is unknown.
+    pub(crate) n_ordered: Option<usize>,
+    pub(crate) n_done: usize,
+    pub(crate) n_failed: usize,
+    pub(crate) n_missing: usize,
+    /// Finished cells that the last work order does not name.
+    pub(crate) n_done_before: usize,
+    pub(crate) n_unreadable_files: usize,
+}
+
+/// The report of one run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Summary {
+    pub(crate) run: String,
+    pub(crate) folder: String,
+    /// The command that ordered the run, where it is known.
+    pub(crate) command: Option<String>,
+    pub(crate) findings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) counts: Counts,
+    pub(crate) origins: Origins,
+    pub(crate) perplexity_tables: Vec<PerplexityTable>,
+    pub(crate) dials: Vec<Dial>,
+    pub(crate) accuracy_tables: Vec<AccuracyTable>,
+    pub(crate) failed: Vec<Failure>,
+    pub(crate) missing: Vec<Missing>,
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+impl Summary {
+    pub(crate) fn of(run: &Run) -> Summary {
+        let mut warnings = Vec::new();
+        let origins = Origins::of(&run.results);
+        warnings.extend(mixed_code(&origins));
+
+        let mut perplexity_tables = Vec::new();
+        let mut accuracy_tables = Vec::new();
+        for ((model, dataset, protocol), group) in groups(&run.results) {
+            let (model, dataset) = (model.to_owned(), dataset.to_owned());
+            if protocol.is_perplexity() {
+                let rows = perplexity::rows(&group);
+                perplexity_tables.push(PerplexityTable { model, dataset, protocol, rows });
+            } else {
+                match accuracy::rows(&group) {
+                    Ok(rows) => {
+                        accuracy_tables.push(AccuracyTable { model, dataset, protocol, rows });
+                    }
+                    Err(error) => {
+                        let table = format!("{model} {dataset} {protocol}");
+                        warnings.push(format!("no table for {table}: {error}"));
+                    }
+                }
+            }
+        }
+
+        let missing = missing(run);
+        if run.order.is_none() {
+            let unknown = "no readable order.json: which cells are missing is not known";
+            warnings.push(unknown.to_owned());
+        }
+        let counts = count_cells(run, missing.len());
+        let mut findings = findings::of(&perplexity_tables, &accuracy_tables);
+        findings.push(findings::cells(&counts));
+        Summary {
+            run: run.name.clone(),
+            folder: run.folder.display().to_string(),
+            command: run.order.as_ref().map(|order| order.provenance.command.clone()),
+            findings,
+            warnings,
+            counts,
+            origins,
+            dials: perplexity_tables.iter().filter_map(dial::of).collect(),
+            perplexity_tables,
+            accuracy_tables,
+            failed: run.failures.clone(),
+            missing,
+            unreadable: run.unreadable.clone(),
+        }
+    }
+}
+
+/// Cells by model, dataset and protocol.
+fn groups(results: &[CellResult]) -> BTreeMap<(&str, &str, plan::Protocol), Group<'_>> {
+    let mut groups: BTreeMap<_, Vec<&CellResult>> = BTreeMap::new();
+    for result in results {
+        let cell = &result.cell;
+        let key = (cell.model.as_str(), cell.dataset.as_str(), cell.protocol);
+        groups.entry(key).or_default().push(result);
+    }
+    groups.into_iter().map(|(key, cells)| (key, Group::new(cells))).collect()
+}
+
+fn mixed_code(origins: &Origins) -> Option<String> {
+    if origins.code_versions.len() < 2 {
+        return None;
+    }
+    let versions: Vec<String> = origins
+        .code_versions
+        .iter()
+        .map(|counted| format!("{} ({})", short(&counted.value), count(counted.n_cells, "cell")))
+        .collect();
+    Some(format!(
+        "CODE VERSIONS DIFFER among cells: {}. Rows are compared within one version only; run the \
+         grid again to bring every cell to one version.",
+        versions.join(", ")
+    ))
+}
+
+/// Ordered cells without results and without a failure, in the order's order.
+fn missing(run: &Run) -> Vec<Missing> {
+    let known: BTreeSet<&str> = run
+        .results
+        .iter()
+        .map(|result| result.id.as_str())
+        .chain(run.failures.iter().map(|failure| failure.cell_id.as_str()))
+        .collect();
+    let damaged = |id: &str| {
+        let name = format!("{id}.parquet");
+        run.unreadable.iter().any(|file| file.file.ends_with(&name))
+    };
+    let ordered = run.order.iter().flat_map(|order| &order.cells);
+    ordered
+        .filter(|ordered| !known.contains(ordered.id.as_str()))
+        .map(|ordered| Missing {
+            cell_id: ordered.id.clone(),
+            label: ordered.cell.label(),
+            reason: if damaged(&ordered.id) { "its file is unreadable" } else { "not run yet" }
+                .to_owned(),
+        })
+        .collect()
+}
+
+fn count_cells(run: &Run, n_missing: usize) -> Counts {
+    let ordered: Option<BTreeSet<&str>> = run
+        .order
+        .as_ref()
+        .map(|order| order.cells.iter().map(|ordered| ordered.id.as_str()).collect());
+    let in_order = |id: &str| ordered.as_ref().is_none_or(|ordered| ordered.contains(id));
+    let n_done = run.results.iter().filter(|result| in_order(&result.id)).count();
+    Counts {
+        n_ordered: ordered.as_ref().map(BTreeSet::len),
+        n_done,
+        n_failed: run.failures.len(),
+        n_missing,
+        n_done_before: run.results.len() - n_done,
+        n_unreadable_files: run.unreadable.len(),
+    }
+}

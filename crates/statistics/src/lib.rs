@@ -1,0 +1,34 @@
+//! Statistics of the experiment: intervals, paired tests, the bootstrap and multiple comparisons.
+//!
+//! Everything here is a pure function of numbers: no files, no models, no clock, no hidden random
+//! state. A function that draws random numbers takes its seed. Each file holds one concept, with
+//! its formula, the paper it comes from and what it does at the edges (no trials, none, all).
+//!
+//! Proportions are dimensionless, losses are in nats, p-values are two-sided unless a name says
+//! otherwise. A quantity that does not exist (an interval of no trials) is an error, never NaN.
+
+mod bootstrap;
+mod counts;
+mod equivalence;
+mod error;
+mod interval;
+mod mcnemar;
+mod multiple;
+mod newcombe;
+mod perplexity;
+mod power;
+mod unpaired;
+mod wilson;
+
+pub use bootstrap::{BootstrapPlan, perplexity_ratio_interval};
+pub use counts::{PairedCounts, Proportion};
+pub use equivalence::{Equivalence, equivalence_paired, equivalence_perplexity_ratio};
+pub use error::StatisticsError;
+pub use interval::{ConfidenceLevel, Interval};
+pub use mcnemar::mcnemar_exact_p;
+pub use multiple::{benjamini_hochberg, holm};
+pub use newcombe::newcombe_paired;
+pub use perplexity::{WindowLoss, mean_nll_nats, perplexity, perplexity_ratio, word_perplexity};
+pub use power::minimum_detectable_difference_paired;
+pub use unpaired::{PooledZ, fisher_exact_p, pooled_z};
+pub use wilson::wilson;

@@ -1,0 +1,132 @@
+//! The edges: no observations, none right, all right, and arguments that are refused by name.
+
+use statistics::{
+    BootstrapPlan, ConfidenceLevel, PairedCounts, Proportion, StatisticsError, WindowLoss,
+    benjamini_hochberg, equivalence_perplexity_ratio, fisher_exact_p, holm, mcnemar_exact_p,
+    mean_nll_nats, minimum_detectable_difference_paired, newcombe_paired, perplexity,
+    perplexity_ratio, perplexity_ratio_interval, pooled_z, wilson, word_perplexity,
+};
+
+const NO_ITEMS: PairedCounts = PairedCounts { both: 0, only_first: 0, only_second: 0, neither: 0 };
+
+fn window(nll_nats: f64, n_targets: u32) -> WindowLoss {
+    WindowLoss { nll_nats, n_targets }
+}
+
+fn plan(resamples: usize, block_windows: usize) -> BootstrapPlan {
+    BootstrapPlan { resamples, block_windows, seed: 1, level: ConfidenceLevel::P95 }
+}
+
+#[test]
+fn no_trials_have_no_proportion() {
+    assert!(matches!(Proportion::new(0, 0), Err(StatisticsError::Empty { .. })));
+    assert!(matches!(NO_ITEMS.first(), Err(StatisticsError::Empty { .. })));
+    let interval = newcombe_paired(NO_ITEMS, ConfidenceLevel::P95);
+    assert!(matches!(interval, Err(StatisticsError::Empty { .. })));
+    assert_eq!(mcnemar_exact_p(NO_ITEMS), 1.0);
+}
+
+#[test]
+fn none_and_all_reach_the_ends_exactly() {
+    let none = wilson(Proportion::new(0, 300).unwrap(), ConfidenceLevel::P95);
+    assert!(none.lower == 0.0 && none.estimate == 0.0 && none.upper > 0.0);
+    let all = wilson(Proportion::new(300, 300).unwrap(), ConfidenceLevel::P95);
+    assert!(all.lower < 1.0 && all.estimate == 1.0 && all.upper == 1.0);
+}
+
+#[test]
+fn agreement_is_p_1() {
+    let all = Proportion::new(9, 9).unwrap();
+    let none = Proportion::new(0, 4).unwrap();
+    for (first, second) in [(all, all), (none, none)] {
+        assert_eq!(pooled_z(first, second).p, 1.0);
+        assert_eq!(fisher_exact_p(first, second), 1.0);
+    }
+    assert_eq!(mcnemar_exact_p(PairedCounts { both: 4, neither: 5, ..NO_ITEMS }), 1.0);
+    assert_eq!(mcnemar_exact_p(PairedCounts { only_first: 6, only_second: 6, ..NO_ITEMS }), 1.0);
+}
+
+#[test]
+fn impossible_arguments_are_named() {
+    let message = Proportion::new(5, 4).unwrap_err().to_string();
+    assert_eq!(message, "5 successes in 4 trials: successes cannot exceed trials");
+    for level in [0.0, 1.0, -1.0, f64::NAN] {
+        assert!(ConfidenceLevel::new(level).is_err());
+    }
+    for p in [-0.1, 1.1, f64::NAN] {
+        assert!(holm(&[0.5, p]).is_err() && benjamini_hochberg(&[0.5, p]).is_err());
+    }
+    let message = PairedCounts::from_outcomes(&[true], &[]).unwrap_err().to_string();
+    assert_eq!(message, "paired samples have 1 and 0 observations; pair them before comparing");
+    assert!(minimum_detectable_difference_paired(0, 0.2, 0.05, 0.8).is_err());
+    assert!(minimum_detectable_difference_paired(10, 1.2, 0.05, 0.8).is_err());
+    assert!(minimum_detectable_difference_paired(10, 0.2, 0.05, 0.4).is_err());
+}
+
+#[test]
+fn perplexity_weighs_windows_by_their_targets() {
+    // (2·300 + 4·100) / 400 = 2.5 nats a target.
+    let windows = [window(600.0, 300), window(400.0, 100)];
+    assert_eq!(mean_nll_nats(&windows).unwrap(), 2.5);
+    assert_eq!(perplexity(&windows).unwrap(), 2.5_f64.exp());
+    assert_eq!(word_perplexity(&[-1.0, -3.0]).unwrap(), 2.0_f64.exp());
+}
+
+#[test]
+fn losses_that_have_no_perplexity_are_refused() {
+    assert!(matches!(perplexity(&[]), Err(StatisticsError::Empty { .. })));
+    assert!(matches!(perplexity(&[window(0.0, 0)]), Err(StatisticsError::Empty { .. })));
+    let bad = [window(1.0, 1), window(f64::NAN, 1)];
+    assert!(matches!(perplexity(&bad), Err(StatisticsError::NotFinite { index: 1, .. })));
+    assert!(matches!(perplexity(&[window(1e6, 1)]), Err(StatisticsError::Overflow { .. })));
+    assert!(matches!(word_perplexity(&[]), Err(StatisticsError::Empty { .. })));
+}
+
+#[test]
+fn windows_that_are_not_pairs_are_refused() {
+    let base = [window(10.0, 5), window(10.0, 5)];
+    assert!(matches!(
+        perplexity_ratio(&base, &base[..1]),
+        Err(StatisticsError::UnequalLengths { first: 2, second: 1 })
+    ));
+    assert!(matches!(
+        perplexity_ratio(&base, &[window(10.0, 5), window(10.0, 6)]),
+        Err(StatisticsError::UnequalTargets { index: 1, first: 5, second: 6 })
+    ));
+}
+
+#[test]
+fn the_bootstrap_needs_two_windows_and_a_plan() {
+    let one = [window(10.0, 5)];
+    let two = [window(10.0, 5), window(12.0, 5)];
+    let few = perplexity_ratio_interval(&one, &one, plan(100, 1));
+    assert!(matches!(few, Err(StatisticsError::TooFew { needed: 2, got: 1, .. })));
+    let block = perplexity_ratio_interval(&two, &two, plan(100, 3));
+    assert!(matches!(block, Err(StatisticsError::TooFew { needed: 3, got: 2, .. })));
+    assert!(perplexity_ratio_interval(&two, &two, plan(0, 1)).is_err());
+    assert!(perplexity_ratio_interval(&two, &two, plan(1, 0)).is_err());
+    let empty = [window(10.0, 5), window(0.0, 0)];
+    assert!(perplexity_ratio_interval(&empty, &empty, plan(100, 1)).is_err());
+}
+
+#[test]
+fn a_doubled_perplexity_is_not_equivalent_and_the_same_is() {
+    let base: Vec<_> = (0..8).map(|i| window(3000.0 + f64::from(i), 1000)).collect();
+    let doubled: Vec<_> = base.iter().map(|w| window(w.nll_nats + 693.0, 1000)).collect();
+    let plan = plan(500, 1);
+    let same = equivalence_perplexity_ratio(&base, &base, 1.02, 0.05, plan).unwrap();
+    let other = equivalence_perplexity_ratio(&base, &doubled, 1.02, 0.05, plan).unwrap();
+    assert!(same.equivalent && !other.equivalent);
+    assert!(equivalence_perplexity_ratio(&base, &base, 1.0, 0.05, plan).is_err());
+}
+
+/// Three windows with ΔNLL 1, 3, 5 over 10 targets each: the extreme resamples (1,1,1) and (5,5,5)
+/// have probability 1/27 each, more than the 2.5 % of a tail, so the limits are these.
+#[test]
+fn three_windows_reach_the_extreme_resamples() {
+    let base = [window(100.0, 10), window(110.0, 10), window(120.0, 10)];
+    let treated = [window(101.0, 10), window(113.0, 10), window(125.0, 10)];
+    let interval = perplexity_ratio_interval(&base, &treated, plan(1000, 1)).unwrap();
+    let ends = (interval.lower.ln(), interval.upper.ln());
+    assert!((ends.0 - 0.1).abs() < 1e-12 && (ends.1 - 0.5).abs() < 1e-12, "{ends:?}");
+}

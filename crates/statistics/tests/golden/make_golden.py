@@ -1,0 +1,133 @@
+"""Makes golden.json: reference values for the `statistics` crate.
+
+    pip install scipy==1.17.1 statsmodels==0.15.0
+    python make_golden.py > golden.json
+
+Where scipy or statsmodels has the quantity it is used; where they have not (Newcombe's paired
+interval, the paired minimum detectable difference, exact bootstrap distributions) the formula is
+written out here a second time, from the paper, and checked against the published examples.
+"""
+
+import itertools
+import json
+import math
+
+import numpy as np
+from scipy import optimize, stats
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint, proportions_ztest
+
+
+def wilson(successes, trials, level):
+    lower, upper = proportion_confint(successes, trials, alpha=1 - level, method="wilson")
+    return float(lower), float(upper)
+
+
+def newcombe(both, first, second, neither, level):
+    """Newcombe 1998, Statistics in Medicine 17, 2635-2650, method 10."""
+    n = both + first + second + neither
+    p1, p2 = (both + first) / n, (both + second) / n
+    l1, u1 = wilson(both + first, n, level)
+    l2, u2 = wilson(both + second, n, level)
+    product = (both + first) * (second + neither) * (both + second) * (first + neither)
+    phi = 0.0
+    if product:
+        numerator = both * neither - first * second
+        if numerator > 0:
+            numerator = max(numerator - n / 2, 0)
+        phi = numerator / math.sqrt(product)
+    down = math.sqrt((p1 - l1) ** 2 - 2 * phi * (p1 - l1) * (u2 - p2) + (u2 - p2) ** 2)
+    up = math.sqrt((u1 - p1) ** 2 - 2 * phi * (u1 - p1) * (p2 - l2) + (p2 - l2) ** 2)
+    return max(p1 - p2 - down, -1.0), p1 - p2, min(p1 - p2 + up, 1.0)
+
+
+def minimum_detectable(n, psi, alpha, power):
+    """Connor 1987, Biometrics 43, 207-211, solved for the difference."""
+    za, zb = stats.norm.ppf(1 - alpha / 2), stats.norm.ppf(power)
+
+    def gap(delta):
+        return n * delta**2 - (za * math.sqrt(psi) + zb * math.sqrt(max(psi - delta**2, 0))) ** 2
+
+    if psi == 0 or gap(psi) < 0:
+        return None
+    return float(optimize.brentq(gap, 1e-12, psi, xtol=1e-15, rtol=1e-14))
+
+
+def exact_bootstrap(nll, targets, block, level):
+    """Quantiles of the whole bootstrap distribution, by visiting every possible resample."""
+    n = len(nll)
+    starts = np.array(list(itertools.product(range(n), repeat=math.ceil(n / block))))
+    drawn = (starts[:, :, None] + np.arange(block)).reshape(len(starts), -1)[:, :n] % n
+    means = np.asarray(nll)[drawn].sum(axis=1) / np.asarray(targets)[drawn].sum(axis=1)
+    tail = (1 - level) / 2
+    lower, upper = np.quantile(means, [tail, 1 - tail])
+    return math.exp(lower), math.exp(sum(nll) / sum(targets)), math.exp(upper)
+
+
+def main():
+    golden = {}
+    golden["versions"] = {"numpy": np.__version__, "scipy": __import__("scipy").__version__,
+                          "statsmodels": __import__("statsmodels").__version__}
+
+    golden["wilson"] = []
+    for successes, trials in [(0, 1), (1, 1), (0, 10), (10, 10), (3, 10), (98, 300), (190, 300),
+                              (69, 300), (0, 5153), (5153, 5153), (2577, 5153)]:
+        for level in [0.9, 0.95, 0.99]:
+            lower, upper = wilson(successes, trials, level)
+            golden["wilson"].append({"successes": successes, "trials": trials, "level": level,
+                                     "lower": lower, "upper": upper})
+
+    tables = [(36, 12, 2, 0), (14, 5, 0, 22), (1, 1, 7, 12), (20, 0, 0, 30), (50, 0, 0, 0),
+              (0, 0, 0, 50), (0, 50, 0, 0), (0, 0, 50, 0), (0, 30, 20, 0), (53, 0, 0, 1),
+              (60, 130, 9, 101), (200, 5, 5, 90), (215, 31, 15, 39), (1, 0, 0, 0),
+              (1500, 700, 300, 2653)]
+    golden["paired"] = []
+    for table in tables:
+        lower, estimate, upper = newcombe(*table, 0.95)
+        both, first, second, neither = table
+        p = float(mcnemar([[both, first], [second, neither]], exact=True).pvalue)
+        golden["paired"].append({"table": table, "lower": lower, "estimate": estimate,
+                                 "upper": upper, "mcnemar_p": p})
+
+    golden["unpaired"] = []
+    for x1, n1, x2, n2 in [(190, 300, 69, 300), (212, 300, 109, 300), (205, 300, 205, 300),
+                           (211, 300, 211, 300), (246, 300, 230, 300), (3, 10, 7, 12),
+                           (0, 10, 5, 9), (10, 10, 9, 9), (0, 10, 0, 9), (1, 1, 0, 1),
+                           (2000, 5153, 1900, 5153)]:
+        if 0 < x1 + x2 < n1 + n2:
+            z, p = proportions_ztest([x1, x2], [n1, n2])
+        else:
+            z, p = 0.0, 1.0  # statsmodels divides 0 by 0 here
+        fisher = stats.fisher_exact([[x1, n1 - x1], [x2, n2 - x2]]).pvalue
+        golden["unpaired"].append({"counts": [x1, n1, x2, n2], "z": float(z), "z_p": float(p),
+                                   "fisher_p": float(fisher)})
+
+    golden["multiple"] = []
+    for values in [[], [0.03], [0.01, 0.04, 0.03, 0.005], [0.5, 0.5, 0.5], [0.0, 1.0, 0.2, 0.2],
+                   [0.001, 0.008, 0.039, 0.041, 0.042, 0.06, 0.074, 0.205, 0.212, 0.216]]:
+        row = {"p": values, "holm": [], "bh": []}
+        if values:
+            row["holm"] = multipletests(values, method="holm")[1].tolist()
+            row["bh"] = multipletests(values, method="fdr_bh")[1].tolist()
+        golden["multiple"].append(row)
+
+    golden["bootstrap"] = []
+    rng = np.random.default_rng(7)
+    for n, block in [(7, 1), (10, 2)]:
+        nll = rng.normal(90.0, 40.0, n).tolist()
+        targets = rng.integers(500, 1024, n).tolist()
+        lower, estimate, upper = exact_bootstrap(nll, targets, block, 0.95)
+        golden["bootstrap"].append({"delta_nll_nats": nll, "n_targets": targets, "block": block,
+                                    "lower": lower, "estimate": estimate, "upper": upper})
+
+    golden["minimum_detectable"] = [
+        {"items": n, "psi": psi, "alpha": 0.05, "power": power,
+         "difference": minimum_detectable(n, psi, 0.05, power)}
+        for n in [10, 300, 5153] for psi in [0.0, 0.01, 0.2, 1.0] for power in [0.8, 0.9]]
+
+    print(json.dumps(golden, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+//! What can go wrong with a results folder.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::Table;
+
+/// Why the store could not be used, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The path exists and is no folder.
+    #[error("{} is not a folder: move it away or choose another results folder", .0.display())]
+    NotAFolder(PathBuf),
+    /// Nothing can be written there.
+    #[error("cannot write to {}: choose another results folder", path.display())]
+    NotWritable {
+        /// The results folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process is at work in the same folder.
+    #[error("{} is in use by {holder}: wait for it or stop it", path.display())]
+    Locked {
+        /// The results folder.
+        path: PathBuf,
+        /// The process that holds the lock, as it described itself.
+        holder: String,
+    },
+    /// A file operation failed.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried, e.g. `rename`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is not a readable table.
+    #[error("{} is not a readable table: {reason}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Rows could not be encoded.
+    #[error("cannot encode the {table} rows of cell {id}: {reason}")]
+    Encode {
+        /// The table.
+        table: Table,
+        /// The cell.
+        id: String,
+        /// Why.
+        reason: String,
+    },
+    /// A number is NaN or infinite: such a cell has failed.
+    #[error("cell {id}: `{column}` of row {row} is {value}, not a finite number")]
+    NonFinite {
+        /// The cell.
+        id: String,
+        /// The column.
+        column: &'static str,
+        /// Row, counted from 0.
+        row: usize,
+        /// The number.
+        value: f64,
+    },
+    /// A cell without rows says nothing.
+    #[error("cell {0} has no rows: a cell without results has failed")]
+    NoRows(String),
+    /// Windows for a protocol of items, or the reverse.
+    #[error("cell {id}: rows of protocol `{protocol}` do not belong in the table `{table}`")]
+    WrongTable {
+        /// The cell.
+        id: String,
+        /// Its protocol.
+        protocol: plan::Protocol,
+        /// The table.
+        table: Table,
+    },
+    /// A name that cannot be part of a folder or file name.
+    #[error("{what} `{name}` cannot name a file: use letters, digits, . _ - only")]
+    Name {
+        /// What kind of name.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+}
+
+impl StoreError {
+    /// For `map_err`: wraps what the system said with what was tried where.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+        let path = path.to_owned();
+        move |source| StoreError::Io { action, path, source }
+    }
+}

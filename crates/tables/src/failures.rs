@@ -1,0 +1,73 @@
+//! The table `failures`: one row per failed cell, never a zero or NaN among the results.
+
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
+
+use crate::columns::{Batch, Column, Kind};
+
+/// A cell that failed, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FailureRecord {
+    /// The cell id, see [`plan::cell_id`].
+    pub id: String,
+    /// The cell.
+    pub cell: plan::Cell,
+    /// Why it failed, as one chain of causes.
+    pub error: String,
+    /// `git describe --always --dirty` of the source, or `unknown`.
+    pub revision: String,
+    /// Digest of the source code that computes numbers.
+    pub code_version: String,
+    /// Name of the machine.
+    pub host: String,
+    /// When the cell was begun, in milliseconds since 1970 (UTC).
+    pub started_at_ms: i64,
+    /// Wall-clock seconds until it failed.
+    pub seconds: f64,
+}
+
+const COLUMNS: &[Column] = &[
+    Column::new("cell_id", Kind::Text, "first 16 hex digits of the cell's canonical SHA-256"),
+    Column::new("label", Kind::Text, "the cell in short, for people"),
+    Column::new("model", Kind::Text, "name of the model"),
+    Column::new("dataset", Kind::Text, "name of the text"),
+    Column::new("protocol", Kind::Text, "evaluation protocol: ppl-T, lambada-openai, ..."),
+    Column::new("policy", Kind::Text, "dense, static, dynamic or window"),
+    Column::optional("score", Kind::Text, "what ranks the neurons; null when dense"),
+    Column::optional("rule", Kind::Text, "how a window's set is chosen; null unless windowed"),
+    Column::new("sparsity", Kind::F64, "requested share of neurons dropped, 0 to 1"),
+    Column::optional("window", Kind::U64, "tokens that share one kept set; null if none"),
+    Column::new("error", Kind::Text, "why the cell failed"),
+    Column::new("revision", Kind::Text, "git describe --always --dirty of the source"),
+    Column::new("code_version", Kind::Text, "digest of the source that computes numbers"),
+    Column::new("host", Kind::Text, "name of the machine"),
+    Column::new("started_at", Kind::TimestampMs, "when the cell was begun, UTC"),
+    Column::new("seconds", Kind::F64, "wall-clock seconds until the failure"),
+];
+
+/// The columns of the table, in order.
+pub fn failure_columns() -> Vec<Column> {
+    COLUMNS.to_vec()
+}
+
+pub(crate) fn encode(record: &FailureRecord) -> Result<RecordBatch, ArrowError> {
+    let treatment = &record.cell.treatment;
+    let mut batch = Batch::new(1);
+    batch.same_text("cell_id", &record.id);
+    batch.same_text("label", &record.cell.label());
+    batch.same_text("model", &record.cell.model);
+    batch.same_text("dataset", &record.cell.dataset);
+    batch.same_text("protocol", &record.cell.protocol.to_string());
+    batch.same_text("policy", treatment.policy.as_str());
+    batch.same_optional_text("score", treatment.score.map(|score| score.as_str()));
+    batch.same_optional_text("rule", treatment.rule.map(|rule| rule.as_str()));
+    batch.same_f64("sparsity", treatment.sparsity);
+    batch.same_u64("window", treatment.window.map(|window| window as u64));
+    batch.same_text("error", &record.error);
+    batch.same_text("revision", &record.revision);
+    batch.same_text("code_version", &record.code_version);
+    batch.same_text("host", &record.host);
+    batch.same_timestamp("started_at", record.started_at_ms);
+    batch.same_f64("seconds", record.seconds);
+    batch.finish(COLUMNS)
+}

@@ -1,0 +1,65 @@
+//! The table `items`: one row per item, for the protocols `lambada-*`.
+
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
+
+use crate::columns::{Batch, Column, Kind};
+use crate::record::{CellRecord, IDENTITY, PROVENANCE, SHARES, fill_shared};
+
+/// One item.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ItemRow {
+    /// Position of the item in the file, from 0.
+    pub item_index: u32,
+    /// Whether the model's first choice is the target at every target position.
+    pub correct: bool,
+    /// Log-probability of the target, in nats: of the whole word for `lambada-openai`, of the last
+    /// token for `lambada-last-token`.
+    pub word_logprob_nats: f64,
+    /// Tokens of the target.
+    pub n_target_tokens: u32,
+    /// Tokens of the item that the model read.
+    pub n_tokens: u32,
+    /// Share of neurons dropped, mean over sites.
+    pub reached_sparsity: f64,
+    /// Share of entries of h that are exactly zero.
+    pub natural_sparsity: f64,
+    /// Share of Σh² that the kept set holds.
+    pub kept_energy: f64,
+}
+
+const OWN: &[Column] = &[
+    Column::new("item_index", Kind::U32, "position of the item in the file, from 0"),
+    Column::new("correct", Kind::Bool, "whether every target token is the model's first choice"),
+    Column::new("word_logprob_nats", Kind::F64, "log-probability of the target, nats"),
+    Column::new("n_target_tokens", Kind::U32, "tokens of the target"),
+    Column::new("n_tokens", Kind::U32, "tokens of the item that the model read"),
+];
+
+/// The columns of the table, in order.
+pub fn item_columns() -> Vec<Column> {
+    [IDENTITY, OWN, SHARES, PROVENANCE].concat()
+}
+
+pub(crate) fn floats(row: &ItemRow) -> [(&'static str, f64); 4] {
+    [
+        ("word_logprob_nats", row.word_logprob_nats),
+        ("reached_sparsity", row.reached_sparsity),
+        ("natural_sparsity", row.natural_sparsity),
+        ("kept_energy", row.kept_energy),
+    ]
+}
+
+pub(crate) fn encode(record: &CellRecord, rows: &[ItemRow]) -> Result<RecordBatch, ArrowError> {
+    let mut batch = Batch::new(rows.len());
+    fill_shared(&mut batch, record);
+    batch.u32("item_index", rows.iter().map(|row| row.item_index));
+    batch.bool("correct", rows.iter().map(|row| row.correct));
+    batch.f64("word_logprob_nats", rows.iter().map(|row| row.word_logprob_nats));
+    batch.u32("n_target_tokens", rows.iter().map(|row| row.n_target_tokens));
+    batch.u32("n_tokens", rows.iter().map(|row| row.n_tokens));
+    batch.f64("reached_sparsity", rows.iter().map(|row| row.reached_sparsity));
+    batch.f64("natural_sparsity", rows.iter().map(|row| row.natural_sparsity));
+    batch.f64("kept_energy", rows.iter().map(|row| row.kept_energy));
+    batch.finish(&item_columns())
+}

@@ -1,0 +1,48 @@
+//! The Parquet tables of a run, and the store that writes them atomically.
+//!
+//! One cell is one file. A run lies in one folder, hive-partitioned so that any reader of Parquet
+//! can open it as one table:
+//!
+//! ```text
+//! results/<run>/
+//!   plan.toml, order.json                                     what was asked for
+//!   windows/model=M/dataset=D/sparsity=0.9/window=64/<cell id>.parquet    protocols `ppl-T`
+//!   items/model=M/dataset=D/sparsity=0/window=__HIVE_DEFAULT_PARTITION__/<cell id>.parquet
+//!   failures/<cell id>.parquet
+//!   .lock                                                     held while a worker runs
+//! ```
+//!
+//! Key decision: the file system is the only book-keeping. A file gets its final name only when all
+//! of it is on disk (temporary name, sync, rename, sync of the folder), so a complete file *is* the
+//! record that its cell is done, and a process that is killed leaves nothing but a temporary file.
+
+mod columns;
+mod error;
+mod failures;
+mod items;
+mod lock;
+mod outstanding;
+mod read;
+mod record;
+mod store;
+mod windows;
+mod write;
+
+pub use columns::{Column, Kind};
+pub use error::StoreError;
+pub use failures::{FailureRecord, failure_columns};
+pub use items::{ItemRow, item_columns};
+pub use lock::Lock;
+pub use outstanding::outstanding;
+pub use read::{read_cell, read_failure, read_items, read_windows};
+pub use record::{CellRecord, Provenance};
+pub use store::{CellStatus, Damaged, Store, StoredFile, Survey, Table};
+pub use windows::{WindowRow, window_columns};
+
+/// Version of the tables' layout, stored in every file under `slim.schema`.
+///
+/// A file of another version counts as not done.
+pub const SCHEMA_VERSION: &str = "1";
+
+/// Folder name of the `window` partition for cells without a window (dense, static).
+pub const NO_WINDOW: &str = "__HIVE_DEFAULT_PARTITION__";

@@ -1,0 +1,151 @@
+//! Reading files back: the completeness check, and rows for tests and small tools.
+
+use std::fs::File;
+use std::path::Path;
+
+use arrow_array::{Array, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+
+use crate::{ItemRow, SCHEMA_VERSION, StoreError, WindowRow};
+
+/// Whether `path` is a complete table of this layout: footer readable, data where it says.
+pub(crate) fn check(path: &Path) -> Result<(), String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let file_bytes = file.metadata().map_err(|error| error.to_string())?.len();
+    let metadata = ParquetMetaDataReader::new()
+        .parse_and_finish(&file)
+        .map_err(|error| format!("no complete Parquet footer ({error})"))?;
+    if metadata.file_metadata().num_rows() < 1 {
+        return Err("it has no rows".to_owned());
+    }
+    for group in metadata.row_groups() {
+        for column in group.columns() {
+            let (start, length) = column.byte_range();
+            if start.saturating_add(length) > file_bytes {
+                return Err("its footer points beyond its end".to_owned());
+            }
+        }
+    }
+    match value_of(&metadata, "slim.schema").as_deref() {
+        Some(SCHEMA_VERSION) => Ok(()),
+        Some(other) => {
+            Err(format!("its layout is version {other}, this program writes {SCHEMA_VERSION}"))
+        }
+        None => Err("it was not written by this program (no slim.schema)".to_owned()),
+    }
+}
+
+fn value_of(metadata: &ParquetMetaData, key: &str) -> Option<String> {
+    let pairs = metadata.file_metadata().key_value_metadata()?;
+    pairs.iter().find(|pair| pair.key == key)?.value.clone()
+}
+
+fn unreadable(path: &Path) -> impl Fn(String) -> StoreError + '_ {
+    move |reason| StoreError::Unreadable { path: path.to_owned(), reason }
+}
+
+/// The cell that a file's rows belong to.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub fn read_cell(path: &Path) -> Result<plan::Cell, StoreError> {
+    let unreadable = unreadable(path);
+    let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
+    let metadata = ParquetMetaDataReader::new()
+        .parse_and_finish(&file)
+        .map_err(|error| unreadable(error.to_string()))?;
+    let json = value_of(&metadata, "slim.cell")
+        .ok_or_else(|| unreadable("it has no slim.cell".to_owned()))?;
+    serde_json::from_str(&json).map_err(|error| unreadable(error.to_string()))
+}
+
+fn batches(path: &Path) -> Result<Vec<RecordBatch>, StoreError> {
+    let unreadable = unreadable(path);
+    let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(|builder| builder.build())
+        .map_err(|error| unreadable(error.to_string()))?;
+    reader.map(|batch| batch.map_err(|error| unreadable(error.to_string()))).collect()
+}
+
+/// The array of one column, as the type it must have.
+fn column<'a, A: Array + 'static>(
+    path: &Path,
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<&'a A, StoreError> {
+    batch
+        .column_by_name(name)
+        .and_then(|array| array.as_any().downcast_ref::<A>())
+        .ok_or_else(|| unreadable(path)(format!("no column `{name}` of the expected type")))
+}
+
+/// The rows of a `windows` file, in full precision.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub fn read_windows(path: &Path) -> Result<Vec<WindowRow>, StoreError> {
+    let mut rows = Vec::new();
+    for batch in batches(path)? {
+        let window_index: &UInt32Array = column(path, &batch, "window_index")?;
+        let nll_nats: &Float64Array = column(path, &batch, "nll_nats")?;
+        let n_targets: &UInt32Array = column(path, &batch, "n_targets")?;
+        let reached_sparsity: &Float64Array = column(path, &batch, "reached_sparsity")?;
+        let natural_sparsity: &Float64Array = column(path, &batch, "natural_sparsity")?;
+        let kept_energy: &Float64Array = column(path, &batch, "kept_energy")?;
+        rows.extend((0..batch.num_rows()).map(|row| WindowRow {
+            window_index: window_index.value(row),
+            nll_nats: nll_nats.value(row),
+            n_targets: n_targets.value(row),
+            reached_sparsity: reached_sparsity.value(row),
+            natural_sparsity: natural_sparsity.value(row),
+            kept_energy: kept_energy.value(row),
+        }));
+    }
+    Ok(rows)
+}
+
+/// The rows of an `items` file, in full precision.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub fn read_items(path: &Path) -> Result<Vec<ItemRow>, StoreError> {
+    let mut rows = Vec::new();
+    for batch in batches(path)? {
+        let item_index: &UInt32Array = column(path, &batch, "item_index")?;
+        let correct: &BooleanArray = column(path, &batch, "correct")?;
+        let word_logprob_nats: &Float64Array = column(path, &batch, "word_logprob_nats")?;
+        let n_target_tokens: &UInt32Array = column(path, &batch, "n_target_tokens")?;
+        let n_tokens: &UInt32Array = column(path, &batch, "n_tokens")?;
+        let reached_sparsity: &Float64Array = column(path, &batch, "reached_sparsity")?;
+        let natural_sparsity: &Float64Array = column(path, &batch, "natural_sparsity")?;
+        let kept_energy: &Float64Array = column(path, &batch, "kept_energy")?;
+        rows.extend((0..batch.num_rows()).map(|row| ItemRow {
+            item_index: item_index.value(row),
+            correct: correct.value(row),
+            word_logprob_nats: word_logprob_nats.value(row),
+            n_target_tokens: n_target_tokens.value(row),
+            n_tokens: n_tokens.value(row),
+            reached_sparsity: reached_sparsity.value(row),
+            natural_sparsity: natural_sparsity.value(row),
+            kept_energy: kept_energy.value(row),
+        }));
+    }
+    Ok(rows)
+}
+
+/// The label and the error of a `failures` file.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub fn read_failure(path: &Path) -> Result<(String, String), StoreError> {
+    let batches = batches(path)?;
+    let batch = batches.first().ok_or_else(|| unreadable(path)("it has no rows".to_owned()))?;
+    let label: &StringArray = column(path, batch, "label")?;
+    let error: &StringArray = column(path, batch, "error")?;
+    if label.is_empty() {
+        return Err(unreadable(path)("it has no rows".to_owned()));
+    }
+    Ok((label.value(0).to_owned(), error.value(0).to_owned()))
+}

@@ -1,0 +1,56 @@
+//! The table `windows`: one row per window of text, for the protocols `ppl-T`.
+
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
+
+use crate::columns::{Batch, Column, Kind};
+use crate::record::{CellRecord, IDENTITY, PROVENANCE, SHARES, fill_shared};
+
+/// One window of text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WindowRow {
+    /// Position of the window in the text, from 0.
+    pub window_index: u32,
+    /// Negative log-likelihood summed over the window's targets, in nats.
+    pub nll_nats: f64,
+    /// Targets in the window: one less than its ids.
+    pub n_targets: u32,
+    /// Share of neurons dropped, mean over sites.
+    pub reached_sparsity: f64,
+    /// Share of entries of h that are exactly zero.
+    pub natural_sparsity: f64,
+    /// Share of Σh² that the kept set holds.
+    pub kept_energy: f64,
+}
+
+const OWN: &[Column] = &[
+    Column::new("window_index", Kind::U32, "position of the window in the text, from 0"),
+    Column::new("nll_nats", Kind::F64, "negative log-likelihood summed over the targets, nats"),
+    Column::new("n_targets", Kind::U32, "targets in the window: one less than its ids"),
+];
+
+/// The columns of the table, in order.
+pub fn window_columns() -> Vec<Column> {
+    [IDENTITY, OWN, SHARES, PROVENANCE].concat()
+}
+
+pub(crate) fn floats(row: &WindowRow) -> [(&'static str, f64); 4] {
+    [
+        ("nll_nats", row.nll_nats),
+        ("reached_sparsity", row.reached_sparsity),
+        ("natural_sparsity", row.natural_sparsity),
+        ("kept_energy", row.kept_energy),
+    ]
+}
+
+pub(crate) fn encode(record: &CellRecord, rows: &[WindowRow]) -> Result<RecordBatch, ArrowError> {
+    let mut batch = Batch::new(rows.len());
+    fill_shared(&mut batch, record);
+    batch.u32("window_index", rows.iter().map(|row| row.window_index));
+    batch.f64("nll_nats", rows.iter().map(|row| row.nll_nats));
+    batch.u32("n_targets", rows.iter().map(|row| row.n_targets));
+    batch.f64("reached_sparsity", rows.iter().map(|row| row.reached_sparsity));
+    batch.f64("natural_sparsity", rows.iter().map(|row| row.natural_sparsity));
+    batch.f64("kept_energy", rows.iter().map(|row| row.kept_energy));
+    batch.finish(&window_columns())
+}

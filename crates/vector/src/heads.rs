@@ -1,0 +1,125 @@
+//! From the rows of a projection to attention heads and back, with rotary positions on the way.
+
+use rayon::prelude::*;
+
+use crate::ARCH;
+
+/// Cosines and sines of rotary position embedding (Su et al. 2021, arXiv:2104.09864) in the
+/// half-split form of the Llama family: entry `i` turns with entry `i + head_dim/2`.
+#[derive(Clone, Debug)]
+pub struct Rotary {
+    half: usize,
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+}
+
+impl Rotary {
+    /// Angles `position · theta^(-2i/head_dim)` for positions `0..positions`, in `f32` as the
+    /// reference computes them.
+    pub fn new(head_dim: usize, theta: f64, positions: usize) -> Self {
+        let half = head_dim / 2;
+        let inverse: Vec<f32> = (0..half)
+            .map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / head_dim as f32))
+            .collect();
+        let angles = (0..positions).flat_map(|p| inverse.iter().map(move |f| p as f32 * f));
+        let (cos, sin) = angles.map(|a: f32| (a.cos(), a.sin())).unzip();
+        Self { half, cos, sin }
+    }
+
+    /// Cosines `[positions, head_dim/2]`.
+    pub fn cos(&self) -> &[f32] {
+        &self.cos
+    }
+
+    /// Sines `[positions, head_dim/2]`.
+    pub fn sin(&self) -> &[f32] {
+        &self.sin
+    }
+
+    #[inline(always)]
+    fn turn(&self, position: usize, scale: f32, from: &[f32], to: &mut [f32]) {
+        let at = position * self.half;
+        let (cos, sin) = (&self.cos[at..at + self.half], &self.sin[at..at + self.half]);
+        let (low, high) = from.split_at(self.half);
+        let (to_low, to_high) = to.split_at_mut(self.half);
+        for i in 0..self.half {
+            to_low[i] = (low[i] * cos[i] - high[i] * sin[i]) * scale;
+            to_high[i] = (high[i] * cos[i] + low[i] * sin[i]) * scale;
+        }
+    }
+}
+
+/// Rows of one sequence, `[tokens, heads · head_dim]`, as heads `[heads, tokens, head_dim]`, times
+/// `scale`, turned by `rotary` where given (position 0 is the first row).
+pub fn gather_heads(
+    rows: &[f32],
+    heads: usize,
+    head_dim: usize,
+    scale: f32,
+    rotary: Option<&Rotary>,
+) -> Vec<f32> {
+    let width = heads * head_dim;
+    let tokens = rows.len() / width;
+    let mut out = vec![0.0; rows.len()];
+    if tokens == 0 {
+        return out;
+    }
+    out.par_chunks_mut(tokens * head_dim).enumerate().for_each(|(head, out)| {
+        ARCH.dispatch(
+            #[inline(always)]
+            || {
+                for (t, out) in out.chunks_exact_mut(head_dim).enumerate() {
+                    let from = &rows[t * width + head * head_dim..][..head_dim];
+                    match rotary {
+                        Some(rotary) => rotary.turn(t, scale, from, out),
+                        None => out.iter_mut().zip(from).for_each(|(o, x)| *o = x * scale),
+                    }
+                }
+            },
+        );
+    });
+    out
+}
+
+/// The way back for rows `first..first + n` of a sequence: `[heads, n, head_dim]` into
+/// `[n, heads · head_dim]`.
+pub fn scatter_heads(from: &[f32], heads: usize, head_dim: usize, to: &mut [f32]) {
+    let width = heads * head_dim;
+    let rows = to.len() / width;
+    to.par_chunks_mut(width).enumerate().for_each(|(t, to)| {
+        for (head, to) in to.chunks_exact_mut(head_dim).enumerate() {
+            to.copy_from_slice(&from[(head * rows + t) * head_dim..][..head_dim]);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_and_back() {
+        let (tokens, heads, head_dim) = (5, 3, 4);
+        let rows: Vec<f32> = (0..tokens * heads * head_dim).map(|i| i as f32).collect();
+        let gathered = gather_heads(&rows, heads, head_dim, 1.0, None);
+        assert_eq!(gathered[tokens * head_dim], rows[head_dim], "head 1 starts at column head_dim");
+        let mut back = vec![0.0; rows.len()];
+        scatter_heads(&gathered, heads, head_dim, &mut back);
+        assert_eq!(rows, back);
+    }
+
+    /// A turn keeps the length of every pair and does nothing at position 0.
+    #[test]
+    fn rotary_is_a_rotation() {
+        let rotary = Rotary::new(8, 10_000.0, 7);
+        let rows: Vec<f32> = (0..7 * 8).map(|i| (i % 5) as f32 - 2.0).collect();
+        let out = gather_heads(&rows, 1, 8, 1.0, Some(&rotary));
+        assert_eq!(out[..8], rows[..8]);
+        for (a, b) in rows.chunks(8).zip(out.chunks(8)) {
+            for i in 0..4 {
+                let before = a[i].hypot(a[i + 4]);
+                assert!((before - b[i].hypot(b[i + 4])).abs() < 1e-6);
+            }
+        }
+    }
+}

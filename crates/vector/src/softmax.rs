@@ -1,0 +1,149 @@
+//! Softmax of causal attention, and the log-sum-exp and argmax of logits.
+
+use rayon::prelude::*;
+
+use crate::{ARCH, ROWS_PER_TASK, exp::exp};
+
+/// Causal softmax in place: row `r` of a block of queries may see `first + r % rows + 1` keys; the
+/// rest of the row becomes zero.
+///
+/// # Shapes
+/// - `scores`: `[…, rows, keys]`, already scaled
+/// - `first`: the position of the block's first query
+pub fn causal_softmax(scores: &mut [f32], rows: usize, keys: usize, first: usize) {
+    scores.par_chunks_mut(keys * ROWS_PER_TASK).enumerate().for_each(|(task, chunk)| {
+        ARCH.dispatch(
+            #[inline(always)]
+            || {
+                for (i, row) in chunk.chunks_exact_mut(keys).enumerate() {
+                    let visible = first + (task * ROWS_PER_TASK + i) % rows + 1;
+                    let (seen, hidden) = row.split_at_mut(visible);
+                    softmax(seen);
+                    hidden.fill(0.0);
+                }
+            },
+        );
+    });
+}
+
+const LANES: usize = 32;
+
+#[inline(always)]
+fn softmax(row: &mut [f32]) {
+    let max = maximum(row);
+    let mut lanes = [0.0_f32; LANES];
+    let mut blocks = row.chunks_exact_mut(LANES);
+    for block in &mut blocks {
+        for (lane, x) in lanes.iter_mut().zip(block) {
+            *x = exp(*x - max);
+            *lane += *x;
+        }
+    }
+    let mut sum = 0.0;
+    for x in blocks.into_remainder() {
+        *x = exp(*x - max);
+        sum += *x;
+    }
+    let scale = 1.0 / (sum + lanes.iter().sum::<f32>());
+    for x in row {
+        *x *= scale;
+    }
+}
+
+#[inline(always)]
+fn maximum(row: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let blocks = row.chunks_exact(LANES);
+    let rest = blocks.remainder().iter().fold(f32::NEG_INFINITY, |m, x| m.max(*x));
+    for block in blocks {
+        for (lane, x) in lanes.iter_mut().zip(block) {
+            *lane = if *x > *lane { *x } else { *lane };
+        }
+    }
+    lanes.iter().fold(rest, |m, x| m.max(*x))
+}
+
+/// What an evaluation needs of one row of logits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LogSumExp {
+    /// `ln Σ exp(logit)`, nats.
+    pub nats: f64,
+    /// Index of the largest logit; the lowest on ties.
+    pub argmax: usize,
+}
+
+/// `ln Σ_v exp(logits[v])` and the argmax of every row.
+///
+/// Exponentials are `f32`; they are added in 32 lanes over blocks of 1,024 entries and the blocks in
+/// `f64`, so the relative error of the sum stays near that of one `exp`.
+///
+/// # Shapes
+/// - `logits`: `[tokens, vocabulary]`
+/// - returns: one entry a token
+pub fn log_sum_exp(logits: &[f32], vocabulary: usize) -> Vec<LogSumExp> {
+    const BLOCK: usize = 1024;
+    logits
+        .par_chunks_exact(vocabulary)
+        .map(|row| {
+            ARCH.dispatch(
+                #[inline(always)]
+                || {
+                    let max = maximum(row);
+                    let mut sum = 0.0_f64;
+                    for block in row.chunks(BLOCK) {
+                        let mut lanes = [0.0_f32; LANES];
+                        let parts = block.chunks_exact(LANES);
+                        for x in parts.remainder() {
+                            sum += f64::from(exp(*x - max));
+                        }
+                        for part in parts {
+                            for (lane, x) in lanes.iter_mut().zip(part) {
+                                *lane += exp(*x - max);
+                            }
+                        }
+                        sum += lanes.iter().map(|x| f64::from(*x)).sum::<f64>();
+                    }
+                    let argmax = row.iter().position(|x| *x == max).unwrap_or(0);
+                    LogSumExp { nats: f64::from(max) + sum.ln(), argmax }
+                },
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Against `f64`: 2e-6 nats absolute.
+        #[test]
+        fn log_sum_exp_equals_naive(row in prop::collection::vec(-40.0_f32..40.0, 1..3000)) {
+            let fast = log_sum_exp(&row, row.len())[0];
+            let max = row.iter().copied().fold(f32::MIN, f32::max);
+            let naive = f64::from(max)
+                + row.iter().map(|x| (f64::from(*x) - f64::from(max)).exp()).sum::<f64>().ln();
+            prop_assert!((fast.nats - naive).abs() < 2e-6);
+            prop_assert_eq!(row[fast.argmax], max);
+        }
+
+        #[test]
+        fn causal_rows_sum_to_one(rows in 1_usize..9, first in 0_usize..9) {
+            let keys = first + rows;
+            let mut scores: Vec<f32> =
+                (0..2 * rows * keys).map(|i| ((i * 31) % 17) as f32 / 3.0).collect();
+            causal_softmax(&mut scores, rows, keys, first);
+            for (i, row) in scores.chunks(keys).enumerate() {
+                let visible = first + i % rows + 1;
+                prop_assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+                prop_assert!(row[visible..].iter().all(|x| *x == 0.0));
+            }
+        }
+    }
+
+    #[test]
+    fn ties_go_to_the_lowest_index() {
+        assert_eq!(log_sum_exp(&[1.0, 3.0, 3.0], 3)[0].argmax, 1);
+    }
+}

@@ -1,0 +1,178 @@
+//! `worker cell`: one cell by hand, without a pipeline or a results folder.
+
+use std::{io::Write as _, path::Path};
+
+use anyhow::Context as _;
+use corpora::{Text, shared_document, windows};
+use plan::{CellRequest, Policy, Protocol};
+use pruning::{Selection, cut};
+use serde::Serialize;
+
+use crate::{
+    Outcome,
+    evaluate::{Evaluated, Rows, calibrate, evaluate},
+    fail::Fail,
+    material::Material,
+    stop::Stop,
+    subject, system, treatment,
+};
+
+/// What is printed with `--json`.
+#[derive(Debug, Default, Serialize)]
+struct Answer {
+    model: String,
+    dataset: String,
+    protocol: String,
+    treatment: Option<plan::Treatment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    perplexity: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nll_nats: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n_windows: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n_targets: Option<u64>,
+    /// Ids of the whole text, of which the windows are the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n_ids: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accuracy: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n_correct: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n_items: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    word_perplexity: Option<f64>,
+    reached_sparsity: f64,
+    /// Not known of weights that were cut: what was dropped is not computed.
+    natural_sparsity: Option<f64>,
+    kept_energy: Option<f64>,
+    tokens: u64,
+    seconds: f64,
+    tokens_per_second: f64,
+    peak_rss_bytes: u64,
+}
+
+/// Runs the cell of a request file and prints what came out.
+pub(crate) fn cell(request: &Path) -> Outcome {
+    let text = std::fs::read_to_string(request)
+        .with_context(|| format!("cannot read the request {}", request.display()))
+        .map_err(Fail::Usage)?;
+    let request: CellRequest =
+        serde_json::from_str(&text).context("not a request").map_err(Fail::Usage)?;
+    if request.cut && request.treatment.policy != Policy::Static {
+        return Err(Fail::Usage(anyhow::anyhow!("only a static cell has weights to cut")));
+    }
+    let stop = Stop::listen(false).map_err(Fail::Usage)?;
+    let answer = run(&request, &stop)?;
+    print(&request, &answer).map_err(Fail::Usage)?;
+    Ok(plan::exit::DONE)
+}
+
+fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
+    let mut errors = Vec::new();
+    let mut keep = |error: anyhow::Error| errors.push(error);
+    let subject = subject::facts_and_tokenizer(&request.model).map_err(&mut keep).ok();
+    let read = |path: &Path| Text::read(path).map_err(anyhow::Error::from);
+    let text = read(&request.dataset).map_err(&mut keep).ok();
+    let calibration = match &request.calibration {
+        Some(calibration) => read(&calibration.path).map_err(&mut keep).ok(),
+        None => None,
+    };
+    if let (Some(calibration), Some(text)) = (&calibration, &text) {
+        let _ = shared_document(calibration, text).map_err(|error| keep(error.into()));
+    }
+    let (Some((facts, tokenizer)), Some(text), []) = (subject, text, errors.as_slice()) else {
+        return Err(Fail::Inputs(errors));
+    };
+    let material =
+        Material::of(request.protocol, &text, &tokenizer, facts.max_positions, request.limit)
+            .map_err(Fail::input)?;
+    let model = subject::model(&request.model).map_err(Fail::input)?.model;
+    let calibration = match calibration {
+        Some(text) => {
+            let limit = request.calibration.as_ref().and_then(|c| c.limit);
+            let window_tokens = match request.protocol {
+                Protocol::Perplexity { window_tokens } => window_tokens,
+                _ => plan::DEFAULT_CALIBRATION_WINDOW_TOKENS,
+            };
+            let (windows, _) =
+                windows(&text, &tokenizer, window_tokens, limit).map_err(Fail::input)?;
+            let calibration = calibrate(model.as_ref(), &windows, stop);
+            Some(calibration.map_err(|e| Fail::Cell(e.into()))?.ok_or(Fail::Stopped)?)
+        }
+        None => None,
+    };
+    let treatment = &request.treatment;
+    let (model, selection, cut_to) = if request.cut {
+        let kept = treatment::sets(treatment, model.as_ref(), calibration.as_ref());
+        let kept = kept.map_err(Fail::Cell)?;
+        let (all, left) =
+            (facts.layers * facts.neurons, kept.iter().map(Vec::len).sum::<usize>());
+        let sparsity = 1.0 - left as f64 / all as f64;
+        (cut(model.as_ref(), &kept), Selection::All, Some(sparsity))
+    } else {
+        let selection = treatment::selection(treatment, model.as_ref(), calibration.as_ref());
+        (model, selection.map_err(Fail::Cell)?, None)
+    };
+    let evaluated = evaluate(model.as_ref(), selection, &material, stop, |_, _| {});
+    let evaluated = evaluated.map_err(|e| Fail::Cell(e.into()))?.ok_or(Fail::Stopped)?;
+    let mut answer = answer(request, &evaluated, cut_to);
+    if let Material::Windows { n_ids, .. } = material {
+        answer.n_ids = Some(n_ids);
+    }
+    Ok(answer)
+}
+
+fn answer(request: &CellRequest, evaluated: &Evaluated, cut_to: Option<f64>) -> Answer {
+    let shares = &evaluated.total;
+    let mut answer = Answer {
+        model: request.model.display().to_string(),
+        dataset: request.dataset.display().to_string(),
+        protocol: request.protocol.to_string(),
+        treatment: Some(request.treatment.clone()),
+        reached_sparsity: cut_to.unwrap_or_else(|| shares.reached_sparsity()),
+        natural_sparsity: cut_to.is_none().then(|| shares.natural_sparsity()),
+        kept_energy: cut_to.is_none().then(|| shares.kept_energy_share()),
+        tokens: evaluated.tokens,
+        seconds: evaluated.seconds,
+        tokens_per_second: evaluated.tokens_per_second(),
+        peak_rss_bytes: system::peak_rss_bytes(),
+        ..Answer::default()
+    };
+    match &evaluated.rows {
+        Rows::Windows(rows) => {
+            let nll: f64 = rows.iter().map(|row| row.nll_nats).sum();
+            let n_targets: u64 = rows.iter().map(|row| u64::from(row.n_targets)).sum();
+            answer.perplexity = Some((nll / n_targets as f64).exp());
+            answer.nll_nats = Some(nll);
+            answer.n_windows = Some(rows.len());
+            answer.n_targets = Some(n_targets);
+        }
+        Rows::Items(rows) => {
+            let n_correct = rows.iter().filter(|row| row.correct).count();
+            let logprob: f64 = rows.iter().map(|row| row.word_logprob_nats).sum();
+            answer.accuracy = Some(n_correct as f64 / rows.len() as f64);
+            answer.n_correct = Some(n_correct);
+            answer.n_items = Some(rows.len());
+            answer.word_perplexity = Some((-logprob / rows.len() as f64).exp());
+        }
+    }
+    answer
+}
+
+fn print(request: &CellRequest, answer: &Answer) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let answer = serde_json::to_value(answer)?;
+    if request.json {
+        writeln!(out, "{answer}")?;
+        return Ok(());
+    }
+    for (name, value) in answer.as_object().into_iter().flatten() {
+        match value {
+            serde_json::Value::String(text) => writeln!(out, "{name:>18}  {text}")?,
+            value => writeln!(out, "{name:>18}  {value}")?,
+        }
+    }
+    Ok(())
+}

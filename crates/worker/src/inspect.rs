@@ -1,0 +1,114 @@
+//! `worker inspect`: what a work order will cost, before any of it is run.
+
+use std::{io::Write as _, path::Path, time::Instant};
+
+use models::{Device, ModelFacts, into_values, matrix};
+use plan::{CellInspection, Inspection, ModelInspection, OrderedCell, Policy};
+
+use crate::{
+    Outcome,
+    fail::Fail,
+    material::Material,
+    run::{Inputs, read_order},
+};
+
+/// Share of the rate of plain matrix products that a whole forward pass reaches.
+const EFFICIENCY: f64 = 0.7;
+/// Seconds that choosing kept sets and measuring add, relative to a dense pass.
+const SELECTION: f64 = 0.1;
+
+/// Prints an [`Inspection`].
+pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
+    let order = read_order(order)?;
+    let cells: Vec<&OrderedCell> = order.cells.iter().collect();
+    let inputs = Inputs::read(&order, &cells)?;
+    let flops_per_second = product_rate() * EFFICIENCY;
+    let mut costs = Vec::new();
+    let mut materials = std::collections::BTreeMap::new();
+    for OrderedCell { id, cell } in cells {
+        let key = (cell.model.clone(), cell.dataset.clone(), cell.protocol, cell.limit);
+        if !materials.contains_key(&key) {
+            let material = inputs.material(cell).map_err(Fail::input)?;
+            materials.insert(key.clone(), (material.len(), material.n_tokens(), scored(&material)));
+        }
+        let (units, tokens, scored) = materials[&key];
+        let (facts, _) = inputs.model(&cell.model).map_err(Fail::input)?;
+        let length = tokens.checked_div(units).unwrap_or(0);
+        let head = 2 * facts.d_model * facts.vocabulary;
+        let body = facts.flops_per_token(length) - head as f64;
+        let flops = body * tokens as f64 + (head * scored) as f64;
+        let overhead = if cell.treatment.policy == Policy::Dense { 0.0 } else { SELECTION };
+        costs.push(CellInspection {
+            id: id.clone(),
+            units: units as u64,
+            tokens: tokens as u64,
+            flops_per_token: flops / tokens.max(1) as f64,
+            seconds_expected: flops / flops_per_second * (1.0 + overhead),
+        });
+    }
+    let mut models = Vec::new();
+    for model in &order.models {
+        if let Ok((facts, _)) = inputs.model(&model.name) {
+            models.push(ModelInspection {
+                name: model.name.clone(),
+                parameters: parameters(facts) as u64,
+                peak_memory_bytes: peak_memory(facts),
+            });
+        }
+    }
+    let inspection = Inspection {
+        peak_memory_bytes: models.iter().map(|m| m.peak_memory_bytes).max().unwrap_or(0),
+        seconds_expected: costs.iter().map(|cell| cell.seconds_expected).sum(),
+        models,
+        cells: costs,
+    };
+    let text =
+        if json { serde_json::to_string(&inspection) } else { serde_json::to_string_pretty(&inspection) };
+    let text = text.map_err(|e| Fail::Usage(e.into()))?;
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    Ok(plan::exit::DONE)
+}
+
+/// Rows that are multiplied with the head.
+fn scored(material: &Material) -> usize {
+    match material {
+        Material::Windows { windows, .. } => windows.iter().map(|w| w.len() - 1).sum(),
+        Material::Items(items) => items.iter().map(|item| item.n_targets).sum(),
+    }
+}
+
+fn parameters(facts: &ModelFacts) -> usize {
+    facts.matrix_parameters()
+}
+
+/// Weights once, the down projections again row by row, the activations of a batch, and a chunk of
+/// logits.
+fn peak_memory(facts: &ModelFacts) -> u64 {
+    const BYTES: usize = 4;
+    const TOKENS: usize = 1024;
+    const LOGIT_ROWS: usize = 128;
+    const PROCESS: usize = 80 << 20;
+    let down = facts.layers * facts.neurons * facts.d_model;
+    let activations = TOKENS * (8 * facts.d_model + 4 * facts.neurons);
+    let logits = 2 * LOGIT_ROWS * facts.vocabulary;
+    ((parameters(facts) + down + activations + logits) * BYTES + PROCESS) as u64
+}
+
+/// Floating point operations per second of a matrix product of the size that models use, measured for
+/// a moment on this machine.
+fn product_rate() -> f64 {
+    const ROWS: usize = 1024;
+    const INNER: usize = 576;
+    const COLUMNS: usize = 1536;
+    const SECONDS: f64 = 0.3;
+    let device = Device::flex();
+    let a = matrix(vec![0.5; ROWS * INNER], [ROWS, INNER], &device);
+    let b = matrix(vec![0.25; INNER * COLUMNS], [INNER, COLUMNS], &device);
+    drop(into_values(a.clone().matmul(b.clone())));
+    let (started, mut products) = (Instant::now(), 0);
+    while started.elapsed().as_secs_f64() < SECONDS {
+        drop(into_values(a.clone().matmul(b.clone())));
+        products += 1;
+    }
+    (2 * ROWS * INNER * COLUMNS * products) as f64 / started.elapsed().as_secs_f64()
+}

@@ -1,0 +1,99 @@
+//! The worker: the only place where models meet the store. `cargo xtask` writes what is to be done
+//! and starts it; people rarely call it by hand.
+
+mod cell;
+mod evaluate;
+mod fail;
+mod inspect;
+mod logits;
+mod material;
+mod run;
+mod stop;
+mod subject;
+mod system;
+mod treatment;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::fail::Fail;
+
+#[derive(Parser)]
+#[command(name = "worker", about = "Runs the cells it is given", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the cells of a work order that are not done; events go to standard output.
+    Run {
+        /// The work order, JSON.
+        #[arg(long)]
+        order: PathBuf,
+    },
+    /// Say what a work order will cost.
+    Inspect {
+        /// The work order, JSON.
+        #[arg(long)]
+        order: PathBuf,
+        /// One JSON object on standard output.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run one cell by hand.
+    Cell {
+        /// The request, JSON.
+        #[arg(long)]
+        request: PathBuf,
+    },
+    /// Write logits, and hidden vectors if asked, of a sequence of token ids.
+    Logits {
+        /// A GGUF file or a Hugging Face folder.
+        #[arg(long)]
+        model: PathBuf,
+        /// Token ids, separated by white space or commas.
+        #[arg(long)]
+        tokens: String,
+        /// The safetensors file to write.
+        #[arg(long)]
+        out: PathBuf,
+        /// Also write `h` of every site.
+        #[arg(long)]
+        hidden: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("SLIM_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
+        )
+        .with_writer(std::io::stderr)
+        .with_ansi(system::colours())
+        .init();
+    let result = match Arguments::parse().command {
+        Command::Run { order } => run::run(&order),
+        Command::Inspect { order, json } => inspect::inspect(&order, json),
+        Command::Cell { request } => cell::cell(&request),
+        Command::Logits { model, tokens, out, hidden } => {
+            logits::logits(&model, &tokens, &out, hidden)
+        }
+    };
+    match result {
+        Ok(code) => code_of(code),
+        Err(fail) => {
+            fail.print();
+            code_of(fail.code())
+        }
+    }
+}
+
+fn code_of(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(plan::exit::FAILED_CELLS as u8))
+}
+
+type Outcome = Result<i32, Fail>;

@@ -1,0 +1,74 @@
+//! The other binaries: built on demand, or named by the environment.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::workspace::Workspace;
+
+/// The binaries that this program spawns.
+#[derive(Debug, Clone)]
+pub(crate) struct Programs {
+    pub(crate) worker: PathBuf,
+    pub(crate) report: PathBuf,
+}
+
+/// The cargo that started this program.
+pub(crate) fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+}
+
+/// Builds `worker` and `report`, unless `SLIM_WORKER` and `SLIM_REPORT` name ready ones.
+pub(crate) fn programs(workspace: &Workspace) -> Result<Programs> {
+    let ready = |name| env::var_os(name).map(PathBuf::from);
+    let (worker, report) = (ready("SLIM_WORKER"), ready("SLIM_REPORT"));
+    if let (Some(worker), Some(report)) = (&worker, &report) {
+        return Ok(Programs { worker: worker.clone(), report: report.clone() });
+    }
+    let built = build(workspace)?;
+    let find = |given: Option<PathBuf>, name: &str| match given {
+        Some(path) => Ok(path),
+        None => built.get(name).cloned().with_context(|| format!("cargo built no `{name}`")),
+    };
+    Ok(Programs { worker: find(worker, "worker")?, report: find(report, "report")? })
+}
+
+/// Builds every binary; the value says where each lies.
+fn build(workspace: &Workspace) -> Result<BTreeMap<String, PathBuf>> {
+    let mut command = cargo();
+    command.args(["build", "--release", "--workspace", "--bins"]);
+    command.arg("--message-format=json-render-diagnostics");
+    let beside = env::current_exe().ok().map(|path| path.with_file_name("worker"));
+    let is_first = beside.is_some_and(|worker| !worker.exists());
+    if is_first {
+        eprintln!("building worker and report: the first time takes up to half an hour");
+    }
+    // A long first build shows cargo's own progress; later ones are short and say nothing.
+    if !(is_first && std::io::stderr().is_terminal()) {
+        command.arg("--quiet");
+    }
+    let output = command
+        .current_dir(workspace.root())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("building worker and report failed (see above)");
+    }
+    let mut built = BTreeMap::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let Ok(message) = serde_json::from_str::<Value>(line) else { continue };
+        let name = message["target"]["name"].as_str();
+        if let (Some(name), Some(path)) = (name, message["executable"].as_str()) {
+            built.insert(name.to_owned(), PathBuf::from(path));
+        }
+    }
+    Ok(built)
+}

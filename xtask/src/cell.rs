@@ -1,0 +1,172 @@
+//! `cell`: one cell by hand, without a pipeline or a results folder.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use plan::{
+    CalibrationText, CellRequest, Part, Policy, Protocol, Rule, Score, Treatment, TreatmentSpec,
+};
+
+use crate::build;
+use crate::exit::Exit;
+use crate::inputs::{absolute, model_problems};
+use crate::report::status;
+use crate::workspace::Workspace;
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask cell --model data/cache/SmolLM2-135M-Instruct.Q4_1.gguf \\
+      --dataset ../shared/data/wikitext2/wiki.test.raw --protocol ppl-1024 --limit 4 \\
+      --policy dynamic --score magnitude --sparsity 0.9 --json
+  ... --policy window --score magnitude --sparsity 0.9 --window 16 --rule window-mean
+  ... --policy static --score magnitude --sparsity 0.5 \\
+      --calibrate ../shared/data/wikitext2/wiki.valid.raw --calibrate-limit 4
+  ... --dataset ../shared/data/lambada/lambada_test.jsonl --protocol lambada-openai --policy dense
+
+Which options a policy takes:
+  dense     none
+  static    --score --sparsity, --calibrate unless the score is weight or random, --cut if wanted
+  dynamic   --score --sparsity
+  window    --score --sparsity --window --rule";
+
+/// Arguments of `cell`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// A GGUF file or a Hugging Face folder
+    #[arg(long, value_name = "DIR_OR_GGUF")]
+    model: PathBuf,
+    /// A text: .raw (WikiText) or .jsonl (one object with `text` a line)
+    #[arg(long, value_name = "FILE")]
+    dataset: PathBuf,
+    /// ppl-T (perplexity over windows of T ids), lambada-openai or lambada-last-token
+    #[arg(long, value_name = "PROTOCOL")]
+    protocol: Protocol,
+    /// How the kept set changes over time
+    #[arg(long, value_parser = names::<Policy>(Policy::NAMES))]
+    policy: Policy,
+    /// What ranks the neurons
+    #[arg(long, value_parser = names::<Score>(Score::NAMES))]
+    score: Option<Score>,
+    /// Share of neurons dropped, 0 <= S < 1
+    #[arg(long, value_name = "S", default_value_t = 0.0, allow_negative_numbers = true)]
+    sparsity: f64,
+    /// Tokens that share one kept set
+    #[arg(long, value_name = "TOKENS")]
+    window: Option<usize>,
+    /// How a window's kept set is chosen
+    #[arg(long, value_parser = names::<Rule>(Rule::NAMES))]
+    rule: Option<Rule>,
+    /// Tokens whose scores the rule `prompt` sums [default: 64]
+    #[arg(long, value_name = "TOKENS")]
+    prompt_tokens: Option<usize>,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Windows or items evaluated [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// The text on which kept sets are chosen before the run
+    #[arg(long, value_name = "FILE")]
+    calibrate: Option<PathBuf>,
+    /// Windows of the calibration text [default: all]
+    #[arg(long, value_name = "N", requires = "calibrate")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    calibrate_limit: Option<u64>,
+    /// Run a static cell on weights that are really cut: faster, but natural sparsity and kept energy
+    /// are not measured
+    #[arg(long)]
+    cut: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A parser that lists the names in `--help` and proposes the nearest one.
+fn names<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: std::str::FromStr<Err = plan::UnknownName> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names.iter().copied()).try_map(|name| name.parse::<T>())
+}
+
+/// Runs the command; the value is the worker's exit code.
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
+    let request = request(args)?;
+    check_files(workspace, &request)?;
+    let programs = build::programs(workspace)?;
+    let mut file = tempfile::NamedTempFile::new().context("cannot write a temporary file")?;
+    let text = serde_json::to_string(&request).context("cannot encode the request")?;
+    file.write_all(text.as_bytes()).context("cannot write a temporary file")?;
+    status(Command::new(&programs.worker).arg("cell").arg("--request").arg(file.path()))
+}
+
+fn as_count(limit: Option<u64>) -> Option<usize> {
+    limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+/// The arguments as one checked request.
+fn request(args: &Args) -> Result<CellRequest, Exit> {
+    let spec = TreatmentSpec {
+        part: Part::Ffn,
+        policy: args.policy,
+        score: args.score,
+        sparsity: args.sparsity,
+        window: args.window,
+        rule: args.rule,
+        prompt_tokens: args.prompt_tokens,
+        seed: args.seed,
+    };
+    let treatment = Treatment::new(spec)
+        .map_err(|error| Exit::usage(format!("{error} (see `cargo xtask cell --help`)")))?;
+    if args.cut && args.policy != Policy::Static {
+        let message = format!("--cut belongs to the policy `static`, not `{}`", args.policy);
+        return Err(Exit::usage(message));
+    }
+    let needs_calibration = treatment.needs_calibration();
+    if needs_calibration && args.calibrate.is_none() {
+        let score = args.score.map_or("none", Score::as_str);
+        let message = format!(
+            "the score `{score}` chooses this kept set on calibration text: give --calibrate FILE"
+        );
+        return Err(Exit::usage(message));
+    }
+    if !needs_calibration && args.calibrate.is_some() {
+        eprintln!("note: nothing is chosen on calibration text here: --calibrate is not used");
+    }
+    let calibration = args.calibrate.as_deref().filter(|_| needs_calibration);
+    Ok(CellRequest {
+        model: absolute(&args.model),
+        dataset: absolute(&args.dataset),
+        protocol: args.protocol,
+        treatment,
+        limit: as_count(args.limit),
+        calibration: calibration.map(|path| CalibrationText {
+            path: absolute(path),
+            limit: as_count(args.calibrate_limit),
+        }),
+        cut: args.cut,
+        json: args.json,
+    })
+}
+
+/// All files that are missing, at once.
+fn check_files(workspace: &Workspace, request: &CellRequest) -> Result<(), Exit> {
+    let mut problems: Vec<String> = model_problems(workspace, &request.model)
+        .into_iter()
+        .map(|problem| format!("--model: {problem}"))
+        .collect();
+    let mut check = |flag: &str, path: &Path| {
+        if !path.is_file() {
+            problems.push(format!("{flag}: {} is not a file", workspace.show(path)));
+        }
+    };
+    check("--dataset", &request.dataset);
+    if let Some(calibration) = &request.calibration {
+        check("--calibrate", &calibration.path);
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Exit::inputs(problems.join("\n  "))) }
+}

@@ -1,0 +1,54 @@
+//! `check`: what needs no test to be found wrong, cheapest first.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use plan::exit::DONE;
+
+use crate::build::cargo;
+use crate::exit::OTHER;
+use crate::report::status;
+use crate::workspace::Workspace;
+
+/// Checks that every source file says what it is for, then format, then lints.
+pub(crate) fn run(workspace: &Workspace) -> Result<i32> {
+    let mut silent = Vec::new();
+    for folder in ["crates", "xtask"] {
+        files_without_purpose(&workspace.root().join(folder), &mut silent)?;
+    }
+    for path in &silent {
+        eprintln!("{}: the first line must be a `//!` that says what it is for", path);
+    }
+    if !silent.is_empty() {
+        return Ok(OTHER);
+    }
+    let steps: [&[&str]; 2] = [
+        &["fmt", "--all", "--check"],
+        &["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"],
+    ];
+    for step in steps {
+        let code = status(cargo().args(step).current_dir(workspace.root()))?;
+        if code != DONE {
+            return Ok(code);
+        }
+    }
+    Ok(DONE)
+}
+
+fn files_without_purpose(folder: &Path, found: &mut Vec<String>) -> Result<()> {
+    let cannot = || format!("cannot read {}", folder.display());
+    for entry in fs::read_dir(folder).with_context(cannot)? {
+        let path = entry.with_context(cannot)?.path();
+        if path.is_dir() {
+            files_without_purpose(&path, found)?;
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let text = fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            if !text.starts_with("//!") {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    Ok(())
+}

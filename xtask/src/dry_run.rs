@@ -1,0 +1,149 @@
+//! `run-grid --dry-run`: what would be run, how much memory and time it takes.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use plan::{CellInspection, Inspection, WorkOrder};
+use serde_json::json;
+use tables::{CellStatus, Store};
+
+use crate::exit::Exit;
+use crate::grid::{Counts, Grid};
+use crate::run_grid::{describe, programs_unless_stopped};
+use crate::stop::Stop;
+use crate::workspace::Workspace;
+
+/// Prints the cells and the totals; writes nothing.
+pub(crate) fn run(workspace: &Workspace, grid: &Grid, as_json: bool, stop: &Stop) -> Result<i32> {
+    let unusable = || Exit::results("the results folder cannot be used");
+    let status = Store::open_read_only(&grid.order.results)
+        .and_then(|store| store.status())
+        .with_context(unusable)?;
+    let programs = programs_unless_stopped(workspace, stop)?;
+    let order = grid.selected_order();
+    let inspection = match inspect(&programs.worker, &order)? {
+        Ok(inspection) => inspection,
+        Err(code) => return Ok(code),
+    };
+    let costs: BTreeMap<&str, &CellInspection> =
+        inspection.cells.iter().map(|cell| (cell.id.as_str(), cell)).collect();
+    let seconds_left: f64 = inspection
+        .cells
+        .iter()
+        .filter(|cell| status.get(&cell.id) != Some(&CellStatus::Done))
+        .map(|cell| cell.seconds_expected)
+        .sum();
+    let counts = grid.counts(&status);
+    if as_json {
+        print_json(&order, &status, &costs, &counts, &inspection, seconds_left);
+    } else {
+        print_table(&order, &status, &costs, &counts, &inspection, seconds_left);
+    }
+    Ok(plan::exit::DONE)
+}
+
+/// Asks the worker what the order costs; the inner error is the worker's exit code, explained by
+/// itself on standard error.
+fn inspect(worker: &std::path::Path, order: &WorkOrder) -> Result<Result<Inspection, i32>> {
+    let mut file = tempfile::NamedTempFile::new().context("cannot write a temporary file")?;
+    let text = serde_json::to_string(order).context("cannot encode the work order")?;
+    file.write_all(text.as_bytes()).context("cannot write a temporary file")?;
+    let output = Command::new(worker)
+        .arg("inspect")
+        .arg("--order")
+        .arg(file.path())
+        .arg("--json")
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start {}", worker.display()))?;
+    match output.status.code() {
+        Some(0) => {}
+        Some(code) => return Ok(Err(code)),
+        None => bail!("the worker was killed while it looked at the order"),
+    }
+    let inspection = serde_json::from_slice(&output.stdout)
+        .context("the worker's answer is not an inspection")?;
+    Ok(Ok(inspection))
+}
+
+fn status_name(status: &BTreeMap<String, CellStatus>, id: &str) -> &'static str {
+    match status.get(id) {
+        None => "new",
+        Some(CellStatus::Done) => "done",
+        Some(CellStatus::Failed) => "failed",
+    }
+}
+
+fn print_json(
+    order: &WorkOrder,
+    status: &BTreeMap<String, CellStatus>,
+    costs: &BTreeMap<&str, &CellInspection>,
+    counts: &Counts,
+    inspection: &Inspection,
+    seconds_left: f64,
+) {
+    let cells: Vec<_> = order
+        .cells
+        .iter()
+        .map(|ordered| {
+            let cost = costs.get(ordered.id.as_str());
+            json!({
+                "id": ordered.id,
+                "label": ordered.cell.label(),
+                "status": status_name(status, &ordered.id),
+                "tokens": cost.map(|cost| cost.tokens),
+                "flops": cost.map(|cost| cost.tokens as f64 * cost.flops_per_token),
+                "seconds_expected": cost.map(|cost| cost.seconds_expected),
+            })
+        })
+        .collect();
+    let summary = json!({
+        "run": order.run,
+        "results": order.results,
+        "cells": cells,
+        "total": counts.total,
+        "new": counts.new,
+        "done": counts.done,
+        "failed": counts.failed,
+        "peak_memory_bytes": inspection.peak_memory_bytes,
+        "seconds_expected": seconds_left,
+    });
+    println!("{summary}");
+}
+
+fn print_table(
+    order: &WorkOrder,
+    status: &BTreeMap<String, CellStatus>,
+    costs: &BTreeMap<&str, &CellInspection>,
+    counts: &Counts,
+    inspection: &Inspection,
+    seconds_left: f64,
+) {
+    println!("{:<6}  {:<16}  {:>9}  {:>9}  cell", "status", "id", "tokens", "expected");
+    for ordered in &order.cells {
+        let cost = costs.get(ordered.id.as_str());
+        let tokens = cost.map_or("?".to_owned(), |cost| cost.tokens.to_string());
+        let expected = cost.map_or("?".to_owned(), |cost| duration(cost.seconds_expected));
+        let name = status_name(status, &ordered.id);
+        let label = ordered.cell.label();
+        println!("{name:<6}  {:<16}  {tokens:>9}  {expected:>9}  {label}", ordered.id);
+    }
+    let memory_gib = inspection.peak_memory_bytes as f64 / (1u64 << 30) as f64;
+    println!();
+    println!("{}", describe(counts));
+    println!("peak memory expected: {memory_gib:.2} GiB");
+    println!("time expected for what is not done: {}", duration(seconds_left));
+}
+
+/// `45 s`, `12.5 min`, `3.2 h`.
+fn duration(seconds: f64) -> String {
+    if seconds < 90.0 {
+        format!("{seconds:.0} s")
+    } else if seconds < 90.0 * 60.0 {
+        format!("{:.1} min", seconds / 60.0)
+    } else {
+        format!("{:.1} h", seconds / 3600.0)
+    }
+}

@@ -1,0 +1,165 @@
+//! From a pipeline file to a work order: parsed, filtered, inputs found, ids computed.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use plan::{Cell, Filter, Inputs, OrderProvenance, OrderedCell, Pipeline, WorkOrder, cell_id};
+use tables::CellStatus;
+
+use crate::code_version::{code_version, revision};
+use crate::exit::Exit;
+use crate::inputs::{self, Resolved, absolute};
+use crate::workspace::Workspace;
+
+/// A grid, ready to be run.
+#[derive(Debug)]
+pub(crate) struct Grid {
+    /// The text of the pipeline file.
+    pub(crate) pipeline_text: String,
+    /// The whole grid; only the chosen cells where the inputs of the others are missing.
+    pub(crate) order: WorkOrder,
+    /// The ids of the cells that the filter chose, in order; all of them without a filter.
+    pub(crate) selected: Vec<String>,
+}
+
+/// Cells by what is known of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) total: usize,
+    pub(crate) new: usize,
+    pub(crate) done: usize,
+    pub(crate) failed: usize,
+}
+
+impl Grid {
+    /// Reads a pipeline file, checks every input and computes the ids.
+    ///
+    /// With a filter only the inputs of the chosen cells are needed; the order lists the rest of
+    /// the grid too when its inputs are there.
+    ///
+    /// # Errors
+    /// Exit code 2 with every mistake of the file, or 3 with every missing or bad input.
+    pub(crate) fn read(
+        workspace: &Workspace,
+        path: &Path,
+        filter: Option<&Filter>,
+        results: &Path,
+    ) -> Result<Grid> {
+        let shown = workspace.show(path);
+        let pipeline_text = fs::read_to_string(path)
+            .map_err(|error| Exit::usage(format!("cannot read the pipeline {shown}: {error}")))?;
+        let models_lock = workspace.models_lock()?;
+        let pipeline = Pipeline::parse(&pipeline_text, &models_lock.names())
+            .map_err(|mistakes| Exit::usage(format!("{shown}: {mistakes}")))?;
+        let selected = match filter {
+            None => pipeline.cells.clone(),
+            Some(filter) => {
+                filter.select(&pipeline.cells).map_err(|error| Exit::usage(error.to_string()))?
+            }
+        };
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let resolve =
+            |cells: &[Cell]| inputs::resolve(workspace, &pipeline, folder, cells, &models_lock);
+        let chosen = resolve(&selected)?;
+        // The report wants the whole grid, but a missing text that the filter left out is no error.
+        let (cells, resolved) = match filter.map(|_| resolve(&pipeline.cells)) {
+            None | Some(Err(_)) => (selected.clone(), chosen),
+            Some(Ok(all)) => (pipeline.cells.clone(), all),
+        };
+        let code_version = code_version(workspace.root())?;
+        let ordered = with_ids(&cells, &resolved, &code_version)?;
+        let is_selected = |ordered: &&OrderedCell| selected.contains(&ordered.cell);
+        let selected = ordered.iter().filter(is_selected).map(|cell| cell.id.clone()).collect();
+        let order = WorkOrder {
+            run: pipeline.name.clone(),
+            results: absolute(&results.join(&pipeline.name)),
+            provenance: OrderProvenance {
+                revision: revision(workspace.root()),
+                code_version,
+                command: command_line(),
+            },
+            models: resolved.models,
+            texts: resolved.texts,
+            cells: ordered,
+        };
+        Ok(Grid { pipeline_text, order, selected })
+    }
+
+    /// The order with the chosen cells only.
+    pub(crate) fn selected_order(&self) -> WorkOrder {
+        let mut order = self.order.clone();
+        order.cells.retain(|cell| self.selected.contains(&cell.id));
+        order
+    }
+
+    /// The chosen cells by status.
+    pub(crate) fn counts(&self, status: &BTreeMap<String, CellStatus>) -> Counts {
+        let count =
+            |wanted| self.selected.iter().filter(|id| status.get(*id).copied() == wanted).count();
+        Counts {
+            total: self.selected.len(),
+            new: count(None),
+            done: count(Some(CellStatus::Done)),
+            failed: count(Some(CellStatus::Failed)),
+        }
+    }
+}
+
+fn with_ids(cells: &[Cell], resolved: &Resolved, code_version: &str) -> Result<Vec<OrderedCell>> {
+    let models: BTreeMap<&str, _> = resolved.models.iter().map(|m| (m.name.as_str(), m)).collect();
+    let texts: BTreeMap<&str, &str> =
+        resolved.texts.iter().map(|t| (t.name.as_str(), t.sha256.as_str())).collect();
+    let text = |name: &str| {
+        texts
+            .get(name)
+            .map(|&sha256| sha256.to_owned())
+            .with_context(|| format!("no text `{name}`"))
+    };
+    let mut labels: BTreeMap<String, String> = BTreeMap::new();
+    let mut ordered = Vec::with_capacity(cells.len());
+    for cell in cells {
+        let model = models
+            .get(cell.model.as_str())
+            .with_context(|| format!("no model `{}`", cell.model))?;
+        let inputs = Inputs {
+            weights: model.sha256.clone(),
+            tokenizer: model.tokenizer_sha256.clone(),
+            text: text(&cell.dataset)?,
+            calibration_text: cell.calibration.as_ref().map(|c| text(&c.dataset)).transpose()?,
+            code_version: code_version.to_owned(),
+            dtype: "f32".to_owned(),
+        };
+        let id = cell_id(cell, &inputs);
+        if let Some(other) = labels.insert(id.clone(), cell.label()) {
+            let same = format!("`{other}` and `{}` are the same measurement", cell.label());
+            let why = "two names stand for the same weights and text: remove one";
+            return Err(Exit::usage(format!("{same}: {why}")).into());
+        }
+        ordered.push(OrderedCell { id, cell: cell.clone() });
+    }
+    Ok(ordered)
+}
+
+/// The command line as it was typed, for the provenance columns.
+fn command_line() -> String {
+    let quote = |argument: String| match argument.contains([' ', '\'', '"']) {
+        true => format!("'{}'", argument.replace('\'', "'\\''")),
+        false => argument,
+    };
+    let mut words = vec!["cargo xtask".to_owned()];
+    words.extend(env::args_os().skip(1).map(|a| quote(a.to_string_lossy().into_owned())));
+    words.join(" ")
+}
+
+/// Writes a file of the results folder under a temporary name and renames it.
+pub(crate) fn write_file(folder: &Path, name: &str, text: &str) -> Result<PathBuf> {
+    let path = folder.join(name);
+    let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+    fs::write(&temporary, text)
+        .and_then(|()| fs::rename(&temporary, &path))
+        .with_context(|| Exit::results(format!("cannot write {}", path.display())))?;
+    Ok(path)
+}

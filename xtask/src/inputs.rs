@@ -1,0 +1,188 @@
+//! Finding and checking every input of a grid before any compute.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use plan::{
+    Cell, DataLock, ModelEntry, ModelInput, ModelsLock, Pipeline, TextInput, TextSource, datasets,
+};
+
+use crate::exit::Exit;
+use crate::hashing::{sha256_file, sha256_folder, weight_files};
+use crate::workspace::Workspace;
+
+/// Every input of the given cells, found and hashed.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) models: Vec<ModelInput>,
+    pub(crate) texts: Vec<TextInput>,
+}
+
+/// Finds and hashes the inputs of `cells`.
+///
+/// # Errors
+/// One error (exit code 3) that lists everything that is missing or has the wrong hash.
+pub(crate) fn resolve(
+    workspace: &Workspace,
+    pipeline: &Pipeline,
+    pipeline_folder: &Path,
+    cells: &[Cell],
+    models_lock: &ModelsLock,
+) -> Result<Resolved> {
+    let data_lock = workspace.data_lock()?;
+    let mut resolved = Resolved { models: Vec::new(), texts: Vec::new() };
+    let mut problems = Vec::new();
+    for model in pipeline.models_of(cells) {
+        match find_model(workspace, &model, pipeline_folder, models_lock) {
+            Ok(input) => resolved.models.push(input),
+            Err(found) => problems.extend(found),
+        }
+    }
+    for text in pipeline.texts(cells) {
+        match find_text(workspace, &text, pipeline_folder, &data_lock) {
+            Ok(input) => resolved.texts.push(input),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() {
+        return Ok(resolved);
+    }
+    let n_problems = problems.len();
+    let noun = if n_problems == 1 { "input is" } else { "inputs are" };
+    let list = problems.join("\n  ");
+    Err(Exit::inputs(format!("{n_problems} {noun} missing or bad\n  {list}")).into())
+}
+
+/// Compares a file with its lock entry; the error says what is wrong, without what to do.
+fn check_locked(
+    workspace: &Workspace,
+    path: &Path,
+    sha256: &str,
+    bytes: u64,
+    lock: &str,
+) -> Result<(), String> {
+    let name = workspace.show(path);
+    let metadata = fs::metadata(path).map_err(|error| format!("cannot read {name} ({error})"))?;
+    if metadata.len() < bytes {
+        return Err(format!("{name} is truncated: {} of {bytes} bytes", metadata.len()));
+    }
+    let found = sha256_file(path).map_err(|error| format!("cannot read {name} ({error})"))?;
+    if found != sha256 {
+        return Err(format!("{name} has sha256 {found}, but {lock} says {sha256}"));
+    }
+    Ok(())
+}
+
+fn find_model(
+    workspace: &Workspace,
+    model: &ModelEntry,
+    pipeline_folder: &Path,
+    lock: &ModelsLock,
+) -> Result<ModelInput, Vec<String>> {
+    let name = &model.name;
+    if let Some(path) = &model.path {
+        return own_model(workspace, name, &pipeline_folder.join(path));
+    }
+    let problem = |text: String| vec![format!("model `{name}`: {text}")];
+    // A pipeline names only models of the lock, or gives a path.
+    let Some(entry) = lock.find(name) else {
+        return Err(problem("it is not in data/models.lock".to_owned()));
+    };
+    let path = workspace.cache().join(&entry.file);
+    if !path.exists() {
+        let file = workspace.show(&path);
+        return Err(problem(format!("{file} is missing: run `cargo xtask fetch {name}`")));
+    }
+    check_locked(workspace, &path, &entry.sha256, entry.bytes, "data/models.lock").map_err(
+        |text| problem(format!("{text}: delete the file and run `cargo xtask fetch {name}`")),
+    )?;
+    Ok(ModelInput {
+        name: name.clone(),
+        path,
+        sha256: entry.sha256.clone(),
+        tokenizer_sha256: entry.sha256.clone(),
+    })
+}
+
+/// What is wrong with the file or folder of a model, one line a problem, as far as a glance tells.
+pub(crate) fn model_problems(workspace: &Workspace, path: &Path) -> Vec<String> {
+    let shown = workspace.show(path);
+    if path.is_dir() {
+        let mut problems = Vec::new();
+        for needed in ["config.json", "tokenizer.json"] {
+            if !path.join(needed).is_file() {
+                problems.push(format!("{shown}/{needed} is missing"));
+            }
+        }
+        let has_weights = weight_files(path).is_ok_and(|files| {
+            files.iter().any(|file| file.extension().is_some_and(|ending| ending == "safetensors"))
+        });
+        if !has_weights {
+            problems.push(format!("{shown} holds no .safetensors file"));
+        }
+        return problems;
+    }
+    if !path.exists() {
+        return vec![format!("{shown} is missing: give a GGUF file or a Hugging Face folder")];
+    }
+    let mut magic = [0; 4];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    match read {
+        Ok(()) if magic == *b"GGUF" => Vec::new(),
+        _ => vec![format!("{shown} is neither a GGUF file nor a Hugging Face folder")],
+    }
+}
+
+fn own_model(workspace: &Workspace, name: &str, path: &Path) -> Result<ModelInput, Vec<String>> {
+    let say = |text: String| format!("model `{name}`: {text}");
+    let problems = model_problems(workspace, path);
+    if !problems.is_empty() {
+        return Err(problems.into_iter().map(say).collect());
+    }
+    let hashes = if path.is_dir() {
+        sha256_folder(path)
+            .and_then(|weights| Ok((weights, sha256_file(&path.join("tokenizer.json"))?)))
+    } else {
+        sha256_file(path).map(|whole| (whole.clone(), whole))
+    };
+    match hashes {
+        Ok((sha256, tokenizer_sha256)) => {
+            Ok(ModelInput { name: name.to_owned(), path: absolute(path), sha256, tokenizer_sha256 })
+        }
+        Err(error) => Err(vec![say(format!("cannot read {} ({error})", workspace.show(path)))]),
+    }
+}
+
+fn find_text(
+    workspace: &Workspace,
+    text: &TextSource,
+    pipeline_folder: &Path,
+    lock: &DataLock,
+) -> Result<TextInput, String> {
+    let name = &text.name;
+    let say = |problem: String| format!("text `{name}`: {problem}");
+    if let Some(path) = &text.path {
+        let path = pipeline_folder.join(path);
+        let sha256 = sha256_file(&path)
+            .map_err(|error| say(format!("cannot read {} ({error})", workspace.show(&path))))?;
+        return Ok(TextInput { name: name.clone(), path: absolute(&path), sha256 });
+    }
+    let known = datasets::find(name).ok_or_else(|| say("it is no known text".to_owned()))?;
+    let entry = lock.find(name).ok_or_else(|| say("it is not in data/data.lock".to_owned()))?;
+    let path = workspace.data().join(known.file);
+    if !path.exists() {
+        let file = workspace.show(&path);
+        let what_to_do = format!("set SLIM_DATA to the folder that holds {}", known.file);
+        return Err(say(format!("{file} is missing: {what_to_do}")));
+    }
+    check_locked(workspace, &path, &entry.sha256, entry.bytes, "data/data.lock")
+        .map_err(|problem| say(format!("{problem}: copy the file again")))?;
+    Ok(TextInput { name: name.clone(), path: absolute(&path), sha256: entry.sha256.clone() })
+}
+
+/// The worker may run elsewhere: it gets whole paths.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,86 @@
+//! `cargo xtask`: the commands of this project. It builds and spawns the other binaries; it computes
+//! no number itself.
+
+#![expect(clippy::print_stdout, reason = "a command line talks on standard output")]
+
+mod build;
+mod cell;
+mod check;
+mod code_version;
+mod completions;
+mod dry_run;
+mod exit;
+mod fetch;
+mod grid;
+mod hashing;
+mod inputs;
+mod logits;
+mod progress;
+mod report;
+mod run_grid;
+mod stop;
+mod test;
+mod worker;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Measures FFN sparsity on real models: fetch a model, run a grid, read the report.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Get a model's weights into data/cache and check their hash
+    Fetch(fetch::Args),
+    /// Run all cells of a pipeline that are not done yet, then write the report
+    RunGrid(run_grid::Args),
+    /// Print and write the report of what is in a results folder
+    Report(report::Args),
+    /// Run one cell by hand, without a pipeline or a results folder
+    Cell(cell::Args),
+    /// Write a model's logits for given tokens, to compare with another framework
+    Logits(logits::Args),
+    /// Run every test of the workspace
+    Test(test::Args),
+    /// Check format and lints, cheapest first
+    Check,
+    /// Print completions for a shell
+    Completions(completions::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let code = run(&cli.command).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        exit::code_of(&error)
+    });
+    // The codes are small; anything else a child ended with is told apart by its low byte.
+    ExitCode::from((code & 0xff) as u8)
+}
+
+/// Runs a command; the value is its exit code.
+fn run(command: &Command) -> anyhow::Result<i32> {
+    let workspace = Workspace::find();
+    match command {
+        Command::Fetch(args) => fetch::run(&workspace, args),
+        Command::RunGrid(args) => run_grid::run(&workspace, args),
+        Command::Report(args) => report::run(&workspace, args),
+        Command::Cell(args) => cell::run(&workspace, args),
+        Command::Logits(args) => logits::run(&workspace, args),
+        Command::Test(args) => test::run(&workspace, args),
+        Command::Check => check::run(&workspace),
+        Command::Completions(args) => {
+            completions::run(args);
+            Ok(plan::exit::DONE)
+        }
+    }
+}

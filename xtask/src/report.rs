@@ -1,0 +1,69 @@
+//! `report`: spawns the report binary.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::build;
+use crate::workspace::Workspace;
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask report                             every run in results/
+  cargo xtask report --results results/smollm2
+  cargo xtask report --results results/smollm2 --json";
+
+/// Arguments of `report`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// A run's folder, or a folder of runs [default: results]
+    #[arg(long, value_name = "DIR")]
+    results: Option<PathBuf>,
+    /// Print one JSON object instead of Markdown
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command; the value is the report's exit code.
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
+    let results = args.results.clone().unwrap_or_else(|| workspace.root().join("results"));
+    let programs = build::programs(workspace)?;
+    let mut command = Command::new(&programs.report);
+    command.arg("--results").arg(results);
+    if args.json {
+        command.arg("--json");
+    }
+    status(&mut command)
+}
+
+/// Prints (unless `quiet`) and writes the report of one run; the value is the Markdown file.
+pub(crate) fn write(report: &Path, results: &Path, quiet: bool) -> Result<PathBuf> {
+    let path = results.join("report.md");
+    let mut command = Command::new(report);
+    command.arg("--results").arg(results).arg("--out").arg(&path);
+    // It says where it wrote, which the caller says too: keep its words for when it fails.
+    let output = command
+        .stdout(if quiet { Stdio::null() } else { Stdio::inherit() })
+        .stderr(Stdio::piped())
+        .spawn()
+        .and_then(|child| child.wait_with_output())
+        .with_context(|| format!("cannot start {}", report.display()))?;
+    if !output.status.success() {
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        bail!("the results are stored, but the report failed: try `cargo xtask report`");
+    }
+    Ok(path)
+}
+
+/// Runs a program to its end and passes its exit code through.
+pub(crate) fn status(command: &mut Command) -> Result<i32> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
+    match status.code() {
+        Some(code) => Ok(code),
+        None => bail!("{} was killed ({status})", command.get_program().to_string_lossy()),
+    }
+}

@@ -1,0 +1,71 @@
+//! Where things lie: the workspace, the data, the cache, the lock files.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use plan::{DataLock, ModelsLock};
+
+/// The folders of the project.
+#[derive(Debug, Clone)]
+pub(crate) struct Workspace {
+    root: PathBuf,
+}
+
+impl Workspace {
+    /// The workspace that this program was started in, else the one it was built in.
+    pub(crate) fn find() -> Workspace {
+        let own = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let own = own.filter(|folder| folder.ends_with("xtask"));
+        let own = own.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+        Workspace { root: own.parent().unwrap_or(&own).to_owned() }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of the evaluation texts: `SLIM_DATA`, else `../shared/data`.
+    pub(crate) fn data(&self) -> PathBuf {
+        match env::var_os("SLIM_DATA") {
+            Some(folder) => PathBuf::from(folder),
+            None => self.root.parent().unwrap_or(&self.root).join("shared/data"),
+        }
+    }
+
+    /// The folder of the fetched weights: `SLIM_CACHE`, else `data/cache`.
+    pub(crate) fn cache(&self) -> PathBuf {
+        env::var_os("SLIM_CACHE").map_or_else(|| self.root.join("data/cache"), PathBuf::from)
+    }
+
+    pub(crate) fn models_lock_path(&self) -> PathBuf {
+        self.root.join("data/models.lock")
+    }
+
+    /// Reads `data/models.lock`; an absent file lists no model.
+    pub(crate) fn models_lock(&self) -> Result<ModelsLock> {
+        let path = self.models_lock_path();
+        if !path.exists() {
+            return Ok(ModelsLock::default());
+        }
+        let text = read(&path)?;
+        ModelsLock::parse(&text).with_context(|| format!("cannot use {}", self.show(&path)))
+    }
+
+    /// Reads `data/data.lock`.
+    pub(crate) fn data_lock(&self) -> Result<DataLock> {
+        let path = self.root.join("data/data.lock");
+        let text = read(&path)?;
+        DataLock::parse(&text).with_context(|| format!("cannot use {}", self.show(&path)))
+    }
+
+    /// A path for people: relative to the workspace where it lies inside.
+    pub(crate) fn show(&self, path: &Path) -> String {
+        path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
+    }
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}

@@ -1,0 +1,190 @@
+//! How `run-grid` follows its worker: events, exit codes, stopping. The worker here is a script that
+//! computes nothing; what a real one stores is tested where the worker is.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{Bench, stderr, stdout};
+use serde_json::Value;
+
+/// A shell script as worker (`run` and `inspect`), and one as report.
+fn scripts(bench: &Bench, worker: &str) {
+    let report = "while [ $# -gt 0 ]; do case $1 in --out) echo made > \"$2\"; shift;; esac; shift; \
+                  done; echo '# report'";
+    for (name, body) in [("no-worker", worker), ("no-report", report)] {
+        let path = bench.write(name, &format!("#!/bin/sh\n{body}\n"));
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+fn wait_for(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(20), "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn send(signal: &str, pid: u32) {
+    let sent = Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[test]
+fn events_become_lines_and_the_code_passes_through() {
+    let bench = Bench::new();
+    let pipeline = bench.own_pipeline();
+    scripts(
+        &bench,
+        r#"echo "loading" >&2
+echo '{"event":"phase","message":"calibrating"}'
+ids=$(grep -o '"id": "[0-9a-f]*"' "$3" | cut -d'"' -f4)
+set -- $ids
+echo '{"event":"cell_start","id":"'$1'","label":"","units":2}'
+echo '{"event":"cell_done","id":"'$1'","seconds":1.5,"tokens_per_second":100.0}'
+echo '{"event":"cell_failed","id":"'$2'","error":"layer 3: not a number"}'
+echo '{"event":"end","done":1,"failed":1,"stopped":false}'
+exit 1"#,
+    );
+    let output = bench.run(&["run-grid", &pipeline, "--json"]);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for expected in [
+        "own: 2 cells: 2 new, 0 done, 0 failed",
+        "loading",
+        "calibrating",
+        "[1/2] mine text ppl-64 dense: done, 1.5 s, 100 tokens/s",
+        "[2/2] mine text ppl-64 dynamic κ=.5 magnitude: FAILED: layer 3: not a number",
+        "results/own/report.md",
+    ] {
+        assert!(text.contains(expected), "expected {expected:?} in {text}");
+    }
+    let answer: Value = serde_json::from_str(&stdout(&output)).expect("one JSON object, no more");
+    assert_eq!(answer["exit"], 1);
+    assert_eq!(answer["run"], "own");
+    assert_eq!(answer["cells"]["total"], 2);
+    assert_eq!(answer["cells"]["new"], 2, "the script stored nothing");
+    let report = answer["report"].as_str().unwrap();
+    assert_eq!(fs::read_to_string(report).unwrap(), "made\n");
+    let run = bench.results().join("own");
+    assert_eq!(fs::read_to_string(run.join("plan.toml")).unwrap(), common::OWN_PIPELINE);
+    let order: plan::WorkOrder =
+        serde_json::from_str(&fs::read_to_string(run.join("order.json")).unwrap()).unwrap();
+    assert_eq!(order.cells.len(), 2);
+    assert!(order.provenance.command.starts_with("cargo xtask run-grid"));
+    assert!(order.models[0].path.is_absolute() && order.texts[0].path.is_absolute());
+}
+
+#[test]
+fn a_filter_runs_a_part_and_leaves_the_whole_order_for_the_report() {
+    let bench = Bench::new();
+    let pipeline = bench.own_pipeline();
+    scripts(&bench, "cp \"$3\" got.json");
+    let args = ["run-grid", &pipeline, "--filter", "policy=dense", "--no-report", "--json"];
+    let output = bench.run(&args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let n_cells = |path: &Path| {
+        let order: plan::WorkOrder =
+            serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        order.cells.len()
+    };
+    assert_eq!(n_cells(Path::new(&bench.path("got.json"))), 1);
+    assert_eq!(n_cells(&bench.results().join("own/order.json")), 2);
+    let answer: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!((&answer["cells"]["total"], &answer["report"]), (&1.into(), &Value::Null));
+}
+
+#[test]
+fn a_dry_run_lists_cells_and_totals_and_writes_nothing() {
+    let bench = Bench::new();
+    let pipeline = bench.own_pipeline();
+    scripts(
+        &bench,
+        r#"ids=$(grep -o '"id":"[0-9a-f]*"' "$3" | cut -d'"' -f4)
+set -- $ids
+echo '{"models":[{"name":"mine","parameters":10,"peak_memory_bytes":1073741824}],"cells":[
+{"id":"'$1'","units":2,"tokens":128,"flops_per_token":10.0,"seconds_expected":30.0},
+{"id":"'$2'","units":2,"tokens":128,"flops_per_token":5.0,"seconds_expected":60.0}],
+"peak_memory_bytes":1073741824,"seconds_expected":90.0}'"#,
+    );
+    let output = bench.run(&["run-grid", &pipeline, "--dry-run"]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for expected in [
+        "new     ",
+        "mine text ppl-64 dynamic κ=.5 magnitude",
+        "2 cells: 2 new, 0 done, 0 failed",
+        "peak memory expected: 1.00 GiB",
+        "time expected for what is not done: 1.5 min",
+    ] {
+        assert!(text.contains(expected), "expected {expected:?} in {text}");
+    }
+    let output = bench.run(&["run-grid", &pipeline, "--dry-run", "--json"]);
+    let answer: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(answer["seconds_expected"], 90.0);
+    assert_eq!(answer["cells"][0]["flops"], 1280.0);
+    assert_eq!(answer["cells"][0]["status"], "new");
+    assert!(!bench.results().exists());
+}
+
+#[test]
+fn ctrl_c_waits_for_the_worker_and_says_how_to_go_on() {
+    let bench = Bench::new();
+    let pipeline = bench.own_pipeline();
+    // Ends when its standard input closes, as the worker does.
+    scripts(&bench, "echo started > started; cat > /dev/null; echo clean > ended; exit 5");
+    let mut command = bench.command(&["run-grid", &pipeline, "--json"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("the worker", || Path::new(&bench.path("started")).exists());
+    send("-INT", child.id());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+    assert!(stderr(&output).contains("stopped; run the same command again to resume"));
+    assert!(Path::new(&bench.path("ended")).exists(), "the worker ended by itself");
+    let answer: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!((&answer["exit"], &answer["report"]), (&5.into(), &Value::Null));
+}
+
+#[test]
+fn a_killed_xtask_takes_its_worker_along() {
+    let bench = Bench::new();
+    let pipeline = bench.own_pipeline();
+    scripts(&bench, "echo started > started; cat > /dev/null; echo clean > ended");
+    let mut command = bench.command(&["run-grid", &pipeline]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("the worker", || Path::new(&bench.path("started")).exists());
+    send("-KILL", child.id());
+    child.wait().unwrap();
+    wait_for("the worker's end", || Path::new(&bench.path("ended")).exists());
+}
+
+#[test]
+fn a_killed_worker_leaves_a_run_that_can_be_resumed() {
+    let bench = Bench::new();
+    let pipeline = bench.own_pipeline();
+    scripts(&bench, "kill -KILL $$");
+    let output = bench.run(&["run-grid", &pipeline]);
+    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+    assert!(stderr(&output).contains("the worker was killed"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("run the same command again"), "{}", stderr(&output));
+}
+
+#[test]
+fn two_runs_do_not_share_a_results_folder() {
+    let bench = Bench::new();
+    let pipeline = bench.own_pipeline();
+    scripts(&bench, "exit 0");
+    let store = tables::Store::open(&bench.results().join("own")).unwrap();
+    let _held = store.lock().unwrap();
+    let output = bench.run(&["run-grid", &pipeline]);
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    let expected = format!("is in use by process {}", std::process::id());
+    assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
+}
