@@ -7,18 +7,15 @@ use crate::{CorpusError, Text, Tokenizer};
 pub struct Item {
     /// Number of the item in its file, from 0.
     pub index: usize,
-    /// Context and target; at most as many as the model has positions.
+    /// Context and target, at most as many as the model has positions. The model reads all of them,
+    /// as it reads all ids of a perplexity window: the last one is predicted, and what follows it is
+    /// not asked for.
     pub ids: Vec<u32>,
     /// The last `n_targets` ids are the target.
     pub n_targets: usize,
 }
 
 impl Item {
-    /// What the model reads: everything but the last id, which it must only predict.
-    pub fn input(&self) -> &[u32] {
-        &self.ids[..self.ids.len() - 1]
-    }
-
     /// The ids to be predicted.
     pub fn targets(&self) -> &[u32] {
         &self.ids[self.ids.len() - self.n_targets..]
@@ -119,7 +116,6 @@ mod tests {
     fn long_items_lose_their_beginning() {
         let item = last_positions(0, (0..10).collect(), 2, 4).unwrap();
         assert_eq!(item.ids, [6, 7, 8, 9]);
-        assert_eq!(item.input(), [6, 7, 8]);
         assert_eq!(item.targets(), [8, 9]);
         assert!(last_positions(0, (0..10).collect(), 4, 4).is_none());
     }

@@ -29,11 +29,13 @@ pub fn evaluate_items(
     executor: &mut dyn Executor,
     items: &[Item],
 ) -> Result<Vec<ItemResult>, ExecutorError> {
-    let batch = Batch::new(items.iter().map(Item::input));
+    let batch = Batch::new(items.iter().map(|item| item.ids.as_slice()));
     let hidden = model.forward(&batch, executor)?;
     let results = items.iter().zip(batch.sequences()).map(|(item, rows)| {
         let targets = item.targets();
-        let hidden = hidden.clone().narrow(0, rows.end - targets.len(), targets.len());
+        // The row in front of an id predicts it.
+        let first = rows.end - 1 - targets.len();
+        let hidden = hidden.clone().narrow(0, first, targets.len());
         let predictions = predictions(model, hidden, targets);
         ItemResult {
             index: item.index,

@@ -81,7 +81,7 @@ impl Executor for Masking {
         let neurons = site.ffn.neurons();
         let device = x.device();
         let mut h = into_values(site.ffn.hidden(x));
-        if site.index == 0 {
+        if site.index == 0 || self.shares.is_empty() {
             self.done.append(&mut self.shares);
             self.shares = vec![Shares::default(); site.batch.sequences().count()];
         }

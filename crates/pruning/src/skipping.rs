@@ -1,6 +1,6 @@
 //! The executor that runs: the kept sets of the reference, and no work for what is dropped.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use importance::{Draw, Moments, Random, RankedBy, Score, SiteWeights};
 use models::{Executor, ExecutorError, FfnSite, Tensor, into_values, matrix};
@@ -19,40 +19,49 @@ const DENSE_ABOVE: f64 = 0.6;
 /// Chooses the kept sets of all windows in parallel and multiplies only what is kept.
 pub struct Skipping {
     selection: Selection,
-    /// Lengths of the outgoing weights, by site, read when a site is first met.
-    weights: Vec<SiteWeights>,
-    /// The down projections, row by row, by site.
-    down: Vec<Vec<f32>>,
+    /// What is needed of the weights of a site, by its index, read when it is first met.
+    sites: BTreeMap<usize, Site>,
     shares: Vec<Shares>,
     done: Vec<Shares>,
+}
+
+struct Site {
+    /// Lengths of the outgoing weights.
+    weights: SiteWeights,
+    /// The down projection, row by row; empty until a kept set is small enough to use it.
+    down: Vec<f32>,
 }
 
 impl Skipping {
     /// Runs a model with these kept sets. An executor serves one model.
     pub fn new(selection: Selection) -> Self {
-        Self {
-            selection,
-            weights: Vec::new(),
-            down: Vec::new(),
-            shares: Vec::new(),
-            done: Vec::new(),
-        }
+        Self { selection, sites: BTreeMap::new(), shares: Vec::new(), done: Vec::new() }
     }
 }
 
 impl Skipping {
-    /// Remembers what is needed of the weights of a site.
+    fn known(&mut self, site: &FfnSite<'_>) -> &mut Site {
+        let read = || Site { weights: SiteWeights::of(site.ffn), down: Vec::new() };
+        self.sites.entry(site.index).or_insert_with(read)
+    }
+
+    /// Refuses a block of another size than at the first meeting.
     fn meet(&mut self, site: &FfnSite<'_>) -> Result<(), ExecutorError> {
-        if self.weights.len() <= site.index {
-            self.weights.push(SiteWeights::of(site.ffn));
-            self.down.push(into_values(site.ffn.down.weight.clone()));
-        }
-        let expected = self.weights[site.index].l2.len();
-        let found = site.ffn.neurons();
+        let known = self.known(site);
+        let (expected, found) = (known.weights.l2.len(), site.ffn.neurons());
         if expected != found {
             return Err(ExecutorError::SiteMismatch { site: site.index, expected, found });
         }
         Ok(())
+    }
+
+    /// The down projection of a site, row by row.
+    fn down(&mut self, site: &FfnSite<'_>) -> &[f32] {
+        let known = self.known(site);
+        if known.down.is_empty() {
+            known.down = into_values(site.ffn.down.weight.clone());
+        }
+        &known.down
     }
 
     /// Kept sets of every token of the batch; `None` where all neurons are kept.
@@ -85,7 +94,7 @@ impl Skipping {
             return token_groups(order, h, site.ffn.neurons(), k);
         }
         let windows = windows_of(windowed, site);
-        let chooser = Chooser { windowed, site: site.index, weights: &self.weights[site.index], k };
+        let chooser = Chooser { windowed, site: site.index, weights: &self.sites[&site.index].weights, k };
         let sets: Vec<Vec<u32>> = windows
             .par_iter()
             .map_init(
@@ -107,7 +116,7 @@ impl Skipping {
         rows: &[RowShares],
         kept: Option<&KeptGroups>,
     ) {
-        if site.index == 0 {
+        if site.index == 0 || self.shares.is_empty() {
             self.done.append(&mut self.shares);
             self.shares = vec![Shares::default(); site.batch.sequences().count()];
         }
@@ -144,7 +153,7 @@ impl Executor for Skipping {
             return Ok(site.ffn.project(matrix(h, shape, &device)));
         }
         let d_model = site.ffn.down.widths().1;
-        let y = project_kept(&h, &kept, &self.down[site.index], d_model);
+        let y = project_kept(&h, &kept, self.down(site), d_model);
         let y = matrix(y, [site.batch.n_tokens(), d_model], &device);
         Ok(match &site.ffn.down.bias {
             Some(bias) => y + bias.clone().unsqueeze(),

@@ -27,8 +27,9 @@ pub(crate) fn cells(counts: &Counts) -> String {
         None => "Cells: ".to_owned(),
     };
     let mut sentence = format!("{ordered}{}", parts.join(", "));
-    if counts.n_done_before > 0 {
-        sentence += &format!("; {} of earlier orders", count(counts.n_done_before, "more cell"));
+    if counts.n_done_before + counts.n_failed_before > 0 {
+        let (done, failed) = (counts.n_done_before, counts.n_failed_before);
+        sentence += &format!("; of earlier orders {done} done, {failed} failed");
     }
     if counts.n_unreadable_files > 0 {
         sentence += &format!("; {} unreadable", count(counts.n_unreadable_files, "file"));
@@ -38,16 +39,16 @@ pub(crate) fn cells(counts: &Counts) -> String {
 
 fn perplexity_finding(table: &PerplexityTable) -> Option<String> {
     let PerplexityTable { model, dataset, protocol, rows } = table;
-    let dense = rows.iter().find(|row| row.cell.treatment.policy == Policy::Dense)?;
+    let dense = newest_dense(rows)?;
     let n_windows = count(dense.measured.n_windows, "window");
     let mut sentence = format!(
         "{model} on {dataset} ({protocol}, {n_windows}): dense perplexity {}",
         significant(dense.measured.perplexity?, 5)
     );
-    if let Some((row, ratio)) = worst(&ratios(rows, Policy::Static)) {
+    if let Some((row, ratio)) = worst(&ratios(rows, dense, Policy::Static)) {
         sentence += &format!("; the worst static cut ({}) costs {}", name(row), times(row, ratio));
     }
-    if let Some((row, ratio)) = at_highest_sparsity(&ratios(rows, Policy::Dynamic)) {
+    if let Some((row, ratio)) = at_highest_sparsity(&ratios(rows, dense, Policy::Dynamic)) {
         sentence += &format!("; dynamic at {} costs {}", name(row), times(row, ratio));
     }
     Some(sentence + ".")
@@ -55,13 +56,25 @@ fn perplexity_finding(table: &PerplexityTable) -> Option<String> {
 
 type Rated<'a, M> = Vec<(&'a Row<M>, f64)>;
 
-/// Compared rows of a policy with their perplexity ratio. Controls (`random`, `reversed`) are left
-/// out where there is anything else: that a control is bad is no finding.
-fn ratios(rows: &[Row<Perplexity>], policy: Policy) -> Rated<'_, Perplexity> {
-    let rated = rows
-        .iter()
-        .filter(|row| row.cell.treatment.policy == policy)
-        .filter_map(|row| Some((row, row.measured.against_dense.compared()?.ratio)));
+/// The dense row that findings are about: where code or limits changed between orders there are
+/// several, and each row is compared with its own.
+fn newest_dense<M>(rows: &[Row<M>]) -> Option<&Row<M>> {
+    let dense = rows.iter().filter(|row| row.cell.treatment.policy == Policy::Dense);
+    dense.max_by_key(|row| (row.started_at_ms, &row.cell_id))
+}
+
+/// Rows of a policy compared with `dense`, with their perplexity ratio. Controls (`random`,
+/// `reversed`) are left out where there is anything else: that a control is bad is no finding.
+fn ratios<'a>(
+    rows: &'a [Row<Perplexity>],
+    dense: &Row<Perplexity>,
+    policy: Policy,
+) -> Rated<'a, Perplexity> {
+    let rows = rows.iter().filter(|row| row.cell.treatment.policy == policy);
+    let rated = rows.filter_map(|row| {
+        let compared = row.measured.against_dense.compared()?;
+        (compared.dense_cell_id == dense.cell_id).then_some((row, compared.ratio))
+    });
     without_controls(rated.collect())
 }
 
@@ -112,12 +125,16 @@ fn times(row: &Row<Perplexity>, ratio: f64) -> String {
 
 fn accuracy_finding(table: &AccuracyTable) -> Option<String> {
     let AccuracyTable { model, dataset, protocol, rows } = table;
-    let dense = rows.iter().find(|row| row.cell.treatment.policy == Policy::Dense)?;
+    let dense = newest_dense(rows)?;
     let mut sentence = format!("{model} on {dataset} ({protocol}): dense {}", correct(dense));
     let rated: Rated<'_, Accuracy> = rows
         .iter()
         .filter(|row| row.cell.treatment.policy == Policy::Dynamic)
-        .filter_map(|row| Some((row, -row.measured.against_dense.compared()?.difference)))
+        .filter_map(|row| {
+            let compared = row.measured.against_dense.compared()?;
+            // The smallest loss, as the smallest ratio above.
+            (compared.dense_cell_id == dense.cell_id).then_some((row, -compared.difference))
+        })
         .collect();
     if let Some((row, _)) = at_highest_sparsity(&without_controls(rated))
         && let Some(difference) = row.measured.against_dense.compared()

@@ -230,15 +230,16 @@ fn dial_section(dial: &Dial) -> String {
         let first = [shortest_decimal(row.sparsity), row.rule.to_string(), row.score.to_string()];
         text.push(first.into_iter().chain(dial.windows.iter().map(ratio)));
     }
-    let ambiguous = match dial.n_ambiguous {
-        0 => String::new(),
-        n => {
-            format!(" {} could be filled by several cells: the newest is shown.", count(n, "field"))
-        }
-    };
+    let mut notes = String::new();
+    if dial.windows.contains(&1) {
+        notes += "\nW=1 of `window-mean` and `first-token` is the dynamic policy.\n";
+    }
+    if dial.n_ambiguous > 0 {
+        let fields = count(dial.n_ambiguous, "field");
+        notes += &format!("\n{fields} could be filled by several cells: the newest is shown.\n");
+    }
     format!(
-        "\n### Dial: perplexity × dense by window, {} · {} · {}\n\n{}\nW=1 of `window-mean` and \
-         `first-token` is the dynamic policy.{ambiguous}\n",
+        "\n### Dial: perplexity × dense by window, {} · {} · {}\n\n{}{notes}",
         dial.model,
         dial.dataset,
         dial.protocol,

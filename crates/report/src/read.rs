@@ -121,8 +121,8 @@ fn frame(path: &Path, own: &[&'static str]) -> Result<DataFrame> {
 
 /// The named columns of one file, and `started_at`.
 ///
-/// The eager reader, one file on one thread: a lazy scan of a few rows spends ten times as long on
-/// waking its threads, and would parse the partition values in the path, which were already
+/// The eager reader, one file on one thread: a lazy scan of a few rows spends several times as
+/// long on waking its threads, and would parse the partition values in the path, which were already
 /// checked against the cell that the file carries.
 fn scan<'a>(path: &Path, columns: impl Iterator<Item = &'a str>) -> Result<DataFrame> {
     let columns = columns.chain(["started_at"]).map(str::to_owned).collect();

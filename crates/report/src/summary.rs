@@ -30,8 +30,9 @@ pub(crate) struct Counts {
     pub(crate) n_done: usize,
     pub(crate) n_failed: usize,
     pub(crate) n_missing: usize,
-    /// Finished cells that the last work order does not name.
+    /// Finished and failed cells that the last work order does not name.
     pub(crate) n_done_before: usize,
+    pub(crate) n_failed_before: usize,
     pub(crate) n_unreadable_files: usize,
 }
 
@@ -164,12 +165,14 @@ fn count_cells(run: &Run, n_missing: usize) -> Counts {
         .map(|order| order.cells.iter().map(|ordered| ordered.id.as_str()).collect());
     let in_order = |id: &str| ordered.as_ref().is_none_or(|ordered| ordered.contains(id));
     let n_done = run.results.iter().filter(|result| in_order(&result.id)).count();
+    let n_failed = run.failures.iter().filter(|failure| in_order(&failure.cell_id)).count();
     Counts {
         n_ordered: ordered.as_ref().map(BTreeSet::len),
         n_done,
-        n_failed: run.failures.len(),
+        n_failed,
         n_missing,
         n_done_before: run.results.len() - n_done,
+        n_failed_before: run.failures.len() - n_failed,
         n_unreadable_files: run.unreadable.len(),
     }
 }

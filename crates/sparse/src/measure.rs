@@ -1,5 +1,6 @@
 //! Zeros and energy of hidden vectors.
 
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::{ARCH, KeptGroups};
@@ -23,23 +24,32 @@ const LANES: usize = 16;
 pub fn row_shares(h: &[f32], neurons: usize) -> Vec<RowShares> {
     h.par_chunks_exact(neurons)
         .with_min_len(16)
-        .map(|row| {
-            ARCH.dispatch(
-                #[inline(always)]
-                || {
-                    let (mut zeros, mut energy) = ([0_u32; LANES], [0.0_f64; LANES]);
-                    for part in row.chunks(LANES) {
-                        for ((h, zeros), energy) in part.iter().zip(&mut zeros).zip(&mut energy) {
-                            *zeros += u32::from(*h == 0.0);
-                            let h = f64::from(*h);
-                            *energy += h * h;
-                        }
-                    }
-                    RowShares { zeros: zeros.iter().sum(), energy: energy.iter().sum() }
-                },
-            )
-        })
+        .map(|row| ARCH.dispatch(Row(row)))
         .collect()
+}
+
+struct Row<'a>(&'a [f32]);
+
+impl WithSimd for Row<'_> {
+    type Output = RowShares;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> RowShares {
+        let (mut zeros, mut energy) = ([0_u32; LANES], [0.0_f64; LANES]);
+        let parts = self.0.chunks_exact(LANES);
+        for (lane, h) in parts.remainder().iter().enumerate() {
+            zeros[lane] += u32::from(*h == 0.0);
+            energy[lane] += f64::from(*h) * f64::from(*h);
+        }
+        for part in parts {
+            for ((h, zeros), energy) in part.iter().zip(&mut zeros).zip(&mut energy) {
+                *zeros += u32::from(*h == 0.0);
+                let h = f64::from(*h);
+                *energy += h * h;
+            }
+        }
+        RowShares { zeros: zeros.iter().sum(), energy: energy.iter().sum() }
+    }
 }
 
 /// Σh² of the kept entries of every row, in `f64`.

@@ -1,5 +1,7 @@
 //! The `k` largest of a row, ties to the lowest index.
 
+use pulp::{Simd, WithSimd};
+
 use crate::ARCH;
 
 /// A score that can be ranked by an integer key of the same order.
@@ -60,25 +62,39 @@ pub fn select_top<T: Ranked>(
     assert!(1 <= k && k <= scores.len(), "k = {k} of {} scores", scores.len());
     kept.clear();
     kept.resize(k, 0);
-    keys.clear();
-    ARCH.dispatch(
-        #[inline(always)]
-        || {
-            keys.extend(scores.iter().map(|score| score.key()));
-            let bound = kth_largest::<T>(keys, k);
-            let above = keys.iter().map(|key| usize::from(*key > bound)).sum::<usize>();
-            let mut ties_left = k - above;
-            let mut n = 0;
-            for (i, key) in keys.iter().enumerate() {
-                let tie = *key == bound && ties_left > 0;
-                if *key > bound || tie {
-                    kept[n] = i as u32;
-                    n += 1;
-                    ties_left -= usize::from(tie);
-                }
+    ARCH.dispatch(Top { scores, k, keys, kept });
+}
+
+struct Top<'a, T: Ranked> {
+    scores: &'a [T],
+    k: usize,
+    keys: &'a mut Vec<T::Key>,
+    kept: &'a mut Vec<u32>,
+}
+
+impl<T: Ranked> WithSimd for Top<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { scores, k, keys, kept } = self;
+        keys.resize(scores.len(), T::LEAST);
+        for (key, score) in keys.iter_mut().zip(scores) {
+            *key = score.key();
+        }
+        let bound = kth_largest::<T>(keys, k);
+        let above = keys.iter().map(|key| u32::from(*key > bound)).sum::<u32>() as usize;
+        let mut ties_left = k - above;
+        let mut n = 0;
+        for (i, key) in keys.iter().enumerate() {
+            let tie = *key == bound && ties_left > 0;
+            if *key > bound || tie {
+                kept[n] = i as u32;
+                n += 1;
+                ties_left -= usize::from(tie);
             }
-        },
-    );
+        }
+    }
 }
 
 /// The largest bound that at least `k` keys reach.

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::{ARCH, exp::exp};
+use crate::{exp::exp, wide::vectorised};
 
 /// The non-linearity of a feed-forward block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,23 +21,26 @@ const CHUNK: usize = 8192;
 /// - `gate`, `up`: the same length, any shape flattened
 pub fn gate_mul(activation: Activation, gate: &mut [f32], up: &[f32]) {
     assert_eq!(gate.len(), up.len(), "gate and up have one entry per neuron and token");
-    gate.par_chunks_mut(CHUNK).zip(up.par_chunks(CHUNK)).for_each(|(gate, up)| {
-        ARCH.dispatch(
-            #[inline(always)]
-            || match activation {
-                Activation::Relu => {
-                    for (g, u) in gate.iter_mut().zip(up) {
-                        *g = g.max(0.0) * u;
-                    }
+    gate.par_chunks_mut(CHUNK)
+        .zip(up.par_chunks(CHUNK))
+        .for_each(|(gate, up)| gate_mul_chunk(activation, gate, up));
+}
+
+vectorised! {
+    fn gate_mul_chunk<'a>(activation: Activation, gate: &'a mut [f32], up: &'a [f32]) -> () {
+        match activation {
+            Activation::Relu => {
+                for (g, u) in gate.iter_mut().zip(up) {
+                    *g = g.max(0.0) * u;
                 }
-                Activation::Silu => {
-                    for (g, u) in gate.iter_mut().zip(up) {
-                        *g = *g / (1.0 + exp(-*g)) * u;
-                    }
+            }
+            Activation::Silu => {
+                for (g, u) in gate.iter_mut().zip(up) {
+                    *g = *g / (1.0 + exp(-*g)) * u;
                 }
-            },
-        );
-    });
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::ARCH;
+use crate::wide::vectorised;
 
 /// Cosines and sines of rotary position embedding (Su et al. 2021, arXiv:2104.09864) in the
 /// half-split form of the Llama family: entry `i` turns with entry `i + head_dim/2`.
@@ -42,9 +42,12 @@ impl Rotary {
         let (cos, sin) = (&self.cos[at..at + self.half], &self.sin[at..at + self.half]);
         let (low, high) = from.split_at(self.half);
         let (to_low, to_high) = to.split_at_mut(self.half);
-        for i in 0..self.half {
-            to_low[i] = (low[i] * cos[i] - high[i] * sin[i]) * scale;
-            to_high[i] = (high[i] * cos[i] + low[i] * sin[i]) * scale;
+        let pairs = low.iter().zip(high).zip(cos.iter().zip(sin));
+        for (((low, high), (cos, sin)), (to_low, to_high)) in
+            pairs.zip(to_low.iter_mut().zip(to_high))
+        {
+            *to_low = (low * cos - high * sin) * scale;
+            *to_high = (high * cos + low * sin) * scale;
         }
     }
 }
@@ -65,20 +68,33 @@ pub fn gather_heads(
         return out;
     }
     out.par_chunks_mut(tokens * head_dim).enumerate().for_each(|(head, out)| {
-        ARCH.dispatch(
-            #[inline(always)]
-            || {
-                for (t, out) in out.chunks_exact_mut(head_dim).enumerate() {
-                    let from = &rows[t * width + head * head_dim..][..head_dim];
-                    match rotary {
-                        Some(rotary) => rotary.turn(t, scale, from, out),
-                        None => out.iter_mut().zip(from).for_each(|(o, x)| *o = x * scale),
-                    }
-                }
-            },
-        );
+        gather_head(out, &rows[head * head_dim..], width, head_dim, scale, rotary);
     });
     out
+}
+
+vectorised! {
+    /// One head; `rows` starts at its first entry.
+    fn gather_head<'a>(
+        out: &'a mut [f32],
+        rows: &'a [f32],
+        width: usize,
+        head_dim: usize,
+        scale: f32,
+        rotary: Option<&'a Rotary>,
+    ) -> () {
+        for (t, out) in out.chunks_exact_mut(head_dim).enumerate() {
+            let from = &rows[t * width..][..head_dim];
+            match rotary {
+                Some(rotary) => rotary.turn(t, scale, from, out),
+                None => {
+                    for (o, x) in out.iter_mut().zip(from) {
+                        *o = x * scale;
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// The way back for rows `first..first + n` of a sequence: `[heads, n, head_dim]` into

@@ -11,16 +11,12 @@ mod exp;
 mod heads;
 mod norm;
 mod softmax;
+mod wide;
 
 pub use activation::{Activation, gate_mul};
 pub use heads::{Rotary, gather_heads, scatter_heads};
 pub use norm::rms_norm;
 pub use softmax::{LogSumExp, causal_softmax, log_sum_exp};
-
-use std::sync::LazyLock;
-
-/// The widest instruction set of this machine, looked up once.
-static ARCH: LazyLock<pulp::Arch> = LazyLock::new(pulp::Arch::new);
 
 /// Rows a task takes at a time: enough to hide the cost of handing it out.
 const ROWS_PER_TASK: usize = 16;

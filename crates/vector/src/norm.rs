@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::{ARCH, ROWS_PER_TASK};
+use crate::{ROWS_PER_TASK, wide::vectorised};
 
 /// `y = x / sqrt(mean(x²) + epsilon) · weight` for every row of `x` (Zhang & Sennrich 2019,
 /// arXiv:1910.07467).
@@ -15,20 +15,27 @@ pub fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32> {
     let width = weight.len();
     let mut out = vec![0.0; x.len()];
     let chunk = width * ROWS_PER_TASK;
-    out.par_chunks_mut(chunk).zip(x.par_chunks(chunk)).for_each(|(out, x)| {
-        ARCH.dispatch(
-            #[inline(always)]
-            || {
-                for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-                    let scale = 1.0 / (sum_of_squares(x) / width as f32 + epsilon).sqrt();
-                    for ((o, x), w) in out.iter_mut().zip(x).zip(weight) {
-                        *o = x * scale * w;
-                    }
-                }
-            },
-        );
-    });
+    out.par_chunks_mut(chunk)
+        .zip(x.par_chunks(chunk))
+        .for_each(|(out, x)| rms_norm_rows(out, x, weight, epsilon));
     out
+}
+
+vectorised! {
+    fn rms_norm_rows<'a>(
+        out: &'a mut [f32],
+        x: &'a [f32],
+        weight: &'a [f32],
+        epsilon: f32,
+    ) -> () {
+        let width = weight.len();
+        for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+            let scale = 1.0 / (sum_of_squares(x) / width as f32 + epsilon).sqrt();
+            for ((o, x), w) in out.iter_mut().zip(x).zip(weight) {
+                *o = x * scale * w;
+            }
+        }
+    }
 }
 
 /// Σx² in 32 interleaved partial sums: the order is fixed, and it vectorises.

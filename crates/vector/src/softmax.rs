@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::{ARCH, ROWS_PER_TASK, exp::exp};
+use crate::{ROWS_PER_TASK, exp::exp, wide::vectorised};
 
 /// Causal softmax in place: row `r` of a block of queries may see `first + r % rows + 1` keys; the
 /// rest of the row becomes zero.
@@ -12,18 +12,24 @@ use crate::{ARCH, ROWS_PER_TASK, exp::exp};
 /// - `first`: the position of the block's first query
 pub fn causal_softmax(scores: &mut [f32], rows: usize, keys: usize, first: usize) {
     scores.par_chunks_mut(keys * ROWS_PER_TASK).enumerate().for_each(|(task, chunk)| {
-        ARCH.dispatch(
-            #[inline(always)]
-            || {
-                for (i, row) in chunk.chunks_exact_mut(keys).enumerate() {
-                    let visible = first + (task * ROWS_PER_TASK + i) % rows + 1;
-                    let (seen, hidden) = row.split_at_mut(visible);
-                    softmax(seen);
-                    hidden.fill(0.0);
-                }
-            },
-        );
+        causal_rows(chunk, task * ROWS_PER_TASK, rows, keys, first);
     });
+}
+
+vectorised! {
+    fn causal_rows<'a>(
+        chunk: &'a mut [f32],
+        row: usize,
+        rows: usize,
+        keys: usize,
+        first: usize,
+    ) -> () {
+        for (i, scores) in chunk.chunks_exact_mut(keys).enumerate() {
+            let (seen, hidden) = scores.split_at_mut(first + (row + i) % rows + 1);
+            softmax(seen);
+            hidden.fill(0.0);
+        }
+    }
 }
 
 const LANES: usize = 32;
@@ -81,34 +87,30 @@ pub struct LogSumExp {
 /// - `logits`: `[tokens, vocabulary]`
 /// - returns: one entry a token
 pub fn log_sum_exp(logits: &[f32], vocabulary: usize) -> Vec<LogSumExp> {
-    const BLOCK: usize = 1024;
-    logits
-        .par_chunks_exact(vocabulary)
-        .map(|row| {
-            ARCH.dispatch(
-                #[inline(always)]
-                || {
-                    let max = maximum(row);
-                    let mut sum = 0.0_f64;
-                    for block in row.chunks(BLOCK) {
-                        let mut lanes = [0.0_f32; LANES];
-                        let parts = block.chunks_exact(LANES);
-                        for x in parts.remainder() {
-                            sum += f64::from(exp(*x - max));
-                        }
-                        for part in parts {
-                            for (lane, x) in lanes.iter_mut().zip(part) {
-                                *lane += exp(*x - max);
-                            }
-                        }
-                        sum += lanes.iter().map(|x| f64::from(*x)).sum::<f64>();
-                    }
-                    let argmax = row.iter().position(|x| *x == max).unwrap_or(0);
-                    LogSumExp { nats: f64::from(max) + sum.ln(), argmax }
-                },
-            )
-        })
-        .collect()
+    logits.par_chunks_exact(vocabulary).map(log_sum_exp_row).collect()
+}
+
+vectorised! {
+    fn log_sum_exp_row<'a>(row: &'a [f32]) -> LogSumExp {
+        const BLOCK: usize = 1024;
+        let max = maximum(row);
+        let mut sum = 0.0_f64;
+        for block in row.chunks(BLOCK) {
+            let mut lanes = [0.0_f32; LANES];
+            let parts = block.chunks_exact(LANES);
+            for x in parts.remainder() {
+                sum += f64::from(exp(*x - max));
+            }
+            for part in parts {
+                for (lane, x) in lanes.iter_mut().zip(part) {
+                    *lane += exp(*x - max);
+                }
+            }
+            sum += lanes.iter().map(|x| f64::from(*x)).sum::<f64>();
+        }
+        let argmax = row.iter().position(|x| *x == max).unwrap_or(0);
+        LogSumExp { nats: f64::from(max) + sum.ln(), argmax }
+    }
 }
 
 #[cfg(test)]

@@ -202,6 +202,23 @@ fn other_windows_than_dense_are_refused_with_a_reason() {
 }
 
 #[test]
+fn rows_that_look_the_same_say_how_they_differ() {
+    let results = Results::new();
+    let store = results.run("run");
+    put(&store, "00", dense(), &everywhere(0.0));
+    put(&store, "01", pruned(Policy::Static, 0.9), &everywhere(0.5));
+    let mut other = text_cell(pruned(Policy::Static, 0.9));
+    if let Some(calibration) = &mut other.calibration {
+        calibration.limit = Some(8);
+    }
+    store.write_windows(&record("02", other, "code-a"), &windows(&everywhere(1.0))).unwrap();
+    let page = results.page();
+    let rows: Vec<_> = table_rows(&page).into_iter().filter(|row| row[0] == "static").collect();
+    let notes = ["4", "8"].map(|n| format!("calibrated on {n} × 101 tokens of wikitext2-valid"));
+    assert_eq!(rows.iter().map(|row| row[row.len() - 1]).collect::<Vec<_>>(), notes);
+}
+
+#[test]
 fn one_window_has_a_ratio_but_no_interval() {
     let results = Results::new();
     let store = results.run("run");
@@ -243,6 +260,11 @@ fn failed_and_missing_cells_are_listed() {
     put_order(&store, &order);
     let page = results.page();
     assert!(page.contains("- Of 3 cells ordered: 1 done, 1 failed, 1 missing.\n"), "{page}");
+    put_order(&store, &order[2..]);
+    let counts =
+        "- Of 1 cell ordered: 0 done, 0 failed, 1 missing; of earlier orders 1 done, 1 failed.";
+    assert!(results.page().contains(counts), "{}", results.page());
+    put_order(&store, &order);
     let failed = "smollm2 wikitext2 ppl-101 dynamic κ=.9 magnitude";
     let fields = [failed, "01", "out of \\| memory at layer 3", "node7", "2026-11-22 03:18:04 UTC"];
     assert_eq!(row(&page, &[failed]), fields);
