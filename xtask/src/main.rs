@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stdout, reason = "a command line talks on standard output")]
 
+mod bench;
 mod build;
 mod cell;
 mod check;
@@ -49,6 +50,8 @@ enum Command {
     Cell(cell::Args),
     /// Write a model's logits for given tokens, to compare with another framework
     Logits(logits::Args),
+    /// Time this project against PyTorch + transformers on this machine
+    Bench(bench::Args),
     /// Run every test of the workspace
     Test(test::Args),
     /// Check format and lints, cheapest first
@@ -76,6 +79,7 @@ fn run(command: &Command) -> anyhow::Result<i32> {
         Command::Report(args) => report::run(&workspace, args),
         Command::Cell(args) => cell::run(&workspace, args),
         Command::Logits(args) => logits::run(&workspace, args),
+        Command::Bench(args) => bench::run(&workspace, args),
         Command::Test(args) => test::run(&workspace, args),
         Command::Check => check::run(&workspace),
         Command::Completions(args) => {

@@ -1,0 +1,131 @@
+//! Work orders over the small golden models, and the worker that runs them.
+
+#![allow(dead_code, reason = "every test file uses its own part")]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use plan::{
+    Calibration, Cell, ModelInput, OrderProvenance, OrderedCell, Part, Policy, Protocol, Rule,
+    Score, TextInput, Treatment, TreatmentSpec, WorkOrder,
+};
+
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+pub fn golden_model(name: &str) -> PathBuf {
+    repository().join("crates/models/tests/golden").join(name)
+}
+
+pub fn golden_text(name: &str) -> PathBuf {
+    repository().join("crates/evaluation/tests/golden").join(name)
+}
+
+pub fn treatment(policy: Policy, window: Option<usize>, rule: Option<Rule>) -> Treatment {
+    if policy == Policy::Dense {
+        return Treatment::dense(1);
+    }
+    let spec = TreatmentSpec {
+        part: Part::Ffn,
+        policy,
+        score: Some(Score::Magnitude),
+        sparsity: 0.5,
+        window,
+        rule,
+        prompt_tokens: None,
+        seed: 1,
+    };
+    Treatment::new(spec).unwrap()
+}
+
+pub fn cell(protocol: Protocol, treatment: Treatment) -> Cell {
+    let dataset = if protocol.is_perplexity() { "text" } else { "lambada" };
+    let calibration = treatment.needs_calibration().then(|| Calibration {
+        dataset: "calibration".to_owned(),
+        limit: Some(20),
+        window_tokens: 16,
+    });
+    Cell {
+        model: "llama".to_owned(),
+        dataset: dataset.to_owned(),
+        protocol,
+        limit: None,
+        calibration,
+        treatment,
+    }
+}
+
+/// Dense, static, dynamic and windowed cells over both kinds of protocol.
+pub fn cells() -> Vec<Cell> {
+    let ppl = Protocol::Perplexity { window_tokens: 16 };
+    let mut cells = Vec::new();
+    for protocol in [ppl, Protocol::LambadaOpenai] {
+        cells.push(cell(protocol, treatment(Policy::Dense, None, None)));
+        cells.push(cell(protocol, treatment(Policy::Static, None, None)));
+        cells.push(cell(protocol, treatment(Policy::Dynamic, Some(1), None)));
+        for window in [2, 4, 8, 16] {
+            let rule = Some(Rule::WindowMean);
+            cells.push(cell(protocol, treatment(Policy::Window, Some(window), rule)));
+        }
+    }
+    cells
+}
+
+pub fn order(results: &Path, model: &Path, cells: Vec<Cell>) -> WorkOrder {
+    let text = |name: &str, file: &str| TextInput {
+        name: name.to_owned(),
+        path: golden_text(file),
+        sha256: format!("sha of {file}"),
+    };
+    let ordered = cells.into_iter().enumerate();
+    WorkOrder {
+        run: "test".to_owned(),
+        results: results.to_owned(),
+        provenance: OrderProvenance {
+            revision: "r".to_owned(),
+            code_version: "c".to_owned(),
+            command: "test".to_owned(),
+        },
+        models: vec![ModelInput {
+            name: "llama".to_owned(),
+            path: model.to_owned(),
+            sha256: "w".to_owned(),
+            tokenizer_sha256: "t".to_owned(),
+        }],
+        texts: vec![
+            text("text", "text.raw"),
+            text("calibration", "calibration.raw"),
+            text("lambada", "lambada.jsonl"),
+        ],
+        cells: ordered.map(|(i, cell)| OrderedCell { id: format!("{i:016x}"), cell }).collect(),
+    }
+}
+
+pub fn start(order: &WorkOrder, folder: &Path) -> Child {
+    let file = folder.join("order.json");
+    std::fs::write(&file, serde_json::to_string(order).unwrap()).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_worker"))
+        .args(["run", "--order"])
+        .arg(&file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Runs to the end; standard input stays open until then.
+pub fn run(order: &WorkOrder, folder: &Path) -> Output {
+    let mut child = start(order, folder);
+    let stdin = child.stdin.take();
+    let output = child.wait_with_output().unwrap();
+    drop(stdin);
+    output
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
