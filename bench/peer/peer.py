@@ -86,10 +86,10 @@ def dynamic_hook(keep):
 def window_hook(keep, window):
     def hook(_module, inputs):
         (h,) = inputs
-        batch, tokens, width = h.shape
+        *batch, tokens, width = h.shape  # OPT drops the batch axis here
         pad = -tokens % window
-        score = F.pad(h.abs(), (0, 0, 0, pad)).view(batch, -1, window, width).sum(dim=2)
-        mask = top_k_mask(score, keep).repeat_interleave(window, dim=1)[:, :tokens]
+        score = F.pad(h.abs(), (0, 0, 0, pad)).view(*batch, -1, window, width).sum(dim=-2)
+        mask = top_k_mask(score, keep).repeat_interleave(window, dim=-2)[..., :tokens, :]
         return (h * mask,)
 
     return hook
@@ -110,7 +110,7 @@ def static_masks(model, windows, sparsity):
 
     def watch(total):
         def hook(_module, inputs):
-            total.add_(inputs[0].abs().sum(dim=(0, 1), dtype=torch.float64))
+            total.add_(inputs[0].abs().flatten(0, -2).sum(dim=0, dtype=torch.float64))
 
         return hook
 

@@ -7,8 +7,8 @@ all by transformers' own GGUF reader. The folder is 540 MB for SmolLM2-135M; kee
 
 The tokenizer is the one that transformers rebuilds from the file's vocabulary and merges: a
 byte-level BPE with GPT-2's pre-tokenizer. It is what the project's check values rest on
-(304,986 ids for WikiText-2 test). The model's published tokenizer.json splits single digits
-off first, which joins a line break and the space before a digit into one token and gives 304,978.
+(304,986 ids for WikiText-2 test). Splitting single digits off first, as llama.cpp does for this
+file, joins a line break and the space before a digit into one token and gives 304,978.
 """
 
 import argparse
