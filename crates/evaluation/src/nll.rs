@@ -1,6 +1,6 @@
 //! Log-probabilities of given ids, from hidden states, without ever holding all logits.
 
-use models::{Model, Tensor, into_values};
+use models::{Model, Tensor, Values};
 use vector::log_sum_exp;
 
 /// Rows whose logits are held at a time: at a vocabulary of 49,152 they take 25 MB.
@@ -29,7 +29,7 @@ pub(crate) fn predictions(
     let mut out = Vec::with_capacity(targets.len());
     for (chunk, targets) in targets.chunks(ROWS_AT_A_TIME).enumerate() {
         let rows = hidden.clone().narrow(0, chunk * ROWS_AT_A_TIME, targets.len());
-        let logits = into_values(model.logits(rows));
+        let logits = Values::of(model.logits(rows));
         let sums = log_sum_exp(&logits, vocabulary);
         for ((logits, sum), target) in logits.chunks_exact(vocabulary).zip(sums).zip(targets) {
             let logit = f64::from(logits[*target as usize]);

@@ -184,10 +184,11 @@ fn agrees(name: &str) {
         assert_eq!(found.n_targets, expected_targets(&subject, row));
     }
     assert!(of_model.cells.len() > 100);
+    let sites = subject.model.ffns().len();
     for cell in &of_model.cells {
         let limit = expected.window_limit;
         check(cell, &subject, limit, &mut Masking::new(selection(cell, &subject)));
-        check(cell, &subject, limit, &mut Skipping::new(selection(cell, &subject)));
+        check(cell, &subject, limit, &mut Skipping::new(selection(cell, &subject), sites));
     }
 }
 

@@ -1,6 +1,6 @@
 //! One pass over a calibration text: the moments of every site.
 
-use models::{Executor, ExecutorError, FfnSite, Tensor, into_values};
+use models::{Executor, ExecutorError, FfnSite, Tensor, Values};
 
 use crate::{Draw, Moments, Score, SiteWeights};
 
@@ -24,12 +24,12 @@ impl Calibrating {
 
 impl Executor for Calibrating {
     fn ffn(&mut self, site: &FfnSite<'_>, x: Tensor<2>) -> Result<Tensor<2>, ExecutorError> {
-        let h = site.ffn.hidden(x);
+        let h = Values::of(site.ffn.hidden(x));
         while self.sites.len() <= site.index {
             self.sites.push(Moments::new(site.ffn.neurons()));
         }
-        self.sites[site.index].add(&into_values(h.clone()));
-        Ok(site.ffn.project(h))
+        self.sites[site.index].add(&h);
+        Ok(site.ffn.project(h.into_tensor()))
     }
 }
 
@@ -43,6 +43,18 @@ impl Calibration {
     /// Of no text, for scores that need none: one entry of `neurons` a site.
     pub fn without_text(neurons: impl IntoIterator<Item = usize>) -> Self {
         Self { sites: neurons.into_iter().map(Moments::new).collect() }
+    }
+
+    /// The moments of several texts together, added in order.
+    pub fn sum(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut parts = parts.into_iter();
+        let mut sum = parts.next().unwrap_or(Self { sites: Vec::new() });
+        for part in parts {
+            for (sum, part) in sum.sites.iter_mut().zip(&part.sites) {
+                sum.merge(part);
+            }
+        }
+        sum
     }
 
     /// Scores of one site.

@@ -22,5 +22,5 @@ pub use error::{ExecutorError, LoadError};
 pub use executor::{Dense, Executor, FfnSite};
 pub use load::{LoadedModel, inspect, load};
 pub use nn::{Activation, Ffn, Linear};
-pub use tensor::{into_values, matrix, vector_of};
+pub use tensor::{Values, into_values, matrix, vector_of};
 pub use weights::{Vocabulary, gguf_vocabulary};

@@ -1,11 +1,48 @@
 //! Between tensors and plain slices.
 
+use std::ops::{Deref, DerefMut};
+
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// The values of a tensor in row-major order. On the CPU backend nothing is copied when the tensor is
-/// contiguous and held by no one else.
+/// The values of a tensor, taken out to be read or changed as a slice in row-major order and put back.
+///
+/// On the CPU backend nothing is copied either way when the tensor is contiguous and held by no one else.
+#[derive(Debug)]
+pub struct Values<const D: usize> {
+    data: TensorData,
+    device: Device,
+}
+
+impl<const D: usize> Values<D> {
+    /// Takes the values out.
+    pub fn of(tensor: Tensor<D>) -> Self {
+        let device = tensor.device();
+        Self { data: tensor.into_data(), device }
+    }
+
+    /// Puts them back.
+    pub fn into_tensor(self) -> Tensor<D> {
+        Tensor::from_data(self.data, &self.device)
+    }
+}
+
+impl<const D: usize> Deref for Values<D> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        self.data.as_slice().expect("model tensors are f32")
+    }
+}
+
+impl<const D: usize> DerefMut for Values<D> {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        self.data.as_mut_slice().expect("model tensors are f32")
+    }
+}
+
+/// A copy of the values of a tensor in row-major order.
 pub fn into_values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().try_into_vec_as::<f32>().expect("model tensors are f32")
+    Values::of(tensor).to_vec()
 }
 
 /// A matrix from row-major values.

@@ -1,9 +1,12 @@
 //! The executor that runs: the kept sets of the reference, and no work for what is dropped.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 use importance::{Draw, Moments, Random, RankedBy, Score, SiteWeights};
-use models::{Executor, ExecutorError, FfnSite, Tensor, into_values, matrix};
+use models::{Executor, ExecutorError, FfnSite, Tensor, Values, into_values, matrix};
 use rayon::prelude::*;
 use sparse::{
     KeptGroups, RowShares, kept_count, kept_energies, project_kept, row_shares, select_top,
@@ -16,56 +19,60 @@ const TOKENS_PER_TASK: usize = 16;
 /// Above this share of kept neurons the dense product of the masked h is faster than gathering rows.
 const DENSE_ABOVE: f64 = 0.6;
 
-/// Chooses the kept sets of all windows in parallel and multiplies only what is kept.
+/// Chooses the kept sets of all windows and multiplies only what is kept.
+///
+/// A clone is an executor of its own that shares the selection and what was read of the weights: one
+/// clone a thread.
 pub struct Skipping {
-    selection: Selection,
-    /// What is needed of the weights of a site, by its index, read when it is first met.
-    sites: BTreeMap<usize, Site>,
+    shared: Arc<Shared>,
     shares: Vec<Shares>,
     done: Vec<Shares>,
+}
+
+struct Shared {
+    selection: Selection,
+    /// What is needed of the weights, by site, read when a site is first met.
+    sites: Vec<OnceLock<Site>>,
 }
 
 struct Site {
     /// Lengths of the outgoing weights.
     weights: SiteWeights,
-    /// The down projection, row by row; empty until a kept set is small enough to use it.
-    down: Vec<f32>,
+    /// The down projection, row by row; read when a kept set is small enough to use it.
+    down: OnceLock<Vec<f32>>,
+}
+
+impl Clone for Skipping {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), shares: Vec::new(), done: Vec::new() }
+    }
 }
 
 impl Skipping {
-    /// Runs a model with these kept sets. An executor serves one model.
-    pub fn new(selection: Selection) -> Self {
-        Self { selection, sites: BTreeMap::new(), shares: Vec::new(), done: Vec::new() }
+    /// Runs a model of `sites` feed-forward blocks with these kept sets. An executor serves one model.
+    pub fn new(selection: Selection, sites: usize) -> Self {
+        let sites = (0..sites).map(|_| OnceLock::new()).collect();
+        Self {
+            shared: Arc::new(Shared { selection, sites }),
+            shares: Vec::new(),
+            done: Vec::new(),
+        }
     }
 }
 
-impl Skipping {
-    fn known(&mut self, site: &FfnSite<'_>) -> &mut Site {
-        let read = || Site { weights: SiteWeights::of(site.ffn), down: Vec::new() };
-        self.sites.entry(site.index).or_insert_with(read)
-    }
-
-    /// Refuses a block of another size than at the first meeting.
-    fn meet(&mut self, site: &FfnSite<'_>) -> Result<(), ExecutorError> {
-        let known = self.known(site);
-        let (expected, found) = (known.weights.l2.len(), site.ffn.neurons());
-        if expected != found {
-            return Err(ExecutorError::SiteMismatch { site: site.index, expected, found });
-        }
-        Ok(())
-    }
-
-    /// The down projection of a site, row by row.
-    fn down(&mut self, site: &FfnSite<'_>) -> &[f32] {
-        let known = self.known(site);
-        if known.down.is_empty() {
-            known.down = into_values(site.ffn.down.weight.clone());
-        }
-        &known.down
+impl Shared {
+    /// What is known of a site; refuses a block of another size than at the first meeting.
+    fn site(&self, site: &FfnSite<'_>) -> Result<&Site, ExecutorError> {
+        let read = || Site { weights: SiteWeights::of(site.ffn), down: OnceLock::new() };
+        let found = site.ffn.neurons();
+        let refuse = |expected| ExecutorError::SiteMismatch { site: site.index, expected, found };
+        let known = self.sites.get(site.index).ok_or_else(|| refuse(0))?.get_or_init(read);
+        let expected = known.weights.l2.len();
+        if expected == found { Ok(known) } else { Err(refuse(expected)) }
     }
 
     /// Kept sets of every token of the batch; `None` where all neurons are kept.
-    fn kept(&self, site: &FfnSite<'_>, h: &[f32]) -> Option<KeptGroups> {
+    fn kept(&self, known: &Site, site: &FfnSite<'_>, h: &[f32]) -> Option<KeptGroups> {
         let neurons = site.ffn.neurons();
         match &self.selection {
             Selection::All => None,
@@ -77,38 +84,13 @@ impl Skipping {
             }
             Selection::Windowed(windowed) => {
                 let k = kept_count(neurons, windowed.sparsity);
-                (k < neurons).then(|| self.windowed_groups(windowed, site, h, k))
+                (k < neurons).then(|| windowed_groups(windowed, known, site, h, k))
             }
         }
     }
+}
 
-    fn windowed_groups(
-        &self,
-        windowed: &Windowed,
-        site: &FfnSite<'_>,
-        h: &[f32],
-        k: usize,
-    ) -> KeptGroups {
-        let dynamic = windowed.commitment.window == 1 && windowed.commitment.looks_at_itself();
-        if let (true, Some(order)) = (dynamic, windowed.score.order_in_one_token()) {
-            return token_groups(order, h, site.ffn.neurons(), k);
-        }
-        let windows = windows_of(windowed, site);
-        let chooser = Chooser { windowed, site: site.index, weights: &self.sites[&site.index].weights, k };
-        let sets: Vec<Vec<u32>> = windows
-            .par_iter()
-            .map_init(
-                || (Moments::new(site.ffn.neurons()), Vec::new()),
-                |(moments, keys), window| chooser.choose(window, h, moments, keys),
-            )
-            .collect();
-        let mut groups = KeptGroups::new(k);
-        for (window, set) in windows.iter().zip(&sets) {
-            groups.push(window.tokens, set);
-        }
-        groups
-    }
-
+impl Skipping {
     fn measure(
         &mut self,
         site: &FfnSite<'_>,
@@ -136,24 +118,53 @@ impl Skipping {
     }
 }
 
+/// The sets of a batch whose windows choose from activations.
+fn windowed_groups(
+    windowed: &Windowed,
+    known: &Site,
+    site: &FfnSite<'_>,
+    h: &[f32],
+    k: usize,
+) -> KeptGroups {
+    let dynamic = windowed.commitment.window == 1 && windowed.commitment.looks_at_itself();
+    if let (true, Some(order)) = (dynamic, windowed.score.order_in_one_token()) {
+        return token_groups(order, h, site.ffn.neurons(), k);
+    }
+    let windows = windows_of(windowed, site);
+    let chooser = Chooser { windowed, site: site.index, weights: &known.weights, k };
+    let sets: Vec<Vec<u32>> = windows
+        .par_iter()
+        .map_init(
+            || (Moments::new(site.ffn.neurons()), Vec::new()),
+            |(moments, keys), window| chooser.choose(window, h, moments, keys),
+        )
+        .collect();
+    let mut groups = KeptGroups::new(k);
+    for (window, set) in windows.iter().zip(&sets) {
+        groups.push(window.tokens, set);
+    }
+    groups
+}
+
 impl Executor for Skipping {
     fn ffn(&mut self, site: &FfnSite<'_>, x: Tensor<2>) -> Result<Tensor<2>, ExecutorError> {
-        self.meet(site)?;
+        let shared = Arc::clone(&self.shared);
+        let known = shared.site(site)?;
         let device = x.device();
         let neurons = site.ffn.neurons();
-        let shape = [site.batch.n_tokens(), neurons];
-        let mut h = into_values(site.ffn.hidden(x));
+        let mut h = Values::of(site.ffn.hidden(x));
         let rows = row_shares(&h, neurons);
         check_finite(site, &h, &rows)?;
-        let kept = self.kept(site, &h);
+        let kept = shared.kept(known, site, &h);
         self.measure(site, &h, &rows, kept.as_ref());
-        let Some(kept) = kept else { return Ok(site.ffn.project(matrix(h, shape, &device))) };
+        let Some(kept) = kept else { return Ok(site.ffn.project(h.into_tensor())) };
         if kept.k() as f64 > DENSE_ABOVE * neurons as f64 {
             zero_dropped(&mut h, &kept, neurons);
-            return Ok(site.ffn.project(matrix(h, shape, &device)));
+            return Ok(site.ffn.project(h.into_tensor()));
         }
         let d_model = site.ffn.down.widths().1;
-        let y = project_kept(&h, &kept, self.down(site), d_model);
+        let down = known.down.get_or_init(|| into_values(site.ffn.down.weight.clone()));
+        let y = project_kept(&h, &kept, down, d_model);
         let y = matrix(y, [site.batch.n_tokens(), d_model], &device);
         Ok(match &site.ffn.down.bias {
             Some(bias) => y + bias.clone().unsqueeze(),

@@ -56,6 +56,11 @@ impl Subject {
     }
 }
 
+/// An executor for models of up to four sites.
+fn skipping(selection: Selection) -> Skipping {
+    Skipping::new(selection, 4)
+}
+
 fn worst(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
@@ -139,7 +144,7 @@ proptest! {
         let batch = Batch::new([ids.as_slice()]);
         let dense = subject.logits(&batch, &mut Dense);
         let selection = || subject.selection(score, 0.0, Commitment { window, rule });
-        prop_assert_eq!(&subject.logits(&batch, &mut Skipping::new(selection())), &dense);
+        prop_assert_eq!(&subject.logits(&batch, &mut skipping(selection())), &dense);
         prop_assert_eq!(&subject.logits(&batch, &mut Masking::new(selection())), &dense);
     }
 
@@ -152,7 +157,7 @@ proptest! {
     ) {
         let batch = Batch::new([a.as_slice(), b.as_slice()]);
         let selection = || subject.selection(score, sparsity, Commitment { window, rule });
-        let (mut fast, mut slow) = (Skipping::new(selection()), Masking::new(selection()));
+        let (mut fast, mut slow) = (skipping(selection()), Masking::new(selection()));
         let off = worst(&subject.logits(&batch, &mut fast), &subject.logits(&batch, &mut slow));
         prop_assert!(off < TOLERANCE, "logits differ by {off:e}");
         let (fast, slow) = (fast.take_shares(), slow.take_shares());
@@ -170,7 +175,7 @@ proptest! {
         let batch = Batch::new([ids.as_slice()]);
         let run = |rule| {
             let selection = subject.selection(score, 0.5, Commitment { window: 1, rule });
-            subject.logits(&batch, &mut Skipping::new(selection))
+            subject.logits(&batch, &mut skipping(selection))
         };
         prop_assert_eq!(run(Rule::WindowMean), run(Rule::FirstToken));
     }
@@ -182,7 +187,7 @@ proptest! {
         let batch = Batch::new([ids.as_slice()]);
         let run = |window, rule| {
             let selection = subject.selection(score, 0.75, Commitment { window, rule });
-            subject.logits(&batch, &mut Skipping::new(selection))
+            subject.logits(&batch, &mut skipping(selection))
         };
         let whole = run(ids.len(), Rule::WindowMean);
         prop_assert_eq!(&run(ids.len() + 100, Rule::WindowMean), &whole);
@@ -196,9 +201,9 @@ proptest! {
     ) {
         let batch = Batch::new([ids.as_slice()]);
         let fixed = Selection::Static(subject.sets(score, 0.5));
-        let fixed = subject.logits(&batch, &mut Skipping::new(fixed));
+        let fixed = subject.logits(&batch, &mut skipping(fixed));
         let rule = Commitment { window, rule: Rule::Calibration };
-        let ruled = subject.logits(&batch, &mut Skipping::new(subject.selection(score, 0.5, rule)));
+        let ruled = subject.logits(&batch, &mut skipping(subject.selection(score, 0.5, rule)));
         prop_assert_eq!(fixed, ruled);
     }
 
@@ -227,7 +232,7 @@ proptest! {
         prop_assert!(sparsity > 0.0, "some neuron is off");
         let selection = || opt.selection("magnitude", sparsity, Commitment::DYNAMIC);
         prop_assert_eq!(&opt.logits(&batch, &mut Masking::new(selection())), &dense);
-        prop_assert!(worst(&opt.logits(&batch, &mut Skipping::new(selection())), &dense) < TOLERANCE);
+        prop_assert!(worst(&opt.logits(&batch, &mut skipping(selection())), &dense) < TOLERANCE);
     }
 
     /// What else shares a batch changes nothing but the rounding of matrix products; random sets
@@ -240,7 +245,7 @@ proptest! {
         let run = |sequences: &[&[u32]]| {
             let selection = subject.selection(score, 0.5, Commitment { window, rule });
             let batch = Batch::new(sequences.iter().copied());
-            subject.logits(&batch, &mut Skipping::new(selection))
+            subject.logits(&batch, &mut skipping(selection))
         };
         let together = run(&[&a, &b]);
         let alone = [run(&[&a]), run(&[&b])].concat();

@@ -8,7 +8,7 @@ use models::{Batch, ExecutorError, Model};
 use pruning::{Measuring as _, Selection, Shares, Skipping};
 use tables::{ItemRow, WindowRow};
 
-use crate::{material::Material, stop::Stop};
+use crate::{material::Material, parallel::in_order, stop::Stop};
 
 /// Rows of one cell.
 #[derive(Debug)]
@@ -44,57 +44,97 @@ pub(crate) fn evaluate(
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Option<Evaluated>, ExecutorError> {
     let started = Instant::now();
-    let mut executor = Skipping::new(selection);
-    let (mut windows, mut items) = (Vec::new(), Vec::new());
-    let (mut tokens, mut total) = (0, Shares::default());
-    for batch in material.batches() {
-        if stop.asked() {
-            return Ok(None);
-        }
-        match material {
-            Material::Windows { windows: all, .. } => {
-                let ids: Vec<&[u32]> = all[batch.clone()].iter().map(Vec::as_slice).collect();
-                let results = evaluate_windows(model, &mut executor, &ids)?;
-                let rows = results.into_iter().zip(executor.take_shares()).zip(batch.clone());
-                for ((result, shares), index) in rows {
-                    total.add(&shares);
-                    tokens += all[index].len();
-                    windows.push(WindowRow {
-                        window_index: index as u32,
-                        nll_nats: result.nll_nats,
-                        n_targets: result.n_targets as u32,
-                        reached_sparsity: shares.reached_sparsity(),
-                        natural_sparsity: shares.natural_sparsity(),
-                        kept_energy: shares.kept_energy_share(),
-                    });
+    let executor = Skipping::new(selection, model.ffns().len());
+    let batches = material.batches();
+    let (mut units_done, mut tokens) = (0, 0);
+    let done = in_order(
+        &batches,
+        stop,
+        |units| {
+            let mut executor = executor.clone();
+            let rows = match material {
+                Material::Windows { windows, .. } => {
+                    let ids: Vec<&[u32]> =
+                        windows[units.clone()].iter().map(Vec::as_slice).collect();
+                    let results = evaluate_windows(model, &mut executor, &ids)?;
+                    Rows::Windows(
+                        results
+                            .into_iter()
+                            .zip(units.clone())
+                            .map(|(result, index)| window_row(index, result))
+                            .collect(),
+                    )
                 }
-            }
-            Material::Items(all) => {
-                let results = evaluate_items(model, &mut executor, &all[batch.clone()])?;
-                for (result, shares) in results.into_iter().zip(executor.take_shares()) {
-                    total.add(&shares);
-                    tokens += result.n_tokens;
-                    items.push(ItemRow {
-                        item_index: result.index as u32,
-                        correct: result.correct,
-                        word_logprob_nats: result.logprob_nats,
-                        n_target_tokens: result.n_targets as u32,
-                        n_tokens: result.n_tokens as u32,
-                        reached_sparsity: shares.reached_sparsity(),
-                        natural_sparsity: shares.natural_sparsity(),
-                        kept_energy: shares.kept_energy_share(),
-                    });
+                Material::Items(items) => {
+                    let results = evaluate_items(model, &mut executor, &items[units.clone()])?;
+                    Rows::Items(results.into_iter().map(item_row).collect())
                 }
-            }
+            };
+            Ok((rows, executor.take_shares()))
+        },
+        |units| {
+            units_done += units.len();
+            tokens += units.clone().map(|unit| material.tokens_of(unit)).sum::<usize>();
+            progress(units_done, tokens);
+        },
+    )?;
+    let Some(done) = done else { return Ok(None) };
+    let (mut windows, mut items, mut total) = (Vec::new(), Vec::new(), Shares::default());
+    for (rows, shares) in done {
+        shares.iter().for_each(|shares| total.add(shares));
+        match rows {
+            Rows::Windows(rows) => windows.extend(rows.into_iter().zip(shares).map(with_shares)),
+            Rows::Items(rows) => items.extend(rows.into_iter().zip(shares).map(item_with_shares)),
         }
-        progress(batch.end, tokens);
     }
     let rows = match material {
         Material::Windows { .. } => Rows::Windows(windows),
         Material::Items(_) => Rows::Items(items),
     };
     let seconds = started.elapsed().as_secs_f64();
-    Ok(Some(Evaluated { rows, seconds, tokens: tokens as u64, total }))
+    Ok(Some(Evaluated { rows, seconds, tokens: material.n_tokens() as u64, total }))
+}
+
+fn window_row(index: usize, result: evaluation::WindowResult) -> WindowRow {
+    WindowRow {
+        window_index: index as u32,
+        nll_nats: result.nll_nats,
+        n_targets: result.n_targets as u32,
+        reached_sparsity: 0.0,
+        natural_sparsity: 0.0,
+        kept_energy: 0.0,
+    }
+}
+
+fn with_shares((row, shares): (WindowRow, Shares)) -> WindowRow {
+    WindowRow {
+        reached_sparsity: shares.reached_sparsity(),
+        natural_sparsity: shares.natural_sparsity(),
+        kept_energy: shares.kept_energy_share(),
+        ..row
+    }
+}
+
+fn item_row(result: evaluation::ItemResult) -> ItemRow {
+    ItemRow {
+        item_index: result.index as u32,
+        correct: result.correct,
+        word_logprob_nats: result.logprob_nats,
+        n_target_tokens: result.n_targets as u32,
+        n_tokens: result.n_tokens as u32,
+        reached_sparsity: 0.0,
+        natural_sparsity: 0.0,
+        kept_energy: 0.0,
+    }
+}
+
+fn item_with_shares((row, shares): (ItemRow, Shares)) -> ItemRow {
+    ItemRow {
+        reached_sparsity: shares.reached_sparsity(),
+        natural_sparsity: shares.natural_sparsity(),
+        kept_energy: shares.kept_energy_share(),
+        ..row
+    }
 }
 
 /// One dense pass over a calibration text; `None` if asked to stop on the way.
@@ -103,12 +143,15 @@ pub(crate) fn calibrate(
     windows: &[Vec<u32>],
     stop: &Stop,
 ) -> Result<Option<Calibration>, ExecutorError> {
-    let mut calibrating = Calibrating::new();
-    for window in windows {
-        if stop.asked() {
-            return Ok(None);
-        }
-        model.forward(&Batch::new([window.as_slice()]), &mut calibrating)?;
-    }
-    Ok(Some(calibrating.finish()))
+    let parts = in_order(
+        windows,
+        stop,
+        |window| {
+            let mut calibrating = Calibrating::new();
+            model.forward(&Batch::new([window.as_slice()]), &mut calibrating)?;
+            Ok(calibrating.finish())
+        },
+        |_| {},
+    )?;
+    Ok(parts.map(Calibration::sum))
 }

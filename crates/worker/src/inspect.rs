@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, path::Path, time::Instant};
 
-use models::{Device, ModelFacts, into_values, matrix};
+use models::{Device, ModelFacts, Values, matrix};
 use plan::{CellInspection, Inspection, ModelInspection, OrderedCell, Policy};
 
 use crate::{
@@ -104,10 +104,10 @@ fn product_rate() -> f64 {
     let device = Device::flex();
     let a = matrix(vec![0.5; ROWS * INNER], [ROWS, INNER], &device);
     let b = matrix(vec![0.25; INNER * COLUMNS], [INNER, COLUMNS], &device);
-    drop(into_values(a.clone().matmul(b.clone())));
+    drop(Values::of(a.clone().matmul(b.clone())));
     let (started, mut products) = (Instant::now(), 0);
     while started.elapsed().as_secs_f64() < SECONDS {
-        drop(into_values(a.clone().matmul(b.clone())));
+        drop(Values::of(a.clone().matmul(b.clone())));
         products += 1;
     }
     (2 * ROWS * INNER * COLUMNS * products) as f64 / started.elapsed().as_secs_f64()

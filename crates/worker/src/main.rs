@@ -7,6 +7,7 @@ mod fail;
 mod inspect;
 mod logits;
 mod material;
+mod parallel;
 mod run;
 mod stop;
 mod subject;

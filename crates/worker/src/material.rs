@@ -52,7 +52,8 @@ impl Material {
         }
     }
 
-    fn tokens_of(&self, unit: usize) -> usize {
+    /// Tokens that a model reads of one window or item.
+    pub(crate) fn tokens_of(&self, unit: usize) -> usize {
         match self {
             Self::Windows { windows, .. } => windows[unit].len(),
             Self::Items(items) => items[unit].ids.len(),

@@ -181,13 +181,13 @@ impl Model for Llama {
         let positions = Positions::Rotary(rotary);
         let mut x = embed(&self.embedding, batch.ids().iter().map(|id| *id as usize));
         for (index, layer) in self.layers.iter().enumerate() {
-            let normed = layer.attention_norm.forward(x.clone());
-            x = x + layer.attention.forward(normed, batch, &positions);
+            let (normed, residual) = layer.attention_norm.forward(x);
+            x = residual + layer.attention.forward(normed, batch, &positions);
             let site = FfnSite { index, layer: index, ffn: &layer.ffn, batch };
-            let normed = layer.ffn_norm.forward(x.clone());
-            x = x + executor.ffn(&site, normed)?;
+            let (normed, residual) = layer.ffn_norm.forward(x);
+            x = residual + executor.ffn(&site, normed)?;
         }
-        Ok(self.norm.forward(x))
+        Ok(self.norm.forward(x).0)
     }
 
     fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {

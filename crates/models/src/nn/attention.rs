@@ -6,7 +6,7 @@ use vector::{Rotary, causal_softmax, gather_heads, scatter_heads};
 use super::Linear;
 use crate::{
     Batch,
-    tensor::{into_values, is_plain_cpu, matrix},
+    tensor::{Values, is_plain_cpu, matrix},
 };
 
 /// Queries a block of the CPU path takes at a time: keys to the right of the block are not touched.
@@ -76,7 +76,7 @@ impl Attention {
         let device = query.device();
         let shape = query.dims();
         let (q_width, kv_width) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
-        let (query, key, value) = (into_values(query), into_values(key), into_values(value));
+        let (query, key, value) = (Values::of(query), Values::of(key), Values::of(value));
         let mut out = vec![0.0; query.len()];
         let cube = |values, rows| -> Tensor<3> {
             let shape = [self.kv_heads, rows, self.head_dim];
@@ -99,13 +99,9 @@ impl Attention {
                 let block = self.block_of_queries(&queries, length, first, rows);
                 let block = cube(block, self.heads / self.kv_heads * rows);
                 let seen = |t: &Tensor<3>| t.clone().narrow(1, 0, visible);
-                let scores = block.matmul(seen(&keys).swap_dims(1, 2));
-                let scores_shape = scores.dims();
-                let mut scores = into_values(scores);
+                let mut scores = Values::of(block.matmul(seen(&keys).swap_dims(1, 2)));
                 causal_softmax(&mut scores, rows, visible, first);
-                let scores: Tensor<3> =
-                    Tensor::from_data(TensorData::new(scores, scores_shape), &device);
-                let mixed = into_values(scores.matmul(seen(&values)));
+                let mixed = Values::of(scores.into_tensor().matmul(seen(&values)));
                 let to = &mut out[(start + first) * q_width..(start + visible) * q_width];
                 scatter_heads(&mixed, self.heads, self.head_dim, to);
             }
@@ -121,11 +117,11 @@ impl Attention {
         rows: usize,
     ) -> Vec<f32> {
         let rows_of = first * self.head_dim..(first + rows) * self.head_dim;
-        queries
-            .chunks_exact(length * self.head_dim)
-            .flat_map(|head| &head[rows_of.clone()])
-            .copied()
-            .collect()
+        let mut block = Vec::with_capacity(self.heads * rows_of.len());
+        for head in queries.chunks_exact(length * self.head_dim) {
+            block.extend_from_slice(&head[rows_of.clone()]);
+        }
+        block
     }
 
     /// The path of every other device, and the oracle of the CPU path.

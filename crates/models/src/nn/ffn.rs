@@ -3,7 +3,7 @@
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
 use super::Linear;
-use crate::tensor::{into_values, is_plain_cpu, matrix};
+use crate::tensor::{Values, is_plain_cpu};
 
 pub use vector::Activation;
 
@@ -36,13 +36,9 @@ impl Ffn {
         let device = x.device();
         match &self.gate {
             Some(gate) if is_plain_cpu(&device) => {
-                let mut h = into_values(gate.forward(x.clone()));
-                let up = self.up.forward(x);
-                let shape = up.dims();
-                let up = up.into_data();
-                let up = up.as_slice::<f32>().expect("model tensors are f32");
-                vector::gate_mul(self.activation, &mut h, up);
-                matrix(h, shape, &device)
+                let mut h = Values::of(gate.forward(x.clone()));
+                vector::gate_mul(self.activation, &mut h, &Values::of(self.up.forward(x)));
+                h.into_tensor()
             }
             Some(gate) => self.activate(gate.forward(x.clone())) * self.up.forward(x),
             None => self.activate(self.up.forward(x)),
@@ -100,8 +96,7 @@ impl Ffn {
 
     fn fold_out_rows(&self, fold: impl Fn(&[f32]) -> f64) -> Vec<f32> {
         let d_model = self.down.widths().1;
-        let weight = self.down.weight.to_data();
-        let weight = weight.as_slice::<f32>().expect("model tensors are f32");
+        let weight = Values::of(self.down.weight.clone());
         weight.chunks_exact(d_model).map(|row| fold(row) as f32).collect()
     }
 }
@@ -109,6 +104,7 @@ impl Ffn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensor::{into_values, matrix};
     use burn::tensor::{Device, Tolerance};
 
     fn values(n: usize, salt: usize) -> Vec<f32> {

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, module::layer_norm};
 
-use crate::tensor::{into_values, is_plain_cpu, matrix};
+use crate::tensor::{Values, is_plain_cpu, matrix};
 
 /// `y = x / sqrt(mean(x²) + epsilon) · weight` (Zhang & Sennrich 2019, arXiv:1910.07467).
 #[derive(Clone, Debug)]
@@ -14,18 +14,20 @@ pub(crate) struct RmsNorm {
 }
 
 impl RmsNorm {
+    /// The normalised rows, and `x` itself for the residual stream (so that no copy of it is made).
+    ///
     /// # Shapes
-    /// - `x` and result: `[tokens, d_model]`
-    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    /// - `x` and both results: `[tokens, d_model]`
+    pub(crate) fn forward(&self, x: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let device = x.device();
         if !is_plain_cpu(&device) {
-            return self.forward_composed(x);
+            return (self.forward_composed(x.clone()), x);
         }
         let shape = x.dims();
-        let weight = into_values(self.weight.clone());
-        let x = x.into_data();
-        let x = x.as_slice::<f32>().expect("model tensors are f32");
-        matrix(vector::rms_norm(x, &weight, self.epsilon as f32), shape, &device)
+        let weight = Values::of(self.weight.clone());
+        let x = Values::of(x);
+        let normed = vector::rms_norm(&x, &weight, self.epsilon as f32);
+        (matrix(normed, shape, &device), x.into_tensor())
     }
 
     fn forward_composed(&self, x: Tensor<2>) -> Tensor<2> {
@@ -66,6 +68,8 @@ mod tests {
         let weight = Tensor::arange(1..13, &device).float() / 7.0;
         let norm = RmsNorm { weight, epsilon: 1e-5 };
         let composed = norm.forward_composed(x.clone()).into_data();
-        norm.forward(x).into_data().assert_approx_eq::<f32>(&composed, Tolerance::absolute(1e-6));
+        let (normed, same) = norm.forward(x.clone());
+        same.into_data().assert_eq(&x.into_data(), true);
+        normed.into_data().assert_approx_eq::<f32>(&composed, Tolerance::absolute(1e-6));
     }
 }
