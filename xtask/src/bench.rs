@@ -30,8 +30,16 @@ const CASES: [Case; 4] = [
     Case {
         name: "window",
         ours: &[
-            "--policy", "window", "--score", "magnitude", "--sparsity", "0.9", "--window", "64",
-            "--rule", "window-mean",
+            "--policy",
+            "window",
+            "--score",
+            "magnitude",
+            "--sparsity",
+            "0.9",
+            "--window",
+            "64",
+            "--rule",
+            "window-mean",
         ],
         peer: &["--case", "window", "--sparsity", "0.9", "--window", "64"],
         target: 1.2,
@@ -202,7 +210,9 @@ fn environment(workspace: &Workspace) -> Result<PathBuf> {
         eprintln!("installing PyTorch and transformers into {}", folder.display());
         succeed(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
         let requirements: &Path = &workspace.root().join("bench/peer/requirements.txt");
-        succeed(Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(requirements))?;
+        succeed(
+            Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(requirements),
+        )?;
         std::fs::write(&ready, "").context("cannot mark the environment as ready")?;
     }
     Ok(python)
@@ -227,7 +237,9 @@ fn print(rows: &[Value], as_json: bool) {
         println!("{}", json!({ "cases": rows }));
         return;
     }
-    println!("| case | tokens/s | PyTorch | ratio | target | peak MiB | PyTorch | ratio | target |");
+    println!(
+        "| case | tokens/s | PyTorch | ratio | target | peak MiB | PyTorch | ratio | target |"
+    );
     println!("| --- | --: | --: | --: | --: | --: | --: | --: | --: |");
     for row in rows {
         let number = |name: &str| row[name].as_f64().unwrap_or(f64::NAN);

@@ -19,7 +19,8 @@ const EXCERPT_CHARS: usize = 60;
 pub fn shared_document(calibration: &Text, test: &Text) -> Result<(), CorpusError> {
     let known: BTreeMap<[u8; 32], ()> =
         calibration.documents().iter().filter_map(|d| Some((key(d)?, ()))).collect();
-    let shared = test.documents().into_iter().find(|d| key(d).is_some_and(|k| known.contains_key(&k)));
+    let shared =
+        test.documents().into_iter().find(|d| key(d).is_some_and(|k| known.contains_key(&k)));
     match shared {
         None => Ok(()),
         Some(document) => Err(CorpusError::Overlap {

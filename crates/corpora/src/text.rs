@@ -140,7 +140,11 @@ mod tests {
             text.joined(),
             "\n\n = Title = \n\n\n\n\n Body one . \n\n\n = = Part = = \n\n\n = Other = \n"
         );
-        assert_eq!(text.documents().len(), 3, "what stands before the first title, and two articles");
+        assert_eq!(
+            text.documents().len(),
+            3,
+            "what stands before the first title, and two articles"
+        );
         assert!(text.items().is_err());
     }
 

@@ -8,9 +8,7 @@ use std::{
 use ahash::AHashMap;
 use sha2::{Digest, Sha256};
 use tokenizers::{
-    AddedToken, PreTokenizerWrapper,
-    models::bpe::BPE,
-    pre_tokenizers::byte_level::ByteLevel,
+    AddedToken, PreTokenizerWrapper, models::bpe::BPE, pre_tokenizers::byte_level::ByteLevel,
     processors::template::TemplateProcessing,
 };
 
@@ -61,10 +59,8 @@ impl Tokenizer {
     /// # Errors
     /// A kind of model or a pre-tokenizer that is not known, or merges that do not fit the vocabulary.
     pub fn from_byte_pairs(parts: &BytePairs<'_>) -> Result<Self, CorpusError> {
-        let bad_part = |reason: String| CorpusError::Tokenizer {
-            path: parts.path.to_owned(),
-            reason,
-        };
+        let bad_part =
+            |reason: String| CorpusError::Tokenizer { path: parts.path.to_owned(), reason };
         if parts.model != "gpt2" {
             return Err(bad_part(format!(
                 "model `{}` cannot be rebuilt, byte-level BPE (`gpt2`) can; use the model's folder with \

@@ -107,7 +107,13 @@ fn subject(name: &str, expected: &OfModel, window_tokens: usize) -> Subject {
 fn selection(cell: &Cell, subject: &Subject) -> Selection {
     let score = || by_name(cell.score.as_deref().unwrap()).unwrap();
     let sets = || {
-        static_sets(subject.model.as_ref(), &subject.calibration, score().as_ref(), cell.sparsity, 1)
+        static_sets(
+            subject.model.as_ref(),
+            &subject.calibration,
+            score().as_ref(),
+            cell.sparsity,
+            1,
+        )
     };
     let rule = match cell.rule.as_deref() {
         None | Some("window-mean") => Rule::WindowMean,

@@ -14,7 +14,9 @@ pub enum LoadError {
         source: std::io::Error,
     },
     /// The folder holds no weights that can be read.
-    #[error("{path} holds no model: expected a .gguf file, or a folder with config.json and *.safetensors")]
+    #[error(
+        "{path} holds no model: expected a .gguf file, or a folder with config.json and *.safetensors"
+    )]
     NoModel {
         /// The path that was given.
         path: PathBuf,
@@ -84,7 +86,9 @@ pub enum LoadError {
         expected: String,
     },
     /// A weight is NaN or infinite.
-    #[error("{path}: tensor `{tensor}` holds {value} at flat index {index}; the checkpoint is damaged")]
+    #[error(
+        "{path}: tensor `{tensor}` holds {value} at flat index {index}; the checkpoint is damaged"
+    )]
     NonFinite {
         /// The file.
         path: PathBuf,
@@ -120,7 +124,9 @@ fn first_few(names: &[String]) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum ExecutorError {
     /// The activations of a site are NaN or infinite, so nothing can be ranked by them.
-    #[error("layer {layer}: activation of neuron {neuron} at token {token} is {value}; the model has overflowed")]
+    #[error(
+        "layer {layer}: activation of neuron {neuron} at token {token} is {value}; the model has overflowed"
+    )]
     NonFinite {
         /// Layer of the site.
         layer: usize,
@@ -142,7 +148,9 @@ pub enum ExecutorError {
         found: usize,
     },
     /// A sequence that the model has no positions for.
-    #[error("a sequence of {tokens} tokens does not fit into the model's {max_positions} positions")]
+    #[error(
+        "a sequence of {tokens} tokens does not fit into the model's {max_positions} positions"
+    )]
     TooLong {
         /// Its length, tokens.
         tokens: usize,
@@ -150,7 +158,9 @@ pub enum ExecutorError {
         max_positions: usize,
     },
     /// An id outside of the vocabulary.
-    #[error("token id {id} is outside of the vocabulary of {vocabulary}; the tokenizer is of another model")]
+    #[error(
+        "token id {id} is outside of the vocabulary of {vocabulary}; the tokenizer is of another model"
+    )]
     UnknownToken {
         /// The id.
         id: u32,

@@ -96,7 +96,8 @@ fn llama_in_two_bf16_shards() {
 fn a_batch_equals_its_sequences() {
     for name in ["llama", "opt"] {
         let model = load(&golden(name), &Device::flex()).unwrap().model;
-        let sequences: [&[u32]; 3] = [&[5, 9, 77, 130, 2], &[8], &[100, 101, 102, 103, 104, 105, 6]];
+        let sequences: [&[u32]; 3] =
+            [&[5, 9, 77, 130, 2], &[8], &[100, 101, 102, 103, 104, 105, 6]];
         let run = |sequences: &[&[u32]]| {
             let batch = Batch::new(sequences.iter().copied());
             let hidden = model.forward(&batch, &mut models::Dense).unwrap();

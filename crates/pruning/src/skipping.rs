@@ -52,11 +52,7 @@ impl Skipping {
     /// Runs a model of `sites` feed-forward blocks with these kept sets. An executor serves one model.
     pub fn new(selection: Selection, sites: usize) -> Self {
         let sites = (0..sites).map(|_| OnceLock::new()).collect();
-        Self {
-            shared: Arc::new(Shared { selection, sites }),
-            shares: Vec::new(),
-            done: Vec::new(),
-        }
+        Self { shared: Arc::new(Shared { selection, sites }), shares: Vec::new(), done: Vec::new() }
     }
 }
 
@@ -272,8 +268,7 @@ impl Chooser<'_> {
         keys: &mut Vec<u64>,
     ) -> Vec<u32> {
         let neurons = self.weights.l2.len();
-        let draw =
-            Draw::of_window(self.windowed.seed, self.site, window.sequence, window.index);
+        let draw = Draw::of_window(self.windowed.seed, self.site, window.sequence, window.index);
         moments.clear();
         let scores = match &window.source {
             Source::Calibration => return self.windowed.calibrated[self.site].clone(),

@@ -22,10 +22,7 @@ const LANES: usize = 16;
 /// - `h`: `[tokens, F]`
 /// - returns: one entry a token
 pub fn row_shares(h: &[f32], neurons: usize) -> Vec<RowShares> {
-    h.par_chunks_exact(neurons)
-        .with_min_len(16)
-        .map(|row| ARCH.dispatch(Row(row)))
-        .collect()
+    h.par_chunks_exact(neurons).with_min_len(16).map(|row| ARCH.dispatch(Row(row))).collect()
 }
 
 struct Row<'a>(&'a [f32]);

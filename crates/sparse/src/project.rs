@@ -109,8 +109,7 @@ pub fn project_kept_naive(h: &[f32], kept: &KeptGroups, w: &[f32], d_model: usiz
             for i in kept {
                 let i = *i as usize;
                 for column in 0..d_model {
-                    out[row * d_model + column] +=
-                        h[row * neurons + i] * w[i * d_model + column];
+                    out[row * d_model + column] += h[row * neurons + i] * w[i * d_model + column];
                 }
             }
         }

@@ -53,12 +53,7 @@ ranked!(f64, u64, 1 << 63);
 /// a bound, which runs at the width of the registers, where a partial sort would branch.
 ///
 /// `keys` is room for the keys, kept between calls. Scores are finite and `1 ≤ k ≤ scores.len()`.
-pub fn select_top<T: Ranked>(
-    scores: &[T],
-    k: usize,
-    keys: &mut Vec<T::Key>,
-    kept: &mut Vec<u32>,
-) {
+pub fn select_top<T: Ranked>(scores: &[T], k: usize, keys: &mut Vec<T::Key>, kept: &mut Vec<u32>) {
     assert!(1 <= k && k <= scores.len(), "k = {k} of {} scores", scores.len());
     kept.clear();
     kept.resize(k, 0);

@@ -16,7 +16,7 @@ mod wide;
 pub use activation::{Activation, gate_mul};
 pub use heads::{Rotary, gather_heads, scatter_heads};
 pub use norm::rms_norm;
-pub use softmax::{LogSumExp, causal_softmax, log_sum_exp};
+pub use softmax::{LogSumExp, add_logits, causal_softmax};
 
 /// Rows a task takes at a time: enough to hide the cost of handing it out.
 const ROWS_PER_TASK: usize = 16;

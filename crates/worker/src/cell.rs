@@ -107,8 +107,7 @@ fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
     let (model, selection, cut_to) = if request.cut {
         let kept = treatment::sets(treatment, model.as_ref(), calibration.as_ref());
         let kept = kept.map_err(Fail::Cell)?;
-        let (all, left) =
-            (facts.layers * facts.neurons, kept.iter().map(Vec::len).sum::<usize>());
+        let (all, left) = (facts.layers * facts.neurons, kept.iter().map(Vec::len).sum::<usize>());
         let sparsity = 1.0 - left as f64 / all as f64;
         (cut(model.as_ref(), &kept), Selection::All, Some(sparsity))
     } else {

@@ -62,8 +62,11 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
         models,
         cells: costs,
     };
-    let text =
-        if json { serde_json::to_string(&inspection) } else { serde_json::to_string_pretty(&inspection) };
+    let text = if json {
+        serde_json::to_string(&inspection)
+    } else {
+        serde_json::to_string_pretty(&inspection)
+    };
     let text = text.map_err(|e| Fail::Usage(e.into()))?;
     let _ = writeln!(std::io::stdout().lock(), "{text}");
     Ok(plan::exit::DONE)

@@ -183,21 +183,19 @@ impl Runner<'_> {
             .unwrap_or_else(|panic| Err(anyhow::anyhow!("panic: {}", message_of(&*panic))));
             let failure = match result {
                 Ok(None) => return Ok(()),
-                Ok(Some(evaluated)) => {
-                    match self.store_rows(ordered, &evaluated, started_at_ms) {
-                        Ok(()) => {
-                            tally.done += 1;
-                            say(&Event::CellDone {
-                                id: ordered.id.clone(),
-                                seconds: evaluated.seconds,
-                                tokens_per_second: evaluated.tokens_per_second(),
-                            });
-                            continue;
-                        }
-                        Err(error) if refused(&error) => error.into(),
-                        Err(error) => return Err(Fail::Results(error.into())),
+                Ok(Some(evaluated)) => match self.store_rows(ordered, &evaluated, started_at_ms) {
+                    Ok(()) => {
+                        tally.done += 1;
+                        say(&Event::CellDone {
+                            id: ordered.id.clone(),
+                            seconds: evaluated.seconds,
+                            tokens_per_second: evaluated.tokens_per_second(),
+                        });
+                        continue;
                     }
-                }
+                    Err(error) if refused(&error) => error.into(),
+                    Err(error) => return Err(Fail::Results(error.into())),
+                },
                 Err(error) => error,
             };
             tally.failed += 1;
@@ -261,8 +259,7 @@ impl Runner<'_> {
         say(&Event::Phase { message: format!("calibrating on {}", calibration.dataset) });
         let (_, tokenizer) = self.inputs.model(model)?;
         let text = self.inputs.text(&calibration.dataset)?;
-        let (windows, _) =
-            windows(text, tokenizer, calibration.window_tokens, calibration.limit)?;
+        let (windows, _) = windows(text, tokenizer, calibration.window_tokens, calibration.limit)?;
         Ok(calibrate(self.model, &windows, self.stop)?)
     }
 

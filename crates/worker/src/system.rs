@@ -29,7 +29,8 @@ pub(crate) fn host() -> String {
 pub(crate) fn cpu() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find(|line| line.starts_with("model name"));
-    let name = name.and_then(|line| line.split_once(':')).map_or("unknown", |(_, name)| name.trim());
+    let name =
+        name.and_then(|line| line.split_once(':')).map_or("unknown", |(_, name)| name.trim());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     format!("{name}, {cores} cores")
 }

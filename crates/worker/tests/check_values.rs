@@ -36,8 +36,10 @@ const LAMBADA: &str = "lambada/lambada_test.jsonl";
 
 /// Whether all that is needed is there; prints what is not.
 fn ready() -> bool {
-    let missing: Vec<PathBuf> =
-        [gguf(), data(TEST), data(VALID), data(LAMBADA)].into_iter().filter(|p| !p.is_file()).collect();
+    let missing: Vec<PathBuf> = [gguf(), data(TEST), data(VALID), data(LAMBADA)]
+        .into_iter()
+        .filter(|p| !p.is_file())
+        .collect();
     if !missing.is_empty() {
         println!("skipped: not here: {missing:?}");
     }
@@ -86,7 +88,12 @@ fn perplexity(treatment: Treatment) -> f64 {
     answer["perplexity"].as_f64().unwrap()
 }
 
-fn magnitude(policy: Policy, sparsity: f64, window: Option<usize>, rule: Option<Rule>) -> Treatment {
+fn magnitude(
+    policy: Policy,
+    sparsity: f64,
+    window: Option<usize>,
+    rule: Option<Rule>,
+) -> Treatment {
     Treatment::new(TreatmentSpec {
         part: Part::Ffn,
         policy,
@@ -113,9 +120,8 @@ fn dense_and_collapsed() {
         return;
     }
     close("dense", perplexity(Treatment::dense(1)), 23.083, 0.001);
-    let window = |window, rule| {
-        perplexity(magnitude(Policy::Window, 0.9, Some(window), Some(rule)))
-    };
+    let window =
+        |window, rule| perplexity(magnitude(Policy::Window, 0.9, Some(window), Some(rule)));
     close("W=1024 κ=.9 window-mean", window(1024, Rule::WindowMean), 7024.8, 0.02);
     close("W=4 κ=.9 window-mean", window(4, Rule::WindowMean), 501.0, 0.02);
     close("W=4 κ=.9 first-token", window(4, Rule::FirstToken), 27_949.0, 0.02);

@@ -55,7 +55,10 @@ fn config_and_tensors_must_agree() {
     let output = run(&order(&folder.path().join("run"), &model, cells()), folder.path());
     assert_eq!(output.status.code(), Some(plan::exit::BAD_INPUTS));
     let message = stderr(&output);
-    assert!(message.contains("gate_proj") && message.contains("intermediate_size = 81"), "{message}");
+    assert!(
+        message.contains("gate_proj") && message.contains("intermediate_size = 81"),
+        "{message}"
+    );
 }
 
 #[test]

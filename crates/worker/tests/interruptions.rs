@@ -51,7 +51,8 @@ fn killed_three_times_and_resumed() {
     assert!(!done.is_empty() && done.len() < order.cells.len(), "{} cells done", done.len());
     // A write that was torn in the middle leaves no file with a final name; one that the disk tore
     // later does not count as done.
-    let torn = Store::open_read_only(&order.results).unwrap().survey().unwrap().files[0].path.clone();
+    let torn =
+        Store::open_read_only(&order.results).unwrap().survey().unwrap().files[0].path.clone();
     let bytes = std::fs::read(&torn).unwrap();
     std::fs::write(&torn, &bytes[..bytes.len() / 2]).unwrap();
 

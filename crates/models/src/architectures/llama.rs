@@ -1,10 +1,12 @@
 //! Llama-family decoders with SwiGLU blocks: Llama 2, SmolLM2 (Touvron et al. 2023,
 //! arXiv:2307.09288).
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 use vector::Rotary;
 
-use super::{HubConfig, Model, ModelFacts, check_batch, embed};
+use super::{HubConfig, Model, ModelFacts, check_batch, embed, head_product};
 use crate::{
     Activation, Batch, Executor, ExecutorError, Ffn, FfnSite,
     error::LoadError,
@@ -41,7 +43,9 @@ impl LlamaConfig {
         }
         let activation = config.text_or("hidden_act", "silu")?;
         if activation != "silu" {
-            return Err(config.bad("hidden_act", format!("`{activation}` is not supported: silu is")));
+            return Err(
+                config.bad("hidden_act", format!("`{activation}` is not supported: silu is"))
+            );
         }
         config.require_flag("attention_bias", false, false)?;
         config.require_flag("mlp_bias", false, false)?;
@@ -94,7 +98,7 @@ pub(crate) struct Llama {
     embedding: Tensor<2>,
     layers: Vec<Layer>,
     norm: RmsNorm,
-    /// `[d_model, vocabulary]`: a view of `embedding` where the two are tied.
+    /// `[vocabulary, d_model]`: `embedding` itself where the two are tied.
     head: Tensor<2>,
 }
 
@@ -113,7 +117,7 @@ impl Llama {
         } else {
             w.matrix("lm_head.weight", [vocabulary, d_model])?
         };
-        Ok(Self { config, embedding, layers, norm, head: head.transpose() })
+        Ok(Self { config, embedding, layers, norm, head })
     }
 }
 
@@ -190,7 +194,7 @@ impl Model for Llama {
         Ok(self.norm.forward(x).0)
     }
 
-    fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        hidden.matmul(self.head.clone())
+    fn logits_of(&self, hidden: Tensor<2>, ids: Range<usize>) -> Tensor<2> {
+        head_product(hidden, &self.head, ids)
     }
 }

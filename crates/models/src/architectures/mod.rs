@@ -8,6 +8,8 @@ pub(crate) use config::{HubConfig, KNOWN};
 pub(crate) use llama::{Llama, LlamaConfig};
 pub(crate) use opt::{Opt, OptConfig};
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 
 use crate::{Batch, Executor, ExecutorError, Ffn};
@@ -81,10 +83,21 @@ pub trait Model: Send + Sync {
         executor: &mut dyn Executor,
     ) -> Result<Tensor<2>, ExecutorError>;
 
+    /// Logits of a range of ids.
+    ///
+    /// # Shapes
+    /// - `hidden`: `[tokens, d_model]`
+    /// - returns: `[tokens, ids]`
+    fn logits_of(&self, hidden: Tensor<2>, ids: Range<usize>) -> Tensor<2>;
+
+    /// All logits.
+    ///
     /// # Shapes
     /// - `hidden`: `[tokens, d_model]`
     /// - returns: `[tokens, vocabulary]`
-    fn logits(&self, hidden: Tensor<2>) -> Tensor<2>;
+    fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        self.logits_of(hidden, 0..self.facts().vocabulary)
+    }
 }
 
 /// Refuses ids and lengths that the model cannot take.
@@ -99,11 +112,21 @@ fn check_batch(batch: &Batch, facts: &ModelFacts) -> Result<(), ExecutorError> {
     Ok(())
 }
 
+/// Products with some rows of an output head.
+///
+/// # Shapes
+/// - `hidden`: `[tokens, d_model]`
+/// - `head`: `[vocabulary, d_model]`
+/// - returns: `[tokens, ids]`
+fn head_product(hidden: Tensor<2>, head: &Tensor<2>, ids: Range<usize>) -> Tensor<2> {
+    let rows = 0;
+    hidden.matmul(head.clone().narrow(rows, ids.start, ids.len()).transpose())
+}
+
 /// Rows of an embedding table.
 fn embed(table: &Tensor<2>, indices: impl Iterator<Item = usize>) -> Tensor<2> {
     let indices: Vec<i64> = indices.map(|i| i as i64).collect();
     let n = indices.len();
-    let indices =
-        Tensor::from_data(burn::tensor::TensorData::new(indices, [n]), &table.device());
+    let indices = Tensor::from_data(burn::tensor::TensorData::new(indices, [n]), &table.device());
     table.clone().select(0, indices)
 }

@@ -1,9 +1,11 @@
 //! OPT decoders: ReLU blocks, learned positions, LayerNorm, biases everywhere (Zhang et al. 2022,
 //! arXiv:2205.01068).
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 
-use super::{HubConfig, Model, ModelFacts, check_batch, embed};
+use super::{HubConfig, Model, ModelFacts, check_batch, embed, head_product};
 use crate::{
     Activation, Batch, Executor, ExecutorError, Ffn, FfnSite,
     error::LoadError,
@@ -38,10 +40,8 @@ impl OptConfig {
         }
         let activation = config.text_or("activation_function", "relu")?;
         if activation != "relu" {
-            return Err(config.bad(
-                "activation_function",
-                format!("`{activation}` is not supported: relu is"),
-            ));
+            return Err(config
+                .bad("activation_function", format!("`{activation}` is not supported: relu is")));
         }
         let embedded = config.count_or("word_embed_proj_dim", hidden_size)?;
         if embedded != hidden_size {
@@ -97,7 +97,7 @@ pub(crate) struct Opt {
     positions: Tensor<2>,
     layers: Vec<Layer>,
     norm: LayerNorm,
-    /// `[d_model, vocabulary]`: a view of `embedding` where the two are tied.
+    /// `[vocabulary, d_model]`: `embedding` itself where the two are tied.
     head: Tensor<2>,
 }
 
@@ -122,7 +122,7 @@ impl Opt {
         } else {
             w.matrix("lm_head.weight", [vocabulary, d_model])?
         };
-        Ok(Self { config, embedding, positions, layers, norm, head: head.transpose() })
+        Ok(Self { config, embedding, positions, layers, norm, head })
     }
 }
 
@@ -202,7 +202,7 @@ impl Model for Opt {
         Ok(self.norm.forward(x))
     }
 
-    fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        hidden.matmul(self.head.clone())
+    fn logits_of(&self, hidden: Tensor<2>, ids: Range<usize>) -> Tensor<2> {
+        head_product(hidden, &self.head, ids)
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Queries a block of the CPU path takes at a time: keys to the right of the block are not touched.
-const QUERIES_PER_BLOCK: usize = 256;
+const QUERIES_PER_BLOCK: usize = 128;
 
 /// How positions enter the attention.
 #[derive(Clone, Debug)]

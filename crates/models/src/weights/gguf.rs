@@ -59,9 +59,12 @@ impl GgufFile {
     }
 
     fn count(&self, key: &str) -> Result<usize, LoadError> {
-        self.field(key, |v| v.to_u64().ok().and_then(|v| usize::try_from(v).ok()).or_else(|| {
-            v.to_u32().ok().map(|v| v as usize)
-        }))
+        self.field(key, |v| {
+            v.to_u64()
+                .ok()
+                .and_then(|v| usize::try_from(v).ok())
+                .or_else(|| v.to_u32().ok().map(|v| v as usize))
+        })
     }
 
     fn real(&self, key: &str) -> Result<f64, LoadError> {
@@ -70,8 +73,7 @@ impl GgufFile {
 
     /// The config of a Llama-family model from the file's metadata.
     pub(crate) fn config(&self) -> Result<LlamaConfig, LoadError> {
-        let architecture =
-            self.field("general.architecture", |v| v.to_string().ok().cloned())?;
+        let architecture = self.field("general.architecture", |v| v.to_string().ok().cloned())?;
         if architecture != "llama" {
             return Err(LoadError::UnknownArchitecture {
                 path: self.path.clone(),
@@ -94,9 +96,7 @@ impl GgufFile {
             num_hidden_layers: self.count("llama.block_count")?,
             num_attention_heads: heads,
             num_key_value_heads: self.count("llama.attention.head_count_kv").unwrap_or(heads),
-            head_dim: self
-                .count("llama.attention.key_length")
-                .unwrap_or(hidden_size / heads),
+            head_dim: self.count("llama.attention.key_length").unwrap_or(hidden_size / heads),
             rms_norm_eps: self.real("llama.attention.layer_norm_rms_epsilon")?,
             rope_theta: self.real("llama.rope.freq_base").unwrap_or(10_000.0),
             max_position_embeddings: self.count("llama.context_length")?,
@@ -256,11 +256,12 @@ pub fn gguf_vocabulary(path: &Path) -> Result<Vocabulary, LoadError> {
     let tokens = file.field("tokenizer.ggml.tokens", texts)?;
     let control = file.field("tokenizer.ggml.token_type", |v| {
         let kinds = v.to_vec().ok()?;
-        kinds.iter().map(|k| Some(k.to_i64().ok().or(k.to_i32().ok().map(i64::from))? == CONTROL)).collect()
+        kinds
+            .iter()
+            .map(|k| Some(k.to_i64().ok().or(k.to_i32().ok().map(i64::from))? == CONTROL))
+            .collect()
     })?;
-    let add_bos = file
-        .field("tokenizer.ggml.add_bos_token", |v| v.to_bool().ok())
-        .unwrap_or(false);
+    let add_bos = file.field("tokenizer.ggml.add_bos_token", |v| v.to_bool().ok()).unwrap_or(false);
     let bos = match add_bos {
         true => Some(file.count("tokenizer.ggml.bos_token_id")? as u32),
         false => None,
