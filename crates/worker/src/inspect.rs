@@ -9,11 +9,13 @@ use crate::{
     Outcome,
     fail::Fail,
     material::Material,
+    parallel::in_order,
     run::{Inputs, read_order},
+    stop::Stop,
 };
 
 /// Share of the rate of plain matrix products that a whole forward pass reaches.
-const EFFICIENCY: f64 = 0.7;
+const EFFICIENCY: f64 = 0.8;
 /// Seconds that choosing kept sets and measuring add, relative to a dense pass.
 const SELECTION: f64 = 0.1;
 
@@ -22,7 +24,8 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
     let order = read_order(order)?;
     let cells: Vec<&OrderedCell> = order.cells.iter().collect();
     let inputs = Inputs::read(&order, &cells)?;
-    let flops_per_second = product_rate() * EFFICIENCY;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let flops_per_second = product_rate(cores) * EFFICIENCY;
     let mut costs = Vec::new();
     let mut materials = std::collections::BTreeMap::new();
     for OrderedCell { id, cell } in cells {
@@ -52,7 +55,7 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
             models.push(ModelInspection {
                 name: model.name.clone(),
                 parameters: parameters(facts) as u64,
-                peak_memory_bytes: peak_memory(facts),
+                peak_memory_bytes: peak_memory(facts, cores),
             });
         }
     }
@@ -84,34 +87,43 @@ fn parameters(facts: &ModelFacts) -> usize {
     facts.matrix_parameters()
 }
 
-/// Weights once, the down projections again row by row, the activations of a batch, and a chunk of
-/// logits.
-fn peak_memory(facts: &ModelFacts) -> u64 {
+/// Weights once, the down projections again row by row, and for every core the activations of a batch
+/// and a part of the logits, twice where an operation has its input beside its output.
+fn peak_memory(facts: &ModelFacts, cores: usize) -> u64 {
     const BYTES: usize = 4;
     const TOKENS: usize = 1024;
-    const LOGIT_ROWS: usize = 128;
+    const LOGIT_COLUMNS: usize = 4096;
     const PROCESS: usize = 80 << 20;
     let down = facts.layers * facts.neurons * facts.d_model;
-    let activations = TOKENS * (8 * facts.d_model + 4 * facts.neurons);
-    let logits = 2 * LOGIT_ROWS * facts.vocabulary;
-    ((parameters(facts) + down + activations + logits) * BYTES + PROCESS) as u64
+    let activations = TOKENS * (8 * facts.d_model + 4 * facts.neurons + 2 * LOGIT_COLUMNS);
+    ((parameters(facts) + down + cores * activations) * BYTES + PROCESS) as u64
 }
 
-/// Floating point operations per second of a matrix product of the size that models use, measured for
-/// a moment on this machine.
-fn product_rate() -> f64 {
+/// Floating point operations per second of matrix products of the size that models use, one on every
+/// core as cells run them, measured for a moment on this machine.
+fn product_rate(cores: usize) -> f64 {
     const ROWS: usize = 1024;
     const INNER: usize = 576;
     const COLUMNS: usize = 1536;
     const SECONDS: f64 = 0.3;
-    let device = Device::flex();
-    let a = matrix(vec![0.5; ROWS * INNER], [ROWS, INNER], &device);
-    let b = matrix(vec![0.25; INNER * COLUMNS], [INNER, COLUMNS], &device);
-    drop(Values::of(a.clone().matmul(b.clone())));
-    let (started, mut products) = (Instant::now(), 0);
-    while started.elapsed().as_secs_f64() < SECONDS {
-        drop(Values::of(a.clone().matmul(b.clone())));
-        products += 1;
-    }
-    (2 * ROWS * INNER * COLUMNS * products) as f64 / started.elapsed().as_secs_f64()
+    let lanes: Vec<usize> = (0..cores).collect();
+    let rates = in_order(
+        &lanes,
+        &Stop::default(),
+        |_| {
+            let device = Device::flex();
+            let a = matrix(vec![0.5; ROWS * INNER], [ROWS, INNER], &device);
+            let b = matrix(vec![0.25; INNER * COLUMNS], [INNER, COLUMNS], &device);
+            let (started, mut products) = (Instant::now(), 0);
+            while started.elapsed().as_secs_f64() < SECONDS {
+                drop(Values::of(a.clone().matmul(b.clone())));
+                products += 1;
+            }
+            let flops = (2 * ROWS * INNER * COLUMNS * products) as f64;
+            Ok::<_, std::convert::Infallible>(flops / started.elapsed().as_secs_f64())
+        },
+        |_| {},
+    );
+    let Ok(rates) = rates;
+    rates.unwrap_or_default().iter().sum()
 }
