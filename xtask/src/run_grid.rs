@@ -16,7 +16,7 @@ use crate::{build, dry_run, report, stop, worker};
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask run-grid                                  the small grid, about 15 minutes
+  cargo xtask run-grid                                  the small grid, about 10 minutes
   cargo xtask run-grid pipelines/smollm2-full.toml --dry-run
   cargo xtask run-grid --filter 'policy=dynamic,sparsity=0.9'
   cargo xtask run-grid --filter policy=dense,policy=static --json

@@ -4,6 +4,8 @@
 //! Tolerance: 2e-5 relative on NLL and log-probability. Rows whose kept set hangs on a rounding
 //! (`doubtful` in the file: two scores about the cut closer than 1e-5) are left out; there are few.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::path::{Path, PathBuf};
 
 use corpora::{Item, Text, Tokenizer, last_token_items, openai_items, windows};

@@ -4,6 +4,9 @@
 //! Two implementations of the same f32 network differ by the order of their sums: about 1e-6 relative
 //! a layer, and the logits here are of size 10 at most, so 1e-4 leaves a factor of ten.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+#![allow(clippy::print_stdout, reason = "what a test saw, and why it skipped")]
+
 use std::path::{Path, PathBuf};
 
 use models::{Batch, Device, Executor, ExecutorError, FfnSite, Tensor, into_values, load};

@@ -1,6 +1,8 @@
 //! The identities that must hold (specification, section 8), on small random models of both families
 //! and random token ids.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::{path::Path, sync::LazyLock};
 
 use importance::{Calibrating, Calibration, NAMES, by_name};

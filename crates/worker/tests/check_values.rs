@@ -5,6 +5,9 @@
 //! Runs where the weights (`cargo xtask fetch smollm2`) and the texts (`SLIM_DATA` or
 //! `../shared/data`) are; says so where it skips.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+#![allow(clippy::print_stdout, reason = "what a test saw, and why it skipped")]
+
 mod common;
 
 use std::{path::PathBuf, process::Command};

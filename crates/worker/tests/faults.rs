@@ -1,5 +1,8 @@
 //! Every bad input gives one clear message and the right exit code.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+#![allow(clippy::print_stdout, reason = "what a test saw, and why it skipped")]
+
 mod common;
 
 use std::{path::Path, process::Command};

@@ -1,5 +1,7 @@
 //! A run that is killed and started again ends with the same tables as an unbroken one.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 mod common;
 
 use std::{

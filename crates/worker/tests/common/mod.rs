@@ -1,5 +1,6 @@
 //! Work orders over the small golden models, and the worker that runs them.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 #![allow(dead_code, reason = "every test file uses its own part")]
 
 use std::{
@@ -12,19 +13,19 @@ use plan::{
     Score, TextInput, Treatment, TreatmentSpec, WorkOrder,
 };
 
-pub fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-pub fn golden_model(name: &str) -> PathBuf {
+pub(crate) fn golden_model(name: &str) -> PathBuf {
     repository().join("crates/models/tests/golden").join(name)
 }
 
-pub fn golden_text(name: &str) -> PathBuf {
+pub(crate) fn golden_text(name: &str) -> PathBuf {
     repository().join("crates/evaluation/tests/golden").join(name)
 }
 
-pub fn treatment(policy: Policy, window: Option<usize>, rule: Option<Rule>) -> Treatment {
+pub(crate) fn treatment(policy: Policy, window: Option<usize>, rule: Option<Rule>) -> Treatment {
     if policy == Policy::Dense {
         return Treatment::dense(1);
     }
@@ -41,7 +42,7 @@ pub fn treatment(policy: Policy, window: Option<usize>, rule: Option<Rule>) -> T
     Treatment::new(spec).unwrap()
 }
 
-pub fn cell(protocol: Protocol, treatment: Treatment) -> Cell {
+pub(crate) fn cell(protocol: Protocol, treatment: Treatment) -> Cell {
     let dataset = if protocol.is_perplexity() { "text" } else { "lambada" };
     let calibration = treatment.needs_calibration().then(|| Calibration {
         dataset: "calibration".to_owned(),
@@ -59,7 +60,7 @@ pub fn cell(protocol: Protocol, treatment: Treatment) -> Cell {
 }
 
 /// Dense, static, dynamic and windowed cells over both kinds of protocol.
-pub fn cells() -> Vec<Cell> {
+pub(crate) fn cells() -> Vec<Cell> {
     let ppl = Protocol::Perplexity { window_tokens: 16 };
     let mut cells = Vec::new();
     for protocol in [ppl, Protocol::LambadaOpenai] {
@@ -74,7 +75,7 @@ pub fn cells() -> Vec<Cell> {
     cells
 }
 
-pub fn order(results: &Path, model: &Path, cells: Vec<Cell>) -> WorkOrder {
+pub(crate) fn order(results: &Path, model: &Path, cells: Vec<Cell>) -> WorkOrder {
     let text = |name: &str, file: &str| TextInput {
         name: name.to_owned(),
         path: golden_text(file),
@@ -104,7 +105,7 @@ pub fn order(results: &Path, model: &Path, cells: Vec<Cell>) -> WorkOrder {
     }
 }
 
-pub fn start(order: &WorkOrder, folder: &Path) -> Child {
+pub(crate) fn start(order: &WorkOrder, folder: &Path) -> Child {
     let file = folder.join("order.json");
     std::fs::write(&file, serde_json::to_string(order).unwrap()).unwrap();
     Command::new(env!("CARGO_BIN_EXE_worker"))
@@ -118,7 +119,7 @@ pub fn start(order: &WorkOrder, folder: &Path) -> Child {
 }
 
 /// Runs to the end; standard input stays open until then.
-pub fn run(order: &WorkOrder, folder: &Path) -> Output {
+pub(crate) fn run(order: &WorkOrder, folder: &Path) -> Output {
     let mut child = start(order, folder);
     let stdin = child.stdin.take();
     let output = child.wait_with_output().unwrap();
@@ -126,6 +127,6 @@ pub fn run(order: &WorkOrder, folder: &Path) -> Output {
     output
 }
 
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
