@@ -1,6 +1,6 @@
 //! One treatment over one material, batch by batch.
 
-use std::time::Instant;
+use std::{ops::Range, time::Instant};
 
 use evaluation::{evaluate_items, evaluate_windows};
 use importance::{Calibrating, Calibration};
@@ -50,28 +50,7 @@ pub(crate) fn evaluate(
     let done = in_order(
         &batches,
         stop,
-        |units| {
-            let mut executor = executor.clone();
-            let rows = match material {
-                Material::Windows { windows, .. } => {
-                    let ids: Vec<&[u32]> =
-                        windows[units.clone()].iter().map(Vec::as_slice).collect();
-                    let results = evaluate_windows(model, &mut executor, &ids)?;
-                    Rows::Windows(
-                        results
-                            .into_iter()
-                            .zip(units.clone())
-                            .map(|(result, index)| window_row(index, result))
-                            .collect(),
-                    )
-                }
-                Material::Items(items) => {
-                    let results = evaluate_items(model, &mut executor, &items[units.clone()])?;
-                    Rows::Items(results.into_iter().map(item_row).collect())
-                }
-            };
-            Ok((rows, executor.take_shares()))
-        },
+        |units| batch_rows(model, executor.clone(), material, units.clone()),
         |units| {
             units_done += units.len();
             tokens += units.clone().map(|unit| material.tokens_of(unit)).sum::<usize>();
@@ -81,10 +60,10 @@ pub(crate) fn evaluate(
     let Some(done) = done else { return Ok(None) };
     let (mut windows, mut items, mut total) = (Vec::new(), Vec::new(), Shares::default());
     for (rows, shares) in done {
-        shares.iter().for_each(|shares| total.add(shares));
+        total.add(&shares);
         match rows {
-            Rows::Windows(rows) => windows.extend(rows.into_iter().zip(shares).map(with_shares)),
-            Rows::Items(rows) => items.extend(rows.into_iter().zip(shares).map(item_with_shares)),
+            Rows::Windows(rows) => windows.extend(rows),
+            Rows::Items(rows) => items.extend(rows),
         }
     }
     let rows = match material {
@@ -95,46 +74,47 @@ pub(crate) fn evaluate(
     Ok(Some(Evaluated { rows, seconds, tokens: material.n_tokens() as u64, total }))
 }
 
-fn window_row(index: usize, result: evaluation::WindowResult) -> WindowRow {
-    WindowRow {
-        window_index: index as u32,
-        nll_nats: result.nll_nats,
-        n_targets: result.n_targets as u32,
-        reached_sparsity: 0.0,
-        natural_sparsity: 0.0,
-        kept_energy: 0.0,
-    }
-}
-
-fn with_shares((row, shares): (WindowRow, Shares)) -> WindowRow {
-    WindowRow {
-        reached_sparsity: shares.reached_sparsity(),
-        natural_sparsity: shares.natural_sparsity(),
-        kept_energy: shares.kept_energy_share(),
-        ..row
-    }
-}
-
-fn item_row(result: evaluation::ItemResult) -> ItemRow {
-    ItemRow {
-        item_index: result.index as u32,
-        correct: result.correct,
-        word_logprob_nats: result.logprob_nats,
-        n_target_tokens: result.n_targets as u32,
-        n_tokens: result.n_tokens as u32,
-        reached_sparsity: 0.0,
-        natural_sparsity: 0.0,
-        kept_energy: 0.0,
-    }
-}
-
-fn item_with_shares((row, shares): (ItemRow, Shares)) -> ItemRow {
-    ItemRow {
-        reached_sparsity: shares.reached_sparsity(),
-        natural_sparsity: shares.natural_sparsity(),
-        kept_energy: shares.kept_energy_share(),
-        ..row
-    }
+/// Rows of one batch, and the shares of its sequences together.
+fn batch_rows(
+    model: &dyn Model,
+    mut executor: Skipping,
+    material: &Material,
+    units: Range<usize>,
+) -> Result<(Rows, Shares), ExecutorError> {
+    let (rows, shares) = match material {
+        Material::Windows { windows, .. } => {
+            let ids: Vec<&[u32]> = windows[units.clone()].iter().map(Vec::as_slice).collect();
+            let results = evaluate_windows(model, &mut executor, &ids)?;
+            let shares = executor.take_shares();
+            let rows = units.zip(results).zip(&shares).map(|((index, result), shares)| WindowRow {
+                window_index: index as u32,
+                nll_nats: result.nll_nats,
+                n_targets: result.n_targets as u32,
+                reached_sparsity: shares.reached_sparsity(),
+                natural_sparsity: shares.natural_sparsity(),
+                kept_energy: shares.kept_energy_share(),
+            });
+            (Rows::Windows(rows.collect()), shares)
+        }
+        Material::Items(items) => {
+            let results = evaluate_items(model, &mut executor, &items[units])?;
+            let shares = executor.take_shares();
+            let rows = results.into_iter().zip(&shares).map(|(result, shares)| ItemRow {
+                item_index: result.index as u32,
+                correct: result.correct,
+                word_logprob_nats: result.logprob_nats,
+                n_target_tokens: result.n_targets as u32,
+                n_tokens: result.n_tokens as u32,
+                reached_sparsity: shares.reached_sparsity(),
+                natural_sparsity: shares.natural_sparsity(),
+                kept_energy: shares.kept_energy_share(),
+            });
+            (Rows::Items(rows.collect()), shares)
+        }
+    };
+    let mut total = Shares::default();
+    shares.iter().for_each(|shares| total.add(shares));
+    Ok((rows, total))
 }
 
 /// One dense pass over a calibration text; `None` if asked to stop on the way.
