@@ -167,7 +167,4 @@ pub enum ExecutorError {
         /// Size of the vocabulary.
         vocabulary: usize,
     },
-    /// The scores of a site cannot be had.
-    #[error("{0}")]
-    Other(String),
 }

@@ -133,7 +133,7 @@ impl Attention {
         batch: &Batch,
         positions: &Positions,
     ) -> Tensor<2> {
-        let (tokens, features, heads_axis) = (0, 1, 1);
+        let (tokens, heads_axis) = (0, 1);
         let groups = self.heads / self.kv_heads;
         let parts = batch.sequences().map(|rows| {
             let heads_of = |x: &Tensor<2>, heads: usize| -> Tensor<4> {
@@ -168,7 +168,6 @@ impl Attention {
             .reshape([rows.len(), self.heads * self.head_dim])
         });
         let parts: Vec<Tensor<2>> = parts.collect();
-        debug_assert!(features == 1);
         Tensor::cat(parts, tokens)
     }
 
