@@ -1,19 +1,21 @@
 //! `bench`: this project against PyTorch + transformers, side by side in one run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::build;
+use crate::python::{self, succeed};
 use crate::workspace::Workspace;
+use crate::{bench_families, build};
 
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask bench                         # makes target/bench-venv with pip (about 5 GB), once
   cargo xtask bench --python ~/venv/bin/python --repeats 5
   cargo xtask bench --case dense --json
+  cargo xtask bench --families              # dense, every model family, random weights
 
 Both sides run the same windows of WikiText-2 on the same machine, one after the other, `--repeats`
 times; what is reported is the median of the ratios of neighbouring runs, since machines drift.";
@@ -72,6 +74,9 @@ pub(crate) struct Args {
     /// Only this case
     #[arg(long, value_parser = ["dense", "dynamic", "window", "static"])]
     case: Option<String>,
+    /// Instead: dense tokens per second of every model family, at about 100 M parameters
+    #[arg(long, conflicts_with_all = ["case", "windows"])]
+    families: bool,
     /// Windows of 1,024 tokens in one run
     #[arg(long, default_value_t = 4)]
     windows: usize,
@@ -93,6 +98,9 @@ struct Run {
 /// Runs the command; the value is its exit code.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     ensure!(args.repeats > 0, "--repeats must be at least 1");
+    if args.families {
+        return families(workspace, args);
+    }
     let gguf = workspace.cache().join("SmolLM2-135M-Instruct.Q4_1.gguf");
     ensure!(gguf.is_file(), "{} is missing: run `cargo xtask fetch smollm2`", gguf.display());
     let data = workspace.data().join("wikitext2");
@@ -116,6 +124,21 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         }
     }
     print(&rows, args.json);
+    Ok(plan::exit::DONE)
+}
+
+fn families(workspace: &Workspace, args: &Args) -> Result<i32> {
+    let programs = build::programs(workspace)?;
+    let python = match &args.python {
+        Some(python) => python.clone(),
+        None => environment(workspace)?,
+    };
+    let rows = bench_families::run(workspace, &programs, &python, args.repeats)?;
+    if args.json {
+        println!("{}", json!({ "families": rows }));
+    } else {
+        bench_families::print(&rows);
+    }
     Ok(plan::exit::DONE)
 }
 
@@ -201,31 +224,12 @@ fn answer(command: &mut Command) -> Result<Run> {
     })
 }
 
-/// The Python of `target/bench-venv`, made when it is not there.
 fn environment(workspace: &Workspace) -> Result<PathBuf> {
-    let folder = workspace.root().join("target/bench-venv");
-    let python = folder.join("bin/python");
-    let ready = folder.join("ready");
-    if !ready.is_file() {
-        eprintln!("installing PyTorch and transformers into {}", folder.display());
-        succeed(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-        let requirements: &Path = &workspace.root().join("bench/peer/requirements.txt");
-        succeed(
-            Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(requirements),
-        )?;
-        std::fs::write(&ready, "").context("cannot mark the environment as ready")?;
-    }
-    Ok(python)
+    let requirements = workspace.root().join("bench/peer/requirements.txt");
+    python::environment(workspace, "bench-venv", &requirements)
 }
 
-fn succeed(command: &mut Command) -> Result<()> {
-    let status = command.stdout(Stdio::null()).status();
-    let status = status.with_context(|| format!("cannot start {command:?}"))?;
-    ensure!(status.success(), "{command:?} failed");
-    Ok(())
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use plan::DeviceName;
 use serde_json::Value;
 
 use crate::workspace::Workspace;
@@ -39,11 +40,32 @@ pub(crate) fn programs(workspace: &Workspace) -> Result<Programs> {
     Ok(Programs { worker: find(worker, "worker")?, report: find(report, "report")? })
 }
 
+/// The worker that can reach a device; a GPU needs one of its own, in `target/gpu`.
+pub(crate) fn worker_for(
+    workspace: &Workspace,
+    programs: &Programs,
+    device: DeviceName,
+) -> Result<PathBuf> {
+    let Some(feature) = device.feature().filter(|_| env::var_os("SLIM_WORKER").is_none()) else {
+        return Ok(programs.worker.clone());
+    };
+    eprintln!("building a worker for {device}: the first time takes up to half an hour");
+    let mut command = cargo();
+    command.args(["build", "--release", "--package", "worker", "--features", feature]);
+    command.arg("--target-dir").arg(gpu_target(workspace));
+    let built = run_cargo(workspace, command)?;
+    built.get("worker").cloned().context("cargo built no `worker`")
+}
+
+/// Where builds for GPUs go: their features would make everything else be built again.
+pub(crate) fn gpu_target(workspace: &Workspace) -> PathBuf {
+    workspace.root().join("target/gpu")
+}
+
 /// Builds every binary; the value says where each lies.
 fn build(workspace: &Workspace) -> Result<BTreeMap<String, PathBuf>> {
     let mut command = cargo();
     command.args(["build", "--release", "--workspace", "--bins"]);
-    command.arg("--message-format=json-render-diagnostics");
     let beside = env::current_exe().ok().map(|path| path.with_file_name("worker"));
     let is_first = beside.is_some_and(|worker| !worker.exists());
     if is_first {
@@ -53,14 +75,20 @@ fn build(workspace: &Workspace) -> Result<BTreeMap<String, PathBuf>> {
     if !(is_first && std::io::stderr().is_terminal()) {
         command.arg("--quiet");
     }
+    run_cargo(workspace, command)
+}
+
+/// Runs a build; the value says where each executable lies.
+fn run_cargo(workspace: &Workspace, mut command: Command) -> Result<BTreeMap<String, PathBuf>> {
     let output = command
+        .arg("--message-format=json-render-diagnostics")
         .current_dir(workspace.root())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
         .context("cannot start cargo")?;
     if !output.status.success() {
-        bail!("building worker and report failed (see above)");
+        bail!("the build failed (see above)");
     }
     let mut built = BTreeMap::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {

@@ -7,7 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use plan::{
-    CalibrationText, CellRequest, Part, Policy, Protocol, Rule, Score, Treatment, TreatmentSpec,
+    CalibrationText, CellRequest, DeviceName, Part, Policy, Protocol, Rule, Score, Treatment,
+    TreatmentSpec,
 };
 
 use crate::build;
@@ -76,6 +77,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", requires = "calibrate")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     calibrate_limit: Option<u64>,
+    /// Where to compute: cpu, cuda:0 or wgpu:0 (the first use builds for it)
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    device: DeviceName,
     /// Run a static cell on weights that are really cut: faster, but natural sparsity and kept energy
     /// are not measured
     #[arg(long)]
@@ -98,10 +102,11 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     let request = request(args)?;
     check_files(workspace, &request)?;
     let programs = build::programs(workspace)?;
+    let worker = build::worker_for(workspace, &programs, args.device)?;
     let mut file = tempfile::NamedTempFile::new().context("cannot write a temporary file")?;
     let text = serde_json::to_string(&request).context("cannot encode the request")?;
     file.write_all(text.as_bytes()).context("cannot write a temporary file")?;
-    status(Command::new(&programs.worker).arg("cell").arg("--request").arg(file.path()))
+    status(Command::new(worker).arg("cell").arg("--request").arg(file.path()))
 }
 
 fn as_count(limit: Option<u64>) -> Option<usize> {
@@ -148,6 +153,7 @@ fn request(args: &Args) -> Result<CellRequest, Exit> {
             path: absolute(path),
             limit: as_count(args.calibrate_limit),
         }),
+        device: args.device,
         cut: args.cut,
         json: args.json,
     })

@@ -7,12 +7,44 @@ use anyhow::{Context, Result};
 use plan::exit::DONE;
 
 use crate::build::cargo;
+use crate::check_gpu;
 use crate::exit::OTHER;
 use crate::report::status;
 use crate::workspace::Workspace;
 
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask check          purpose lines, format, clippy
+  cargo xtask check gpu      type-check cuda, run the golden tests on wgpu; its first build takes some
+                             30 minutes and goes to target/gpu";
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// What to check [default: sources]
+    #[arg(value_enum, default_value_t = What::Sources, hide_default_value = true)]
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum What {
+    /// Purpose lines, format and lints of all sources
+    Sources,
+    /// The features `cuda` and `wgpu`
+    Gpu,
+}
+
+/// Runs the command; the value is its exit code.
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
+    match args.what {
+        What::Sources => sources(workspace),
+        What::Gpu => check_gpu::run(workspace),
+    }
+}
+
 /// Checks that every source file says what it is for, then format, then lints.
-pub(crate) fn run(workspace: &Workspace) -> Result<i32> {
+fn sources(workspace: &Workspace) -> Result<i32> {
     let mut silent = Vec::new();
     for folder in ["crates", "xtask"] {
         files_without_purpose(&workspace.root().join(folder), &mut silent)?;

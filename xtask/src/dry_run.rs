@@ -94,7 +94,9 @@ fn print_json(
                 "label": ordered.cell.label(),
                 "status": status_name(status, &ordered.id),
                 "tokens": cost.map(|cost| cost.tokens),
+                "guessed": cost.map(|cost| cost.guessed),
                 "flops": cost.map(|cost| cost.tokens as f64 * cost.flops_per_token),
+                "peak_memory_bytes": memory_of(inspection, &ordered.cell.model),
                 "seconds_expected": cost.map(|cost| cost.seconds_expected),
             })
         })
@@ -121,20 +123,43 @@ fn print_table(
     inspection: &Inspection,
     seconds_left: f64,
 ) {
-    println!("{:<6}  {:<16}  {:>9}  {:>9}  cell", "status", "id", "tokens", "expected");
+    println!(
+        "{:<6}  {:<16}  {:>9}  {:>9}  {:>6}  {:>9}  cell",
+        "status", "id", "tokens", "TFLOP", "GiB", "expected"
+    );
     for ordered in &order.cells {
         let cost = costs.get(ordered.id.as_str());
-        let tokens = cost.map_or("?".to_owned(), |cost| cost.tokens.to_string());
+        let tokens = cost.map_or("?".to_owned(), |cost| {
+            format!("{}{}", if cost.guessed { "~" } else { "" }, cost.tokens)
+        });
+        let flops = cost.map_or("?".to_owned(), |cost| {
+            format!("{:.1}", cost.tokens as f64 * cost.flops_per_token / 1e12)
+        });
+        let memory = memory_of(inspection, &ordered.cell.model).map_or("?".to_owned(), gib);
         let expected = cost.map_or("?".to_owned(), |cost| duration(cost.seconds_expected));
         let name = status_name(status, &ordered.id);
         let label = ordered.cell.label();
-        println!("{name:<6}  {:<16}  {tokens:>9}  {expected:>9}  {label}", ordered.id);
+        println!(
+            "{name:<6}  {:<16}  {tokens:>9}  {flops:>9}  {memory:>6}  {expected:>9}  {label}",
+            ordered.id
+        );
     }
-    let memory_gib = inspection.peak_memory_bytes as f64 / (1u64 << 30) as f64;
     println!();
     println!("{}", describe(counts));
-    println!("peak memory expected: {memory_gib:.2} GiB");
+    println!("peak memory expected: {} GiB", gib(inspection.peak_memory_bytes));
+    if costs.values().any(|cost| cost.guessed) {
+        println!("~ guessed from the size of the text: the tokenizer has not been fetched");
+    }
     println!("time expected for what is not done: {}", duration(seconds_left));
+}
+
+/// Resident memory expected with a model, bytes.
+fn memory_of(inspection: &Inspection, model: &str) -> Option<u64> {
+    inspection.models.iter().find(|m| m.name == model).map(|m| m.peak_memory_bytes)
+}
+
+fn gib(bytes: u64) -> String {
+    format!("{:.2}", bytes as f64 / (1u64 << 30) as f64)
 }
 
 /// `45 s`, `12.5 min`, `3.2 h`.

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use plan::{Cell, Filter, Inputs, OrderProvenance, OrderedCell, Pipeline, WorkOrder, cell_id};
+use plan::{
+    Cell, DeviceName, Filter, Inputs, OrderProvenance, OrderedCell, Pipeline, WorkOrder, cell_id,
+};
 use tables::CellStatus;
 
 use crate::code_version::{code_version, revision};
@@ -47,6 +49,7 @@ impl Grid {
         path: &Path,
         filter: Option<&Filter>,
         results: &Path,
+        device: DeviceName,
     ) -> Result<Grid> {
         let shown = workspace.show(path);
         let pipeline_text = fs::read_to_string(path)
@@ -70,12 +73,13 @@ impl Grid {
             Some(Ok(all)) => (pipeline.cells.clone(), all),
         };
         let code_version = code_version(workspace.root())?;
-        let ordered = with_ids(&cells, &resolved, &code_version)?;
+        let ordered = with_ids(&cells, &resolved, &code_version, device)?;
         let is_selected = |ordered: &&OrderedCell| selected.contains(&ordered.cell);
         let selected = ordered.iter().filter(is_selected).map(|cell| cell.id.clone()).collect();
         let order = WorkOrder {
             run: pipeline.name.clone(),
             results: absolute(&results.join(&pipeline.name)),
+            device,
             provenance: OrderProvenance {
                 revision: revision(workspace.root()),
                 code_version,
@@ -108,7 +112,12 @@ impl Grid {
     }
 }
 
-fn with_ids(cells: &[Cell], resolved: &Resolved, code_version: &str) -> Result<Vec<OrderedCell>> {
+fn with_ids(
+    cells: &[Cell],
+    resolved: &Resolved,
+    code_version: &str,
+    device: DeviceName,
+) -> Result<Vec<OrderedCell>> {
     let models: BTreeMap<&str, _> = resolved.models.iter().map(|m| (m.name.as_str(), m)).collect();
     let texts: BTreeMap<&str, &str> =
         resolved.texts.iter().map(|t| (t.name.as_str(), t.sha256.as_str())).collect();
@@ -131,6 +140,7 @@ fn with_ids(cells: &[Cell], resolved: &Resolved, code_version: &str) -> Result<V
             calibration_text: cell.calibration.as_ref().map(|c| text(&c.dataset)).transpose()?,
             code_version: code_version.to_owned(),
             dtype: "f32".to_owned(),
+            device,
         };
         let id = cell_id(cell, &inputs);
         if let Some(other) = labels.insert(id.clone(), cell.label()) {

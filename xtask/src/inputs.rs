@@ -103,6 +103,7 @@ fn find_model(
         path,
         sha256: entry.sha256.clone(),
         tokenizer_sha256: entry.sha256.clone(),
+        planned: false,
     })
 }
 
@@ -148,9 +149,13 @@ fn own_model(workspace: &Workspace, name: &str, path: &Path) -> Result<ModelInpu
         sha256_file(path).map(|whole| (whole.clone(), whole))
     };
     match hashes {
-        Ok((sha256, tokenizer_sha256)) => {
-            Ok(ModelInput { name: name.to_owned(), path: absolute(path), sha256, tokenizer_sha256 })
-        }
+        Ok((sha256, tokenizer_sha256)) => Ok(ModelInput {
+            name: name.to_owned(),
+            path: absolute(path),
+            sha256,
+            tokenizer_sha256,
+            planned: false,
+        }),
         Err(error) => Err(vec![say(format!("cannot read {} ({error})", workspace.show(path)))]),
     }
 }

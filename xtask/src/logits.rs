@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
+use plan::DeviceName;
 
 use crate::build;
 use crate::exit::Exit;
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     /// Also write `h` of every prunable site
     #[arg(long)]
     hidden: bool,
+    /// Where to compute: cpu, cuda:0 or wgpu:0 (the first use builds for it)
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    device: DeviceName,
 }
 
 /// Runs the command; the value is the worker's exit code.
@@ -48,9 +52,10 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         return Err(Exit::inputs(format!("--model: {}", problems.join("\n  "))).into());
     }
     let programs = build::programs(workspace)?;
-    let mut command = Command::new(&programs.worker);
+    let mut command = Command::new(build::worker_for(workspace, &programs, args.device)?);
     command.arg("logits").arg("--model").arg(&args.model);
     command.arg("--tokens").arg(tokens).arg("--out").arg(&args.out);
+    command.arg("--device").arg(args.device.to_string());
     if args.hidden {
         command.arg("--hidden");
     }

@@ -4,19 +4,23 @@
 #![expect(clippy::print_stdout, reason = "a command line talks on standard output")]
 
 mod bench;
+mod bench_families;
 mod build;
 mod cell;
 mod check;
+mod check_gpu;
 mod code_version;
 mod completions;
 mod dry_run;
 mod exit;
 mod fetch;
+mod golden;
 mod grid;
 mod hashing;
 mod inputs;
 mod logits;
 mod progress;
+mod python;
 mod report;
 mod run_grid;
 mod stop;
@@ -52,10 +56,12 @@ enum Command {
     Logits(logits::Args),
     /// Time this project against PyTorch + transformers on this machine
     Bench(bench::Args),
+    /// Make the golden checkpoints again, with PyTorch + transformers
+    Golden(golden::Args),
     /// Run every test of the workspace
     Test(test::Args),
-    /// Check format and lints, cheapest first
-    Check,
+    /// Check format and lints, cheapest first; or what needs a build of its own
+    Check(check::Args),
     /// Print completions for a shell
     Completions(completions::Args),
 }
@@ -80,8 +86,9 @@ fn run(command: &Command) -> anyhow::Result<i32> {
         Command::Cell(args) => cell::run(&workspace, args),
         Command::Logits(args) => logits::run(&workspace, args),
         Command::Bench(args) => bench::run(&workspace, args),
+        Command::Golden(args) => golden::run(&workspace, args),
         Command::Test(args) => test::run(&workspace, args),
-        Command::Check => check::run(&workspace),
+        Command::Check(args) => check::run(&workspace, args),
         Command::Completions(args) => {
             completions::run(args);
             Ok(plan::exit::DONE)

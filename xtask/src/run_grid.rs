@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use plan::exit::{DONE, FAILED_CELLS, STOPPED};
-use plan::{Filter, WorkOrder};
+use plan::{DeviceName, Filter, WorkOrder};
 use serde_json::json;
 use tables::Store;
 
@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// The folder of all runs; this one's results go to DIR/<name of the run> [default: results]
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
+    /// Where to compute: cpu, cuda:0 or wgpu:0 (the first use builds for it)
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    device: DeviceName,
     /// Print one JSON object on standard output and nothing else
     #[arg(long)]
     json: bool,
@@ -54,7 +57,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     let default_pipeline = || workspace.root().join("pipelines/smollm2.toml");
     let pipeline = args.pipeline.clone().unwrap_or_else(default_pipeline);
     let results = args.results.clone().unwrap_or_else(|| workspace.root().join("results"));
-    let grid = Grid::read(workspace, &pipeline, args.filter.as_ref(), &results)?;
+    let grid = Grid::read(workspace, &pipeline, args.filter.as_ref(), &results, args.device)?;
     stop.check()?;
     if args.dry_run {
         return dry_run::run(workspace, &grid, args.json, &stop);
@@ -68,7 +71,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         (DONE, None)
     } else {
         let programs = programs_unless_stopped(workspace, &stop)?;
-        let code = worker::run(&programs.worker, &order_path, &grid.selected_order(), left, &stop)?;
+        let program = build::worker_for(workspace, &programs, args.device)?;
+        let code = worker::run(&program, &order_path, &grid.selected_order(), left, &stop)?;
         (code, Some(programs))
     };
     let after = grid.counts(&store.status().context("cannot list the results")?);

@@ -1,6 +1,7 @@
 //! Texts, tokenizers, and what the evaluation protocols cut out of them.
 
 mod error;
+mod folder;
 mod lambada;
 mod overlap;
 mod perplexity;

@@ -57,6 +57,19 @@ impl Calibration {
         sum
     }
 
+    /// The same with the moments of all sites of one block added up, at each of them.
+    ///
+    /// `blocks` has one entry a site, see [`models::Model::ffn_blocks`].
+    pub fn pooled(&self, blocks: &[usize]) -> Self {
+        let sum_of = |block: usize| {
+            let mut sites = self.sites.iter().zip(blocks).filter(|(_, b)| **b == block);
+            let mut sum = sites.next().map(|(site, _)| site.clone()).unwrap_or_default();
+            sites.for_each(|(site, _)| sum.merge(site));
+            sum
+        };
+        Self { sites: blocks.iter().map(|block| sum_of(*block)).collect() }
+    }
+
     /// Scores of one site.
     pub fn score(
         &self,
@@ -71,5 +84,26 @@ impl Calibration {
     /// Moments of every site.
     pub fn sites(&self) -> &[Moments] {
         &self.sites
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_blocks_are_pooled_and_others_left() {
+        let site = |h: [f32; 2]| {
+            let mut moments = Moments::new(2);
+            moments.add(&h);
+            moments
+        };
+        let calibration =
+            Calibration { sites: vec![site([1.0, -2.0]), site([5.0, 6.0]), site([0.5, 4.0])] };
+        let pooled = calibration.pooled(&[0, 1, 0]);
+        assert_eq!(pooled.sites[0].magnitude, [1.5, 6.0]);
+        assert_eq!(pooled.sites[0], pooled.sites[2]);
+        assert_eq!(pooled.sites[1], calibration.sites[1]);
+        assert_eq!(calibration.pooled(&[0, 1, 2]), calibration);
     }
 }

@@ -10,6 +10,8 @@ use std::ops::Range;
 pub struct Batch {
     ids: Vec<u32>,
     starts: Vec<usize>,
+    /// Position of the first token of every sequence.
+    offset: usize,
 }
 
 impl Batch {
@@ -22,7 +24,17 @@ impl Batch {
                 ids.extend_from_slice(sequence);
             }
         }
-        Self { ids, starts }
+        Self { ids, starts, offset: 0 }
+    }
+
+    /// More tokens of one sequence of which `seen` tokens were fed before.
+    pub fn after(seen: usize, ids: &[u32]) -> Self {
+        Self { offset: seen, ..Self::new([ids]) }
+    }
+
+    /// Position of the first token of every sequence: 0 unless it goes on with an earlier one.
+    pub fn offset(&self) -> usize {
+        self.offset
     }
 
     /// All ids, sequence after sequence.
@@ -43,10 +55,10 @@ impl Batch {
 
     /// Position of every row in its own sequence.
     pub fn positions(&self) -> Vec<usize> {
-        self.sequences().flat_map(|rows| 0..rows.len()).collect()
+        self.sequences().flat_map(|rows| self.offset..self.offset + rows.len()).collect()
     }
 
-    /// Tokens of the longest sequence.
+    /// Tokens of the longest sequence, without those fed before.
     pub fn longest(&self) -> usize {
         self.sequences().map(|rows| rows.len()).max().unwrap_or(0)
     }
@@ -62,5 +74,6 @@ mod tests {
         assert_eq!(batch.sequences().collect::<Vec<_>>(), [0..3, 3..4]);
         assert_eq!(batch.positions(), [0, 1, 2, 0]);
         assert_eq!((batch.longest(), batch.n_tokens()), (3, 4));
+        assert_eq!(Batch::after(5, &[7, 8]).positions(), [5, 6]);
     }
 }

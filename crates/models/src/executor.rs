@@ -1,8 +1,8 @@
-//! The seam: who computes a feed-forward block.
+//! The seam: who computes a feed-forward block or steps a recurrent state.
 
 use burn::tensor::Tensor;
 
-use crate::{Batch, ExecutorError, Ffn};
+use crate::{Batch, ExecutorError, Ffn, Mixer, RecurrentState};
 
 /// One use of a feed-forward block in a forward pass.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +17,33 @@ pub struct FfnSite<'a> {
     pub batch: &'a Batch,
 }
 
-/// Computes the blocks of a forward pass.
+/// The state of one Mamba-2 mixer in a forward pass.
+#[derive(Clone, Copy, Debug)]
+pub struct StateSite<'a> {
+    /// Index of the site, counted from the first mixer of the model.
+    pub index: usize,
+    /// Layer it stands in.
+    pub layer: usize,
+    /// The weights and sizes.
+    pub mixer: &'a Mixer,
+    /// The sequences whose tokens are the rows of the inputs.
+    pub batch: &'a Batch,
+}
+
+/// What drives the recurrence of spec.md section 5, one row a token.
+#[derive(Clone, Debug)]
+pub struct StateInputs {
+    /// `x_t`, after convolution and SiLU: `[tokens, heads · head_dim]`.
+    pub x: Tensor<2>,
+    /// `B'_t`, after convolution and SiLU: `[tokens, groups · channels]`.
+    pub b: Tensor<2>,
+    /// `C'_t`, after convolution and SiLU: `[tokens, groups · channels]`.
+    pub c: Tensor<2>,
+    /// `Δ_t`, after softplus and limits: `[tokens, heads]`.
+    pub dt: Tensor<2>,
+}
+
+/// Computes the prunable parts of a forward pass.
 pub trait Executor {
     /// What the block adds to the residual stream.
     ///
@@ -28,6 +54,28 @@ pub trait Executor {
     /// # Errors
     /// Where the block cannot be run as asked; the forward pass ends with it.
     fn ffn(&mut self, site: &FfnSite<'_>, x: Tensor<2>) -> Result<Tensor<2>, ExecutorError>;
+
+    /// `y_t` of the recurrence, `D·x_t` included; the default is the plain computation.
+    ///
+    /// `past` is the state that the (single) sequence of the batch left behind, to be brought up to its
+    /// last token; without it every sequence starts from zero.
+    ///
+    /// # Shapes
+    /// - returns: `[tokens, heads · head_dim]`
+    ///
+    /// # Errors
+    /// Where the state cannot be run as asked; the forward pass ends with it.
+    fn state(
+        &mut self,
+        site: &StateSite<'_>,
+        inputs: StateInputs,
+        past: Option<&mut RecurrentState>,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        Ok(site.mixer.scan(inputs, site.batch, past))
+    }
+
+    /// Shows the residual stream after a layer, `[tokens, d_model]`; the default does not look.
+    fn layer_end(&mut self, _layer: usize, _stream: &Tensor<2>) {}
 }
 
 /// The model as it is.

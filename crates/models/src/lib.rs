@@ -6,6 +6,7 @@
 
 mod architectures;
 mod batch;
+mod cache;
 mod error;
 mod executor;
 mod load;
@@ -13,14 +14,15 @@ mod nn;
 mod tensor;
 mod weights;
 
-pub use architectures::{Model, ModelFacts};
+pub use architectures::{Model, ModelFacts, StateFacts};
 pub use batch::Batch;
-#[cfg(feature = "webgpu")]
+#[cfg(feature = "wgpu")]
 pub use burn::tensor::DeviceKind;
 pub use burn::tensor::{Device, Tensor};
+pub use cache::{Cache, RecurrentState};
 pub use error::{ExecutorError, LoadError};
-pub use executor::{Dense, Executor, FfnSite};
-pub use load::{LoadedModel, inspect, load};
-pub use nn::{Activation, Ffn, Linear};
+pub use executor::{Dense, Executor, FfnSite, StateInputs, StateSite};
+pub use load::{LoadedModel, inspect, load, sizes};
+pub use nn::{Activation, Ffn, Linear, LowRank, Mixer, MixerShape};
 pub use tensor::{Values, into_values, matrix, vector_of};
 pub use weights::{Vocabulary, gguf_vocabulary};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{Policy, Protocol, Treatment};
+use crate::{DeviceName, Policy, Protocol, Treatment};
 
 /// Where the kept sets are chosen when they are chosen before the run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -86,6 +86,8 @@ pub struct Inputs {
     pub code_version: String,
     /// The type that numbers are computed in: `f32`.
     pub dtype: String,
+    /// Where they are computed: devices round in different ways.
+    pub device: DeviceName,
 }
 
 /// The id of a cell: the first 16 hex digits of the SHA-256 of a canonical JSON object.
@@ -96,7 +98,7 @@ pub struct Inputs {
 pub fn cell_id(cell: &Cell, inputs: &Inputs) -> String {
     let Cell { model: _, dataset: _, protocol, limit, calibration, treatment } = cell;
     let Treatment { part, policy, score, sparsity, window, rule, prompt_tokens, seed } = treatment;
-    let Inputs { weights, tokenizer, text, calibration_text, code_version, dtype } = inputs;
+    let Inputs { weights, tokenizer, text, calibration_text, code_version, dtype, device } = inputs;
     let calibration = calibration.as_ref();
     let fields: BTreeMap<&str, Value> = BTreeMap::from([
         ("calibration", json!(calibration.is_some())),
@@ -104,6 +106,7 @@ pub fn cell_id(cell: &Cell, inputs: &Inputs) -> String {
         ("calibration_text", json!(calibration_text)),
         ("calibration_window_tokens", json!(calibration.map(|c| c.window_tokens))),
         ("code_version", json!(code_version)),
+        ("device", json!(device)),
         ("dtype", json!(dtype)),
         ("limit", json!(limit)),
         ("part", json!(part.as_str())),

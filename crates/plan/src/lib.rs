@@ -11,6 +11,7 @@
 
 mod cell;
 pub mod datasets;
+mod device;
 pub mod exit;
 mod filter;
 mod locks;
@@ -23,6 +24,7 @@ mod treatment;
 mod vocabulary;
 
 pub use cell::{Calibration, Cell, Inputs, cell_id, shortest_decimal};
+pub use device::{DeviceName, UnknownDevice};
 pub use filter::{Filter, FilterError};
 pub use locks::{DataLock, LockError, LockedModel, LockedText, ModelsLock};
 pub use names::{UnknownName, nearest};

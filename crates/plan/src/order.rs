@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cell, Protocol, Treatment};
+use crate::{Cell, DeviceName, Protocol, Treatment};
 
 /// Everything the worker needs for a run; a JSON file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,6 +14,9 @@ pub struct WorkOrder {
     pub run: String,
     /// The folder of the run, `results/<run>`.
     pub results: PathBuf,
+    /// Where the cells are computed.
+    #[serde(default)]
+    pub device: DeviceName,
     /// Who made the numbers, for the provenance columns.
     pub provenance: OrderProvenance,
     /// The models that the cells name.
@@ -48,6 +51,9 @@ pub struct ModelInput {
     pub sha256: String,
     /// SHA-256 of the tokenizer, as in [`crate::Inputs::tokenizer`].
     pub tokenizer_sha256: String,
+    /// Whether nothing but a folder with `config.json` is there: enough to plan, not to run.
+    #[serde(default)]
+    pub planned: bool,
 }
 
 /// A text, found and hashed.
@@ -161,6 +167,8 @@ pub struct CellInspection {
     pub units: u64,
     /// Tokens to read.
     pub tokens: u64,
+    /// Whether units and tokens are guessed from the size of the text, for want of a tokenizer.
+    pub guessed: bool,
     /// Floating-point operations for one token.
     pub flops_per_token: f64,
     /// Seconds expected.
@@ -183,6 +191,9 @@ pub struct CellRequest {
     pub limit: Option<usize>,
     /// Present when calibration text is given.
     pub calibration: Option<CalibrationText>,
+    /// Where it is computed.
+    #[serde(default)]
+    pub device: DeviceName,
     /// Whether a static cell runs on weights that are really cut, instead of on kept sets: faster,
     /// but what was dropped is not there to be measured.
     #[serde(default)]

@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
 use plan::{
-    Calibration, Cell, Inputs, Part, Policy, Protocol, Rule, Score, Treatment, TreatmentSpec,
-    cell_id,
+    Calibration, Cell, DeviceName, Inputs, Part, Policy, Protocol, Rule, Score, Treatment,
+    TreatmentSpec, cell_id,
 };
 use proptest::prelude::*;
 
@@ -71,6 +71,7 @@ fn inputs() -> Inputs {
         calibration_text: Some("c".into()),
         code_version: "v".into(),
         dtype: "f32".into(),
+        device: DeviceName::Cpu,
     }
 }
 
@@ -140,6 +141,7 @@ fn every_input_enters() {
         Inputs { calibration_text: None, ..inputs() },
         Inputs { code_version: other(), ..inputs() },
         Inputs { dtype: other(), ..inputs() },
+        Inputs { device: DeviceName::Cuda(0), ..inputs() },
     ];
     for changed in changes {
         assert_ne!(cell_id(&cell, &changed), id, "{changed:?}");
@@ -149,7 +151,7 @@ fn every_input_enters() {
 /// A changed id orphans every result that exists: change this value only on purpose.
 #[test]
 fn ids_do_not_drift() {
-    assert_eq!(cell_id(&dense(), &inputs()), "c7dc96e8d849a3f3");
+    assert_eq!(cell_id(&dense(), &inputs()), "9a7b39d267ca46cd");
 }
 
 fn dense() -> Cell {

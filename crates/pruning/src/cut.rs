@@ -5,6 +5,9 @@ use models::Model;
 use sparse::{kept_count, select_top};
 
 /// The kept set of every site, ascending, by a score over a calibration text.
+///
+/// Sites that share one block get one set, by the score over the tokens of all of them: what is cut
+/// from shared weights is cut from all their uses.
 pub fn static_sets(
     model: &dyn Model,
     calibration: &Calibration,
@@ -12,16 +15,22 @@ pub fn static_sets(
     sparsity: f64,
     seed: u64,
 ) -> Vec<Vec<u32>> {
+    let blocks = model.ffn_blocks();
+    let calibration = calibration.pooled(&blocks);
     let mut keys = Vec::new();
-    let sites = model.ffns().into_iter().enumerate();
-    sites
-        .map(|(site, ffn)| {
-            let scores = calibration.score(site, score, &SiteWeights::of(ffn), seed);
-            let mut kept = Vec::new();
-            select_top(&scores, kept_count(ffn.neurons(), sparsity), &mut keys, &mut kept);
-            kept
-        })
-        .collect()
+    let mut sets: Vec<Vec<u32>> = Vec::new();
+    for (site, ffn) in model.ffns().into_iter().enumerate() {
+        let first = blocks.iter().position(|block| *block == blocks[site]).unwrap_or(site);
+        if let Some(shared) = sets.get(first) {
+            sets.push(shared.clone());
+            continue;
+        }
+        let scores = calibration.score(site, score, &SiteWeights::of(ffn), seed);
+        let mut kept = Vec::new();
+        select_top(&scores, kept_count(ffn.neurons(), sparsity), &mut keys, &mut kept);
+        sets.push(kept);
+    }
+    sets
 }
 
 /// The model with only the kept neurons of every site: the same numbers as masking, at the cost of

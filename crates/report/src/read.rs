@@ -142,6 +142,7 @@ fn provenance(frame: &DataFrame) -> Result<(String, Provenance)> {
         versions: text("versions")?,
         host: text("host")?,
         cpu: text("cpu")?,
+        device: text("device")?,
         started_at_ms: started_at_ms(frame)?,
         seconds: constant_f64(frame, "seconds")?,
         peak_rss_bytes: constant_u64(frame, "peak_rss_bytes")?,

@@ -26,6 +26,8 @@ pub struct Provenance {
     pub host: String,
     /// Name of its processor.
     pub cpu: String,
+    /// What computed: `cpu`, `cuda:0`, `wgpu:0`.
+    pub device: String,
     /// When the cell was begun, in milliseconds since 1970 (UTC).
     pub started_at_ms: i64,
     /// Wall-clock seconds of the whole cell.
@@ -66,6 +68,7 @@ pub(crate) const PROVENANCE: &[Column] = &[
     Column::new("versions", Kind::Text, "versions of this program, burn and rustc"),
     Column::new("host", Kind::Text, "name of the machine"),
     Column::new("cpu", Kind::Text, "name of its processor"),
+    Column::new("device", Kind::Text, "what computed: cpu, cuda:0, wgpu:0"),
     Column::new("started_at", Kind::TimestampMs, "when the cell was begun, UTC"),
     Column::new("seconds", Kind::F64, "wall-clock seconds of the whole cell"),
     Column::new("peak_rss_bytes", Kind::U64, "largest resident memory of the process, bytes"),
@@ -105,6 +108,7 @@ pub(crate) fn fill_shared(batch: &mut Batch, record: &CellRecord) {
     batch.same_text("versions", &provenance.versions);
     batch.same_text("host", &provenance.host);
     batch.same_text("cpu", &provenance.cpu);
+    batch.same_text("device", &provenance.device);
     batch.same_timestamp("started_at", provenance.started_at_ms);
     batch.same_f64("seconds", provenance.seconds);
     batch.same_u64("peak_rss_bytes", Some(provenance.peak_rss_bytes));

@@ -20,6 +20,7 @@ fn provenance() -> Provenance {
         versions: "slim 0.1.0; burn 0.22.1; rustc 1.95.0".into(),
         host: "here".into(),
         cpu: "some cpu".into(),
+        device: "cpu".to_owned(),
         started_at_ms: 1_790_000_000_123,
         seconds: 1.25,
         peak_rss_bytes: 700 << 20,

@@ -1,5 +1,7 @@
 //! From the rows of a projection to attention heads and back, with rotary positions on the way.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::wide::vectorised;
@@ -14,16 +16,12 @@ pub struct Rotary {
 }
 
 impl Rotary {
-    /// Angles `position · theta^(-2i/head_dim)` for positions `0..positions`, in `f32` as the
-    /// reference computes them.
-    pub fn new(head_dim: usize, theta: f64, positions: usize) -> Self {
-        let half = head_dim / 2;
-        let inverse: Vec<f32> = (0..half)
-            .map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / head_dim as f32))
-            .collect();
-        let angles = (0..positions).flat_map(|p| inverse.iter().map(move |f| p as f32 * f));
+    /// Angles `position · inverse[i]` of every position of a range, in `f32` as the reference computes
+    /// them; `inverse` is `theta^(-2i/head_dim)` where nothing is scaled.
+    pub fn new(inverse: &[f32], positions: Range<usize>) -> Self {
+        let angles = positions.flat_map(|p| inverse.iter().map(move |f| p as f32 * f));
         let (cos, sin) = angles.map(|a: f32| (a.cos(), a.sin())).unzip();
-        Self { half, cos, sin }
+        Self { half: inverse.len(), cos, sin }
     }
 
     /// Cosines `[positions, head_dim/2]`.
@@ -37,8 +35,8 @@ impl Rotary {
     }
 
     #[inline(always)]
-    fn turn(&self, position: usize, scale: f32, from: &[f32], to: &mut [f32]) {
-        let at = position * self.half;
+    fn turn(&self, row: usize, scale: f32, from: &[f32], to: &mut [f32]) {
+        let at = row * self.half;
         let (cos, sin) = (&self.cos[at..at + self.half], &self.sin[at..at + self.half]);
         let (low, high) = from.split_at(self.half);
         let (to_low, to_high) = to.split_at_mut(self.half);
@@ -53,7 +51,7 @@ impl Rotary {
 }
 
 /// Rows of one sequence, `[tokens, heads · head_dim]`, as heads `[heads, tokens, head_dim]`, times
-/// `scale`, turned by `rotary` where given (position 0 is the first row).
+/// `scale`, turned by `rotary` where given (row by row of its table).
 pub fn gather_heads(
     rows: &[f32],
     heads: usize,
@@ -127,7 +125,10 @@ mod tests {
     /// A turn keeps the length of every pair and does nothing at position 0.
     #[test]
     fn rotary_is_a_rotation() {
-        let rotary = Rotary::new(8, 10_000.0, 7);
+        let inverse = [1.0, 0.1, 0.01, 0.001];
+        let rotary = Rotary::new(&inverse, 0..7);
+        let later = Rotary::new(&inverse, 3..7);
+        assert_eq!(rotary.cos()[3 * 4..], *later.cos(), "a later start is a later part");
         let rows: Vec<f32> = (0..7 * 8).map(|i| (i % 5) as f32 - 2.0).collect();
         let out = gather_heads(&rows, 1, 8, 1.0, Some(&rotary));
         assert_eq!(out[..8], rows[..8]);

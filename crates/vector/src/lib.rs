@@ -1,5 +1,6 @@
-//! Dense `f32` loops that the CPU forward pass needs and a tensor library does not fuse: SiLU·up,
-//! RMS norm, rotary embedding, causal softmax, log-sum-exp.
+//! Dense `f32` loops that the CPU forward pass needs and a tensor library does not fuse: gated
+//! activations, RMS norm, rotary embedding, causal softmax, log-sum-exp, and what a Mamba-2 mixer does
+//! between its matrix products.
 //!
 //! Every function is safe code, written so that the compiler vectorises it; `pulp` picks the widest
 //! registers of the machine at run time and `rayon` splits the rows. The split depends on the shape
@@ -7,16 +8,27 @@
 //! bits on one machine. Each has a naive version in its tests.
 
 mod activation;
+mod columns;
+mod convolution;
+mod erf;
 mod exp;
+mod gated_norm;
 mod heads;
 mod norm;
+mod scan;
 mod softmax;
+mod step;
 mod wide;
 
-pub use activation::{Activation, gate_mul};
+pub use activation::{Activation, activate, gate_mul};
+pub use columns::Columns;
+pub use convolution::causal_convolution;
+pub use gated_norm::gated_rms_norm;
 pub use heads::{Rotary, gather_heads, scatter_heads};
 pub use norm::rms_norm;
-pub use softmax::{LogSumExp, add_logits, causal_softmax};
+pub use scan::{Decays, time_steps};
+pub use softmax::{LogSumExp, Visible, add_logits, causal_softmax};
+pub use step::{Token, step};
 
 /// Rows a task takes at a time: enough to hide the cost of handing it out.
 const ROWS_PER_TASK: usize = 16;

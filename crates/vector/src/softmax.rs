@@ -6,30 +6,44 @@ use rayon::prelude::*;
 
 use crate::{ROWS_PER_TASK, exp::exp, wide::vectorised};
 
-/// Causal softmax in place: row `r` of a block of queries may see `first + r % rows + 1` keys; the
-/// rest of the row becomes zero.
+/// Which keys the queries of a block see, both counted from the block's first key.
+#[derive(Clone, Copy, Debug)]
+pub struct Visible {
+    /// Queries of the block; a row `r` of the scores belongs to query `r % queries`.
+    pub queries: usize,
+    /// Keys of the block.
+    pub keys: usize,
+    /// Position of the first query.
+    pub first: usize,
+    /// Keys a query sees at most, itself among them; `None` for all before it.
+    pub window: Option<usize>,
+}
+
+impl Visible {
+    #[inline(always)]
+    fn of(&self, row: usize) -> Range<usize> {
+        let end = self.first + row % self.queries + 1;
+        self.window.map_or(0, |window| end.saturating_sub(window))..end
+    }
+}
+
+/// Causal softmax in place; what a row may not see becomes zero.
 ///
 /// # Shapes
-/// - `scores`: `[…, rows, keys]`, already scaled
-/// - `first`: the position of the block's first query
-pub fn causal_softmax(scores: &mut [f32], rows: usize, keys: usize, first: usize) {
-    scores.par_chunks_mut(keys * ROWS_PER_TASK).enumerate().for_each(|(task, chunk)| {
-        causal_rows(chunk, task * ROWS_PER_TASK, rows, keys, first);
+/// - `scores`: `[…, queries, keys]`, already scaled
+pub fn causal_softmax(scores: &mut [f32], visible: Visible) {
+    scores.par_chunks_mut(visible.keys * ROWS_PER_TASK).enumerate().for_each(|(task, chunk)| {
+        causal_rows(chunk, task * ROWS_PER_TASK, visible);
     });
 }
 
 vectorised! {
-    fn causal_rows<'a>(
-        chunk: &'a mut [f32],
-        row: usize,
-        rows: usize,
-        keys: usize,
-        first: usize,
-    ) -> () {
-        for (i, scores) in chunk.chunks_exact_mut(keys).enumerate() {
-            let (seen, hidden) = scores.split_at_mut(first + (row + i) % rows + 1);
-            softmax(seen);
-            hidden.fill(0.0);
+    fn causal_rows<'a>(chunk: &'a mut [f32], row: usize, visible: Visible) -> () {
+        for (i, scores) in chunk.chunks_exact_mut(visible.keys).enumerate() {
+            let seen = visible.of(row + i);
+            scores[..seen.start].fill(0.0);
+            scores[seen.end..].fill(0.0);
+            softmax(&mut scores[seen]);
         }
     }
 }
@@ -158,15 +172,20 @@ mod tests {
         }
 
         #[test]
-        fn causal_rows_sum_to_one(rows in 1_usize..9, first in 0_usize..9) {
-            let keys = first + rows;
+        fn causal_rows_sum_to_one(
+            queries in 1_usize..9, first in 0_usize..9, window in prop::option::of(1_usize..7),
+        ) {
+            let keys = first + queries;
             let mut scores: Vec<f32> =
-                (0..2 * rows * keys).map(|i| ((i * 31) % 17) as f32 / 3.0).collect();
-            causal_softmax(&mut scores, rows, keys, first);
+                (0..2 * queries * keys).map(|i| ((i * 31) % 17) as f32 / 3.0).collect();
+            causal_softmax(&mut scores, Visible { queries, keys, first, window });
             for (i, row) in scores.chunks(keys).enumerate() {
-                let visible = first + i % rows + 1;
+                let query = first + i % queries;
                 prop_assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-                prop_assert!(row[visible..].iter().all(|x| *x == 0.0));
+                for (key, weight) in row.iter().enumerate() {
+                    let seen = key <= query && window.is_none_or(|window| query - key < window);
+                    prop_assert_eq!(*weight > 0.0, seen);
+                }
             }
         }
     }

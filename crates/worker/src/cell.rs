@@ -70,6 +70,7 @@ pub(crate) fn cell(request: &Path) -> Outcome {
 }
 
 fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
+    let device = subject::device(request.device).map_err(Fail::Usage)?;
     let mut errors = Vec::new();
     let mut keep = |error: anyhow::Error| errors.push(error);
     let subject = subject::facts_and_tokenizer(&request.model).map_err(&mut keep).ok();
@@ -88,7 +89,7 @@ fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
     let material =
         Material::of(request.protocol, &text, &tokenizer, facts.max_positions, request.limit)
             .map_err(Fail::input)?;
-    let model = subject::model(&request.model).map_err(Fail::input)?.model;
+    let model = subject::model(&request.model, &device).map_err(Fail::input)?.model;
     let calibration = match calibration {
         Some(text) => {
             let limit = request.calibration.as_ref().and_then(|c| c.limit);
@@ -107,7 +108,8 @@ fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
     let (model, selection, cut_to) = if request.cut {
         let kept = treatment::sets(treatment, model.as_ref(), calibration.as_ref());
         let kept = kept.map_err(Fail::Cell)?;
-        let (all, left) = (facts.layers * facts.neurons, kept.iter().map(Vec::len).sum::<usize>());
+        let (all, left) =
+            (facts.ffn_sites * facts.neurons, kept.iter().map(Vec::len).sum::<usize>());
         let sparsity = 1.0 - left as f64 / all as f64;
         (cut(model.as_ref(), &kept), Selection::All, Some(sparsity))
     } else {

@@ -2,8 +2,9 @@
 
 use std::{io::Write as _, path::Path, time::Instant};
 
+use corpora::Text;
 use models::{Device, ModelFacts, Values, matrix};
-use plan::{CellInspection, Inspection, ModelInspection, OrderedCell, Policy};
+use plan::{Cell, CellInspection, Inspection, ModelInspection, OrderedCell, Policy, Protocol};
 
 use crate::{
     Outcome,
@@ -31,11 +32,10 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
     for OrderedCell { id, cell } in cells {
         let key = (cell.model.clone(), cell.dataset.clone(), cell.protocol, cell.limit);
         if !materials.contains_key(&key) {
-            let material = inputs.material(cell).map_err(Fail::input)?;
-            materials.insert(key.clone(), (material.len(), material.n_tokens(), scored(&material)));
+            materials.insert(key.clone(), Extent::of(&inputs, cell).map_err(Fail::input)?);
         }
-        let (units, tokens, scored) = materials[&key];
-        let (facts, _) = inputs.model(&cell.model).map_err(Fail::input)?;
+        let Extent { units, tokens, scored, guessed } = materials[&key];
+        let facts = inputs.facts(&cell.model).map_err(Fail::input)?;
         let length = tokens.checked_div(units).unwrap_or(0);
         let head = 2 * facts.d_model * facts.vocabulary;
         let body = facts.flops_per_token(length) - head as f64;
@@ -45,16 +45,17 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
             id: id.clone(),
             units: units as u64,
             tokens: tokens as u64,
+            guessed,
             flops_per_token: flops / tokens.max(1) as f64,
             seconds_expected: flops / flops_per_second * (1.0 + overhead),
         });
     }
     let mut models = Vec::new();
     for model in &order.models {
-        if let Ok((facts, _)) = inputs.model(&model.name) {
+        if let Ok(facts) = inputs.facts(&model.name) {
             models.push(ModelInspection {
                 name: model.name.clone(),
-                parameters: parameters(facts) as u64,
+                parameters: facts.parameters as u64,
                 peak_memory_bytes: peak_memory(facts, cores),
             });
         }
@@ -75,16 +76,49 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
     Ok(plan::exit::DONE)
 }
 
-/// Rows that are multiplied with the head.
-fn scored(material: &Material) -> usize {
-    match material {
-        Material::Windows { windows, .. } => windows.iter().map(|w| w.len() - 1).sum(),
-        Material::Items(items) => items.iter().map(|item| item.n_targets).sum(),
-    }
+/// How much a cell reads.
+#[derive(Clone, Copy)]
+struct Extent {
+    units: usize,
+    tokens: usize,
+    /// Rows that are multiplied with the head.
+    scored: usize,
+    guessed: bool,
 }
 
-fn parameters(facts: &ModelFacts) -> usize {
-    facts.matrix_parameters()
+impl Extent {
+    fn of(inputs: &Inputs, cell: &Cell) -> anyhow::Result<Self> {
+        if inputs.tokenizer(&cell.model)?.is_none() {
+            return Self::guess(inputs.text(&cell.dataset)?, cell);
+        }
+        let material = inputs.material(cell)?;
+        let scored = match &material {
+            Material::Windows { windows, .. } => windows.iter().map(|w| w.len() - 1).sum(),
+            Material::Items(items) => items.iter().map(|item| item.n_targets).sum(),
+        };
+        let (units, tokens) = (material.len(), material.n_tokens());
+        Ok(Self { units, tokens, scored, guessed: false })
+    }
+
+    /// Without a tokenizer: as many bytes a token as SmolLM2 has on WikiText-2, two targets a word.
+    fn guess(text: &Text, cell: &Cell) -> anyhow::Result<Self> {
+        const BYTES_PER_TOKEN: f64 = 4.23;
+        const TARGETS: usize = 2;
+        let limit = cell.limit.unwrap_or(usize::MAX);
+        let tokens_of = |bytes: usize| (bytes as f64 / BYTES_PER_TOKEN).round() as usize;
+        let (units, tokens, scored) = match cell.protocol {
+            Protocol::Perplexity { window_tokens } => {
+                let units = (tokens_of(text.joined().len()) / window_tokens).min(limit);
+                (units, units * window_tokens, units * (window_tokens - 1))
+            }
+            Protocol::LambadaOpenai | Protocol::LambadaLastToken => {
+                let items = text.items()?.iter().take(limit);
+                let units = items.len();
+                (units, items.map(|item| tokens_of(item.len())).sum(), TARGETS * units)
+            }
+        };
+        Ok(Self { units, tokens, scored, guessed: true })
+    }
 }
 
 /// Weights once, the down projections again row by row, and for every core the activations of a batch
@@ -94,14 +128,14 @@ fn peak_memory(facts: &ModelFacts, cores: usize) -> u64 {
     const TOKENS: usize = 1024;
     const LOGIT_COLUMNS: usize = 4096;
     const PROCESS: usize = 80 << 20;
-    let down = facts.layers * facts.neurons * facts.d_model;
+    let down = facts.ffn_sites * facts.neurons * facts.d_model;
     let activations = TOKENS * (8 * facts.d_model + 4 * facts.neurons + 2 * LOGIT_COLUMNS);
-    ((parameters(facts) + down + cores * activations) * BYTES + PROCESS) as u64
+    ((facts.parameters + down + cores * activations) * BYTES + PROCESS) as u64
 }
 
 /// Floating point operations per second of matrix products of the size that models use, one on every
 /// core as cells run them, measured for a moment on this machine.
-fn product_rate(cores: usize) -> f64 {
+pub(crate) fn product_rate(cores: usize) -> f64 {
     const ROWS: usize = 1024;
     const INNER: usize = 576;
     const COLUMNS: usize = 1536;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context as _, ensure};
 use models::{Batch, Dense, Executor, ExecutorError, FfnSite, Tensor, into_values};
+use plan::DeviceName;
 use safetensors::{Dtype, tensor::TensorView};
 
 use crate::{Outcome, fail::Fail, subject};
@@ -23,9 +24,16 @@ impl Executor for Remembering {
 }
 
 /// Writes `logits` `[tokens, vocabulary]` and, with `hidden`, `h.{site}` `[tokens, F]`, all `f32`.
-pub(crate) fn logits(model: &Path, tokens: &str, out: &Path, hidden: bool) -> Outcome {
+pub(crate) fn logits(
+    model: &Path,
+    tokens: &str,
+    out: &Path,
+    hidden: bool,
+    device: DeviceName,
+) -> Outcome {
+    let device = subject::device(device).map_err(Fail::Usage)?;
     let ids = parse(tokens).map_err(Fail::Usage)?;
-    let model = subject::model(model).map_err(Fail::input)?.model;
+    let model = subject::model(model, &device).map_err(Fail::input)?.model;
     let vocabulary = model.facts().vocabulary;
     let batch = Batch::new([ids.as_slice()]);
     let mut remembering = Remembering::default();

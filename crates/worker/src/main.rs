@@ -9,6 +9,7 @@ mod logits;
 mod material;
 mod parallel;
 mod run;
+mod speed;
 mod stop;
 mod subject;
 mod system;
@@ -17,6 +18,7 @@ mod treatment;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use plan::DeviceName;
 
 use crate::fail::Fail;
 
@@ -50,6 +52,8 @@ enum Command {
         #[arg(long)]
         request: PathBuf,
     },
+    /// Time dense passes over made-up ids.
+    Speed(speed::Args),
     /// Write logits, and hidden vectors if asked, of a sequence of token ids.
     Logits {
         /// A GGUF file or a Hugging Face folder.
@@ -64,6 +68,9 @@ enum Command {
         /// Also write `h` of every site.
         #[arg(long)]
         hidden: bool,
+        /// Where to compute: cpu, cuda:0 or wgpu:0.
+        #[arg(long, default_value_t)]
+        device: DeviceName,
     },
 }
 
@@ -79,9 +86,10 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run { order } => run::run(&order),
         Command::Inspect { order, json } => inspect::inspect(&order, json),
+        Command::Speed(args) => speed::speed(&args),
         Command::Cell { request } => cell::cell(&request),
-        Command::Logits { model, tokens, out, hidden } => {
-            logits::logits(&model, &tokens, &out, hidden)
+        Command::Logits { model, tokens, out, hidden, device } => {
+            logits::logits(&model, &tokens, &out, hidden, device)
         }
     };
     match result {

@@ -46,6 +46,7 @@ pub(crate) fn run(order: &Path) -> Outcome {
     let cells: Vec<&OrderedCell> =
         order.cells.iter().filter(|cell| wanted.contains(&cell.id)).collect();
     let inputs = Inputs::read(&order, &cells)?;
+    let device = subject::device(order.device).map_err(Fail::Usage)?;
     let mut tally = Tally::default();
     for model in &order.models {
         let of_model: Vec<&OrderedCell> =
@@ -54,7 +55,7 @@ pub(crate) fn run(order: &Path) -> Outcome {
             continue;
         }
         say(&Event::Phase { message: format!("loading {}", model.name) });
-        let loaded = subject::model(&model.path).map_err(Fail::input)?;
+        let loaded = subject::model(&model.path, &device).map_err(Fail::input)?;
         let runner = Runner {
             order: &order,
             inputs: &inputs,
@@ -86,7 +87,8 @@ fn say(event: &Event) {
 
 /// Models' sizes and tokenizers, texts: everything that is read before anything is computed.
 pub(crate) struct Inputs {
-    models: BTreeMap<String, (ModelFacts, Tokenizer)>,
+    /// A model that is only planned has no tokenizer.
+    models: BTreeMap<String, (ModelFacts, Option<Tokenizer>)>,
     texts: BTreeMap<String, Text>,
 }
 
@@ -95,9 +97,13 @@ impl Inputs {
     pub(crate) fn read(order: &WorkOrder, cells: &[&OrderedCell]) -> Result<Self, Fail> {
         let mut errors = Vec::new();
         let (mut models, mut texts) = (BTreeMap::new(), BTreeMap::new());
-        for ModelInput { name, path, .. } in &order.models {
+        for ModelInput { name, path, planned, .. } in &order.models {
             if cells.iter().any(|cell| cell.cell.model == *name) {
-                match subject::facts_and_tokenizer(path) {
+                let subject = match planned {
+                    true => subject::planned(path).map(|facts| (facts, None)),
+                    false => subject::facts_and_tokenizer(path).map(|(f, t)| (f, Some(t))),
+                };
+                match subject {
                     Ok(both) => drop(models.insert(name.clone(), both)),
                     Err(error) => errors.push(error.context(format!("model `{name}`"))),
                 }
@@ -117,16 +123,29 @@ impl Inputs {
         if errors.is_empty() { Ok(Self { models, texts }) } else { Err(Fail::Inputs(errors)) }
     }
 
-    pub(crate) fn model(&self, name: &str) -> anyhow::Result<&(ModelFacts, Tokenizer)> {
+    pub(crate) fn facts(&self, name: &str) -> anyhow::Result<&ModelFacts> {
+        Ok(&self.model(name)?.0)
+    }
+
+    /// The tokenizer of a model; none where the model is only planned.
+    pub(crate) fn tokenizer(&self, name: &str) -> anyhow::Result<Option<&Tokenizer>> {
+        Ok(self.model(name)?.1.as_ref())
+    }
+
+    fn model(&self, name: &str) -> anyhow::Result<&(ModelFacts, Option<Tokenizer>)> {
         self.models.get(name).with_context(|| format!("the work order has no model `{name}`"))
     }
 
-    fn text(&self, name: &str) -> anyhow::Result<&Text> {
+    fn ready_tokenizer(&self, name: &str) -> anyhow::Result<&Tokenizer> {
+        self.tokenizer(name)?.with_context(|| format!("the model `{name}` is not there"))
+    }
+
+    pub(crate) fn text(&self, name: &str) -> anyhow::Result<&Text> {
         self.texts.get(name).with_context(|| format!("the work order has no text `{name}`"))
     }
 
     pub(crate) fn material(&self, cell: &Cell) -> anyhow::Result<Material> {
-        let (facts, tokenizer) = self.model(&cell.model)?;
+        let (facts, tokenizer) = (self.facts(&cell.model)?, self.ready_tokenizer(&cell.model)?);
         let text = self.text(&cell.dataset)?;
         Ok(Material::of(cell.protocol, text, tokenizer, facts.max_positions, cell.limit)?)
     }
@@ -257,7 +276,7 @@ impl Runner<'_> {
         calibration: &plan::Calibration,
     ) -> anyhow::Result<Option<Calibration>> {
         say(&Event::Phase { message: format!("calibrating on {}", calibration.dataset) });
-        let (_, tokenizer) = self.inputs.model(model)?;
+        let tokenizer = self.inputs.ready_tokenizer(model)?;
         let text = self.inputs.text(&calibration.dataset)?;
         let (windows, _) = windows(text, tokenizer, calibration.window_tokens, calibration.limit)?;
         Ok(calibrate(self.model, &windows, self.stop)?)
@@ -283,6 +302,7 @@ impl Runner<'_> {
                 versions: system::versions(),
                 host: system::host(),
                 cpu: system::cpu(),
+                device: self.order.device.to_string(),
                 started_at_ms,
                 seconds: evaluated.seconds,
                 peak_rss_bytes: system::peak_rss_bytes(),

@@ -4,22 +4,36 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use corpora::{BytePairs, Tokenizer};
-use models::{Device, LoadedModel, ModelFacts, gguf_vocabulary, inspect, load};
+use models::{Device, LoadedModel, ModelFacts, gguf_vocabulary, inspect, load, sizes};
+use plan::DeviceName;
 
-/// The device that cells run on.
-pub(crate) fn device() -> Device {
-    #[cfg(feature = "cuda")]
-    return Device::cuda(0);
-    #[cfg(all(feature = "webgpu", not(feature = "cuda")))]
-    return Device::webgpu(models::DeviceKind::DefaultDevice);
-    #[cfg(not(any(feature = "cuda", feature = "webgpu")))]
-    Device::flex()
+/// The device of a name.
+pub(crate) fn device(name: DeviceName) -> anyhow::Result<Device> {
+    device_of(name).with_context(|| {
+        let feature = name.feature().unwrap_or_default();
+        format!("this worker was built without `{name}`: build it with --features {feature}")
+    })
+}
+
+/// A device that this build can reach.
+fn device_of(name: DeviceName) -> Option<Device> {
+    match name {
+        DeviceName::Cpu => Some(Device::flex()),
+        #[cfg(feature = "cuda")]
+        DeviceName::Cuda(index) => Some(Device::cuda(index)),
+        #[cfg(feature = "wgpu")]
+        DeviceName::Wgpu(0) => Some(Device::wgpu(models::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "wgpu")]
+        DeviceName::Wgpu(index) => Some(Device::wgpu(models::DeviceKind::DiscreteGpu(index))),
+        #[cfg(not(all(feature = "cuda", feature = "wgpu")))]
+        _ => None,
+    }
 }
 
 /// The tokenizer of a GGUF file or a Hugging Face folder.
 pub(crate) fn tokenizer(path: &Path) -> anyhow::Result<Tokenizer> {
     if path.is_dir() {
-        return Ok(Tokenizer::from_file(&path.join("tokenizer.json"))?);
+        return Ok(Tokenizer::from_folder(path)?);
     }
     let vocabulary = gguf_vocabulary(path)?;
     Ok(Tokenizer::from_byte_pairs(&BytePairs {
@@ -31,6 +45,11 @@ pub(crate) fn tokenizer(path: &Path) -> anyhow::Result<Tokenizer> {
         merges: &vocabulary.merges,
         bos: vocabulary.bos,
     })?)
+}
+
+/// Sizes of a model of which nothing but `config.json` is there.
+pub(crate) fn planned(folder: &Path) -> anyhow::Result<ModelFacts> {
+    Ok(sizes(&folder.join("config.json"))?)
 }
 
 /// Sizes and tokenizer of a model, without its weights; checked against each other.
@@ -48,6 +67,6 @@ pub(crate) fn facts_and_tokenizer(path: &Path) -> anyhow::Result<(ModelFacts, To
 }
 
 /// The model itself.
-pub(crate) fn model(path: &Path) -> anyhow::Result<LoadedModel> {
-    load(path, &device()).with_context(|| format!("cannot load the model {}", path.display()))
+pub(crate) fn model(path: &Path, device: &Device) -> anyhow::Result<LoadedModel> {
+    load(path, device).with_context(|| format!("cannot load the model {}", path.display()))
 }

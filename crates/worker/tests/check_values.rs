@@ -16,8 +16,8 @@ use common::repository;
 use importance::{Calibrating, Impact, Magnitude, Score, SiteWeights, Weight};
 use models::{Batch, Device, load};
 use plan::{
-    CalibrationText, CellRequest, Part, Policy, Protocol, Rule, Score as ScoreName, Treatment,
-    TreatmentSpec,
+    CalibrationText, CellRequest, DeviceName, Part, Policy, Protocol, Rule, Score as ScoreName,
+    Treatment, TreatmentSpec,
 };
 use serde_json::Value;
 
@@ -63,6 +63,7 @@ fn answer(
         treatment,
         limit: Some(limit),
         calibration,
+        device: DeviceName::Cpu,
         cut: false,
         json: true,
     };

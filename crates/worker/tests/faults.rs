@@ -8,7 +8,7 @@ mod common;
 use std::{path::Path, process::Command};
 
 use common::{cell, cells, golden_model, golden_text, order, repository, run, stderr, treatment};
-use plan::{Policy, Protocol};
+use plan::{DeviceName, Policy, Protocol};
 use tables::{CellStatus, Store};
 
 fn copied(model: &str, to: &Path) {
@@ -62,6 +62,30 @@ fn config_and_tensors_must_agree() {
         message.contains("gate_proj") && message.contains("intermediate_size = 81"),
         "{message}"
     );
+}
+
+/// The tokenizer of a larger vocabulary would ask for ids that the model has no embedding for.
+#[test]
+fn a_tokenizer_of_another_model_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    copied("llama-relu", &model);
+    std::fs::copy(golden_model("llama").join("tokenizer.json"), model.join("tokenizer.json"))
+        .unwrap();
+    let output = run(&order(&folder.path().join("run"), &model, cells()), folder.path());
+    assert_eq!(output.status.code(), Some(plan::exit::BAD_INPUTS));
+    let message = stderr(&output);
+    assert!(message.contains("the tokenizer has") && message.contains("vocab_size"), "{message}");
+}
+
+#[test]
+fn a_device_that_this_build_has_not_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut order = order(&folder.path().join("run"), &golden_model("llama"), cells());
+    order.device = DeviceName::Cuda(0);
+    let output = run(&order, folder.path());
+    assert_eq!(output.status.code(), Some(plan::exit::BAD_PIPELINE));
+    assert!(stderr(&output).contains("--features cuda"), "{}", stderr(&output));
 }
 
 #[test]

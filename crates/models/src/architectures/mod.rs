@@ -1,18 +1,66 @@
 //! One file per architecture, behind one trait.
 
 mod config;
+mod decoder;
+mod gemma3;
+mod gpt2;
 mod llama;
+mod mamba2;
+mod mistral;
+mod mixer_config;
 mod opt;
+mod positional;
+mod python_json;
+mod qwen2;
+mod qwen3;
+mod zamba2;
 
-pub(crate) use config::{HubConfig, KNOWN};
-pub(crate) use llama::{Llama, LlamaConfig};
-pub(crate) use opt::{Opt, OptConfig};
+pub(crate) use config::HubConfig;
 
 use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use crate::{Batch, Executor, ExecutorError, Ffn};
+use crate::{Batch, Cache, Executor, ExecutorError, Ffn, LoadError, Mixer, weights::Weights};
+
+/// A checked config: what is known of a model before its weights are read.
+pub(crate) trait Blueprint {
+    /// Its sizes.
+    fn facts(&self) -> ModelFacts;
+
+    /// The model with its weights.
+    fn load(&self, weights: &mut Weights<'_>) -> Result<Box<dyn Model>, LoadError>;
+}
+
+type Reader = fn(&HubConfig) -> Result<Box<dyn Blueprint>, LoadError>;
+
+/// What `architectures` of config.json may say, and who reads the rest of the file.
+const KNOWN: [(&str, Reader); 10] = [
+    ("GPT2LMHeadModel", gpt2::read),
+    ("Gemma3ForCausalLM", gemma3::read),
+    ("LlamaForCausalLM", llama::read),
+    ("Mamba2ForCausalLM", mamba2::read),
+    // The original code of Mamba writes no `architectures`; this is the name of its class.
+    ("MambaLMHeadModel", mamba2::read_original),
+    ("MistralForCausalLM", mistral::read),
+    ("OPTForCausalLM", opt::read),
+    ("Qwen2ForCausalLM", qwen2::read),
+    ("Qwen3ForCausalLM", qwen3::read),
+    ("Zamba2ForCausalLM", zamba2::read),
+];
+
+/// Reads a config by the architecture that it names.
+pub(crate) fn blueprint(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> {
+    let found = config.architecture()?;
+    match KNOWN.iter().find(|(name, _)| *name == found) {
+        Some((_, read)) => read(config),
+        None => Err(LoadError::UnknownArchitecture {
+            path: config.path().to_owned(),
+            found,
+            known: KNOWN.iter().map(|(name, _)| *name).collect(),
+        }),
+    }
+}
 
 /// Sizes of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,43 +71,59 @@ pub struct ModelFacts {
     pub d_model: usize,
     /// Number of layers.
     pub layers: usize,
-    /// Neurons of a feed-forward block of the uncut model.
+    /// Longest sequence, tokens; `usize::MAX` where nothing but memory bounds it.
+    pub max_positions: usize,
+    /// Uses of a feed-forward block in a forward pass.
+    pub ffn_sites: usize,
+    /// Neurons of a feed-forward block of the uncut model; 0 where there is none.
     pub neurons: usize,
-    /// Width of the attention output before its projection.
-    pub attention_width: usize,
-    /// Width of keys and of values.
-    pub kv_width: usize,
     /// Whether the feed-forward blocks have a gate.
     pub gated: bool,
-    /// Longest sequence, tokens.
-    pub max_positions: usize,
+    /// The recurrent states, where there are any.
+    pub state: Option<StateFacts>,
+    /// Σ over the uses of an attention of the width of its queries.
+    pub attention_width: usize,
+    /// Stored parameters, shared ones once.
+    pub parameters: usize,
+    /// Parameters that a token's forward pass multiplies with: shared ones once a use, the output head
+    /// too, an embedding table not.
+    pub multiplied: usize,
+}
+
+/// Sizes of the recurrent states of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateFacts {
+    /// Mixers in a forward pass.
+    pub sites: usize,
+    /// Heads of a mixer.
+    pub heads: usize,
+    /// Entries of a head, `P`.
+    pub head_dim: usize,
+    /// Groups of a mixer, `G`.
+    pub groups: usize,
+    /// State channels of a group, `N`.
+    pub channels: usize,
+}
+
+impl StateFacts {
+    /// Entries of all states.
+    pub fn entries(&self) -> usize {
+        self.sites * self.heads * self.head_dim * self.channels
+    }
 }
 
 impl ModelFacts {
-    /// Parameters that a token's forward pass multiplies with, without the embedding table.
-    pub fn matrix_parameters(&self) -> usize {
-        self.layers * (self.attention_parameters() + self.ffn_parameters())
-            + self.d_model * self.vocabulary
-    }
-
-    fn attention_parameters(&self) -> usize {
-        2 * self.d_model * (self.attention_width + self.kv_width)
-    }
-
-    /// Parameters of one feed-forward block.
-    pub fn ffn_parameters(&self) -> usize {
-        (2 + usize::from(self.gated)) * self.d_model * self.neurons
-    }
-
     /// Floating point operations of a dense forward pass, per token of a sequence of `length` tokens:
-    /// two a parameter, and the causal half of the attention products.
+    /// two a parameter, the causal half of the attention products, and five an entry of the recurrent
+    /// states (decay, write and read of the plain recurrence).
     pub fn flops_per_token(&self, length: usize) -> f64 {
-        let attention = 2 * self.layers * self.attention_width * length;
-        (2 * self.matrix_parameters() + attention) as f64
+        let attention = 2 * self.attention_width * length;
+        let states = 5 * self.state.map_or(0, |state| state.entries());
+        (2 * self.multiplied + attention + states) as f64
     }
 }
 
-/// A language model whose feed-forward blocks an executor computes.
+/// A language model whose feed-forward blocks and recurrent states an executor computes.
 pub trait Model: Send + Sync {
     /// Its sizes.
     fn facts(&self) -> ModelFacts;
@@ -67,21 +131,72 @@ pub trait Model: Send + Sync {
     /// The feed-forward block of every site, in the order of the forward pass.
     fn ffns(&self) -> Vec<&Ffn>;
 
+    /// For every site the block whose weights it uses, counted from 0: sites that share a block have
+    /// the same number, and a static kept set is one for all of them.
+    fn ffn_blocks(&self) -> Vec<usize> {
+        (0..self.ffns().len()).collect()
+    }
+
     /// The same model with other feed-forward blocks (a cut); everything else is shared.
     fn with_ffns(&self, ffns: Vec<Ffn>) -> Box<dyn Model>;
 
-    /// The residual stream after the last norm, ready for [`Model::logits`].
+    /// The mixer of every state site, in the order of the forward pass.
+    fn mixers(&self) -> Vec<&Mixer> {
+        Vec::new()
+    }
+
+    /// The past of a sequence that has not begun.
+    fn new_cache(&self) -> Cache;
+
+    /// The residual stream after the last norm, ready for [`Model::logits`]; with a `past`, of the next
+    /// tokens of its sequence. [`Model::forward`] and [`Model::extend`] are what to call.
     ///
     /// # Shapes
     /// - returns: `[tokens, d_model]`, rows in the order of `batch`
     ///
     /// # Errors
     /// An id or a sequence that the model cannot take, or what the executor refuses.
+    fn advance(
+        &self,
+        batch: &Batch,
+        past: Option<&mut Cache>,
+        executor: &mut dyn Executor,
+    ) -> Result<Tensor<2>, ExecutorError>;
+
+    /// Whole sequences, each from its first token.
+    ///
+    /// # Shapes
+    /// - returns: `[tokens, d_model]`, rows in the order of `batch`
+    ///
+    /// # Errors
+    /// As [`Model::advance`].
     fn forward(
         &self,
         batch: &Batch,
         executor: &mut dyn Executor,
-    ) -> Result<Tensor<2>, ExecutorError>;
+    ) -> Result<Tensor<2>, ExecutorError> {
+        self.advance(batch, None, executor)
+    }
+
+    /// The next tokens of the sequence that `cache` holds: any number at a time, with the result of the
+    /// whole sequence in one pass up to rounding. After an error the cache is not to be used again.
+    ///
+    /// # Shapes
+    /// - returns: `[ids.len(), d_model]`
+    ///
+    /// # Errors
+    /// As [`Model::advance`].
+    fn extend(
+        &self,
+        ids: &[u32],
+        cache: &mut Cache,
+        executor: &mut dyn Executor,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        let batch = Batch::after(cache.seen, ids);
+        let hidden = self.advance(&batch, Some(cache), executor)?;
+        cache.seen += ids.len();
+        Ok(hidden)
+    }
 
     /// Logits of a range of ids.
     ///
@@ -105,8 +220,9 @@ fn check_batch(batch: &Batch, facts: &ModelFacts) -> Result<(), ExecutorError> {
     if let Some(id) = batch.ids().iter().copied().find(|id| *id as usize >= facts.vocabulary) {
         return Err(ExecutorError::UnknownToken { id, vocabulary: facts.vocabulary });
     }
-    if batch.longest() > facts.max_positions {
-        let (tokens, max_positions) = (batch.longest(), facts.max_positions);
+    let tokens = batch.offset() + batch.longest();
+    if tokens > facts.max_positions {
+        let max_positions = facts.max_positions;
         return Err(ExecutorError::TooLong { tokens, max_positions });
     }
     Ok(())

@@ -1,36 +1,19 @@
 //! Causal self-attention with grouped key and value heads, over sequences laid end to end.
 
-use burn::tensor::{Tensor, TensorData, module::attention, ops::AttentionModuleOptions};
-use vector::{Rotary, causal_softmax, gather_heads, scatter_heads};
+use burn::tensor::{Bool, Tensor, TensorData, activation::softmax};
+use vector::{Rotary, Visible, causal_softmax, gather_heads, scatter_heads};
 
-use super::Linear;
+use super::{Linear, RmsNorm};
 use crate::{
     Batch,
+    cache::KvCache,
     tensor::{Values, is_plain_cpu, matrix},
 };
 
 /// Queries a block of the CPU path takes at a time: keys to the right of the block are not touched.
 const QUERIES_PER_BLOCK: usize = 128;
 
-/// How positions enter the attention.
-#[derive(Clone, Debug)]
-pub(crate) enum Positions {
-    /// They were added to the embeddings.
-    Learned,
-    /// Queries and keys are turned by them.
-    Rotary(Rotary),
-}
-
-impl Positions {
-    fn rotary(&self) -> Option<&Rotary> {
-        match self {
-            Self::Learned => None,
-            Self::Rotary(rotary) => Some(rotary),
-        }
-    }
-}
-
-/// `softmax(Q·Kᵀ / sqrt(head_dim))·V`, causal, then the output projection (Vaswani et al. 2017;
+/// `softmax(Q·Kᵀ · scale)·V`, causal, then the output projection (Vaswani et al. 2017;
 /// grouped heads: Ainslie et al. 2023, arXiv:2305.13245).
 #[derive(Clone, Debug)]
 pub(crate) struct Attention {
@@ -38,207 +21,292 @@ pub(crate) struct Attention {
     pub(crate) key: Linear,
     pub(crate) value: Linear,
     pub(crate) output: Linear,
+    /// Norms of every query and every key head, before they are turned.
+    pub(crate) norms: Option<[RmsNorm; 2]>,
+    pub(crate) shape: AttentionShape,
+}
+
+/// Sizes of an attention and what its queries may see.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AttentionShape {
     /// Query heads.
     pub(crate) heads: usize,
     /// Key and value heads; divides `heads`.
     pub(crate) kv_heads: usize,
     pub(crate) head_dim: usize,
+    /// Factor of the scores, `1/sqrt(head_dim)` unless the architecture says otherwise.
+    pub(crate) scale: f32,
+    /// Tokens a query sees at most, itself among them; `None` for all before it.
+    pub(crate) window: Option<usize>,
+}
+
+impl AttentionShape {
+    /// The usual scale, and all tokens visible.
+    pub(crate) fn new(heads: usize, kv_heads: usize, head_dim: usize) -> Self {
+        let scale = 1.0 / (head_dim as f32).sqrt();
+        Self { heads, kv_heads, head_dim, scale, window: None }
+    }
+
+    /// Position of the first key that a query sees.
+    fn first_visible(&self, query: usize) -> usize {
+        self.window.map_or(0, |window| (query + 1).saturating_sub(window))
+    }
+}
+
+/// Queries, keys and values of one sequence, as rows of heads.
+struct Sequence {
+    /// `[heads, tokens, head_dim]`, turned and scaled.
+    queries: Tensor<3>,
+    /// `[kv_heads, visible, head_dim]`, turned; with the past of the cache in front.
+    keys: Tensor<3>,
+    /// `[kv_heads, visible, head_dim]`.
+    values: Tensor<3>,
+    /// Position of the first query, counted from the first key.
+    first: usize,
 }
 
 impl Attention {
+    /// `rotary` holds the turns of the positions of the batch, `past` the keys and values of the
+    /// (single) sequence that the batch goes on with.
+    ///
     /// # Shapes
-    /// - `x` and result: `[tokens, d_model]`, tokens of all sequences of `batch`
-    pub(crate) fn forward(&self, x: Tensor<2>, batch: &Batch, positions: &Positions) -> Tensor<2> {
-        let query = self.query.forward(x.clone());
-        let key = self.key.forward(x.clone());
-        let value = self.value.forward(x);
-        let mixed = if is_plain_cpu(&query.device()) {
-            self.mix_blocks(query, key, value, batch, positions)
+    /// - `x`: `[tokens, d_in]`, tokens of all sequences of `batch`
+    /// - returns: `[tokens, d_model]`
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<2>,
+        batch: &Batch,
+        rotary: Option<&Rotary>,
+        mut past: Option<&mut KvCache>,
+    ) -> Tensor<2> {
+        let heads = self.project(x);
+        let sequences: Vec<_> = batch.sequences().collect();
+        let mixed = if sequences.len() == 1 {
+            self.mix(heads, rotary, past)
         } else {
-            self.mix_composed(query, key, value, batch, positions)
+            let tokens = 0;
+            let parts = sequences.into_iter().map(|rows| {
+                let of = |t: &Tensor<2>| t.clone().narrow(tokens, rows.start, rows.len());
+                self.mix(heads.each_ref().map(of), rotary, past.as_deref_mut())
+            });
+            Tensor::cat(parts.collect(), tokens)
         };
         self.output.forward(mixed)
     }
 
-    fn scale(&self) -> f32 {
-        1.0 / (self.head_dim as f32).sqrt()
+    /// One sequence: `[tokens, heads · head_dim]` of queries, keys and values to the same of outputs.
+    fn mix(
+        &self,
+        heads: [Tensor<2>; 3],
+        rotary: Option<&Rotary>,
+        past: Option<&mut KvCache>,
+    ) -> Tensor<2> {
+        if is_plain_cpu(&heads[0].device()) {
+            self.mix_blocks(&self.remember(self.gathered(heads, rotary), past))
+        } else {
+            self.mix_composed(&self.remember(self.gathered_composed(heads, rotary), past))
+        }
+    }
+
+    /// Queries, keys and values, with their norms: `[tokens, heads · head_dim]` each.
+    fn project(&self, x: Tensor<2>) -> [Tensor<2>; 3] {
+        let mut query = self.query.forward(x.clone());
+        let mut key = self.key.forward(x.clone());
+        let value = self.value.forward(x);
+        if let Some([query_norm, key_norm]) = &self.norms {
+            let by_head = |x: Tensor<2>, norm: &RmsNorm| {
+                let [tokens, width] = x.dims();
+                let head_dim = self.shape.head_dim;
+                let rows = x.reshape([tokens * width / head_dim, head_dim]);
+                norm.forward(rows).0.reshape([tokens, width])
+            };
+            (query, key) = (by_head(query, query_norm), by_head(key, key_norm));
+        }
+        [query, key, value]
+    }
+
+    /// Puts the past in front of the keys and values.
+    fn remember(&self, sequence: Sequence, past: Option<&mut KvCache>) -> Sequence {
+        let Some(past) = past else { return sequence };
+        let first = past.held();
+        let [keys, values] = past.append(sequence.keys, sequence.values, self.shape.window);
+        Sequence { keys, values, first, ..sequence }
+    }
+
+    /// The CPU path: heads are gathered, turned and scaled in one pass over plain memory.
+    fn gathered(&self, heads: [Tensor<2>; 3], rotary: Option<&Rotary>) -> Sequence {
+        let AttentionShape { heads: n, kv_heads, head_dim, scale, .. } = self.shape;
+        let device = heads[0].device();
+        let [query, key, value] = heads.map(Values::of);
+        let cube = |rows: &[f32], heads: usize, scale: f32, rotary: Option<&Rotary>| -> Tensor<3> {
+            let values = gather_heads(rows, heads, head_dim, scale, rotary);
+            let shape = [heads, rows.len() / (heads * head_dim), head_dim];
+            Tensor::from_data(TensorData::new(values, shape), &device)
+        };
+        Sequence {
+            queries: cube(&query, n, scale, rotary),
+            keys: cube(&key, kv_heads, 1.0, rotary),
+            values: cube(&value, kv_heads, 1.0, None),
+            first: 0,
+        }
     }
 
     /// The CPU path: blocks of queries against the keys they may see, softmax in one pass.
-    fn mix_blocks(
-        &self,
-        query: Tensor<2>,
-        key: Tensor<2>,
-        value: Tensor<2>,
-        batch: &Batch,
-        positions: &Positions,
-    ) -> Tensor<2> {
-        let device = query.device();
-        let shape = query.dims();
-        let (q_width, kv_width) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
-        let (query, key, value) = (Values::of(query), Values::of(key), Values::of(value));
-        let mut out = vec![0.0; query.len()];
-        let cube = |values, rows| -> Tensor<3> {
-            let shape = [self.kv_heads, rows, self.head_dim];
-            Tensor::from_data(TensorData::new(values, shape), &device)
-        };
-        for sequence in batch.sequences() {
-            let (start, length) = (sequence.start, sequence.len());
-            let kv_rows = start * kv_width..(start + length) * kv_width;
-            let rotary = positions.rotary();
-            let kv = (self.kv_heads, self.head_dim);
-            let keys = gather_heads(&key[kv_rows.clone()], kv.0, kv.1, 1.0, rotary);
-            let values = gather_heads(&value[kv_rows], kv.0, kv.1, 1.0, None);
-            let (keys, values) = (cube(keys, length), cube(values, length));
-            let q_rows = &query[start * q_width..(start + length) * q_width];
-            let queries = gather_heads(q_rows, self.heads, self.head_dim, self.scale(), rotary);
-            for first in (0..length).step_by(QUERIES_PER_BLOCK) {
-                let rows = QUERIES_PER_BLOCK.min(length - first);
-                let visible = first + rows;
-                // The query heads of one key head stand below each other.
-                let block = self.block_of_queries(&queries, length, first, rows);
-                let block = cube(block, self.heads / self.kv_heads * rows);
-                let seen = |t: &Tensor<3>| t.clone().narrow(1, 0, visible);
-                let mut scores = Values::of(block.matmul(seen(&keys).swap_dims(1, 2)));
-                causal_softmax(&mut scores, rows, visible, first);
-                let mixed = Values::of(scores.into_tensor().matmul(seen(&values)));
-                let to = &mut out[(start + first) * q_width..(start + visible) * q_width];
-                scatter_heads(&mixed, self.heads, self.head_dim, to);
-            }
+    fn mix_blocks(&self, sequence: &Sequence) -> Tensor<2> {
+        let AttentionShape { heads, kv_heads, head_dim, window, .. } = self.shape;
+        let (by_head, tokens) = (0, 1);
+        let device = sequence.queries.device();
+        let length = sequence.queries.dims()[tokens];
+        let width = heads * head_dim;
+        let queries = Values::of(sequence.queries.clone());
+        let mut out = vec![0.0; length * width];
+        for first in (0..length).step_by(QUERIES_PER_BLOCK) {
+            let rows = QUERIES_PER_BLOCK.min(length - first);
+            let start = self.shape.first_visible(sequence.first + first);
+            let end = sequence.first + first + rows;
+            let seen = |t: &Tensor<3>| t.clone().narrow(tokens, start, end - start);
+            // The query heads of one key head stand below each other.
+            let block = block_of_queries(&queries, length, first..first + rows, head_dim);
+            let shape = [kv_heads, heads / kv_heads * rows, head_dim];
+            let block: Tensor<3> = Tensor::from_data(TensorData::new(block, shape), &device);
+            let keys = seen(&sequence.keys).swap_dims(by_head + 1, by_head + 2);
+            let mut scores = Values::of(block.matmul(keys));
+            let first_query = sequence.first + first - start;
+            let visible = Visible { queries: rows, keys: end - start, first: first_query, window };
+            causal_softmax(&mut scores, visible);
+            let mixed = Values::of(scores.into_tensor().matmul(seen(&sequence.values)));
+            scatter_heads(&mixed, heads, head_dim, &mut out[first * width..][..rows * width]);
         }
-        matrix(out, shape, &device)
+        matrix(out, [length, width], &device)
     }
 
-    fn block_of_queries(
-        &self,
-        queries: &[f32],
-        length: usize,
-        first: usize,
-        rows: usize,
-    ) -> Vec<f32> {
-        let rows_of = first * self.head_dim..(first + rows) * self.head_dim;
-        let mut block = Vec::with_capacity(self.heads * rows_of.len());
-        for head in queries.chunks_exact(length * self.head_dim) {
-            block.extend_from_slice(&head[rows_of.clone()]);
-        }
-        block
-    }
-
-    /// The path of every other device, and the oracle of the CPU path.
-    fn mix_composed(
-        &self,
-        query: Tensor<2>,
-        key: Tensor<2>,
-        value: Tensor<2>,
-        batch: &Batch,
-        positions: &Positions,
-    ) -> Tensor<2> {
-        let (tokens, heads_axis) = (0, 1);
-        let groups = self.heads / self.kv_heads;
-        let parts = batch.sequences().map(|rows| {
-            let heads_of = |x: &Tensor<2>, heads: usize| -> Tensor<4> {
-                x.clone()
-                    .narrow(tokens, rows.start, rows.len())
-                    .reshape([1, rows.len(), heads, self.head_dim])
-                    .swap_dims(1, 2)
-            };
-            let turn = |x: Tensor<4>| match positions.rotary() {
-                Some(rotary) => self.turn(x, rotary),
-                None => x,
-            };
-            let repeat = |x: Tensor<4>| -> Tensor<4> {
-                let x: Tensor<5> = x.unsqueeze_dim(heads_axis + 1);
-                x.repeat_dim(heads_axis + 1, groups).reshape([
-                    1,
-                    self.heads,
-                    rows.len(),
-                    self.head_dim,
-                ])
-            };
-            let options = AttentionModuleOptions { is_causal: true, ..Default::default() };
-            attention(
-                turn(heads_of(&query, self.heads)),
-                repeat(turn(heads_of(&key, self.kv_heads))),
-                repeat(heads_of(&value, self.kv_heads)),
-                None,
-                None,
-                options,
-            )
-            .swap_dims(1, 2)
-            .reshape([rows.len(), self.heads * self.head_dim])
-        });
-        let parts: Vec<Tensor<2>> = parts.collect();
-        Tensor::cat(parts, tokens)
-    }
-
-    /// Rotary positions by tensor operations: `x·cos + rotate_half(x)·sin`.
-    fn turn(&self, x: Tensor<4>, rotary: &Rotary) -> Tensor<4> {
-        let [_, _, length, head_dim] = x.dims();
-        let (half, features) = (head_dim / 2, 3);
-        let table = |values: &[f32]| -> Tensor<4> {
-            let values = values[..length * half].to_vec();
-            let table: Tensor<4> =
-                Tensor::from_data(TensorData::new(values, [1, 1, length, half]), &x.device());
-            Tensor::cat(vec![table.clone(), table], features)
+    /// Every other device, and the oracle of [`Attention::gathered`].
+    fn gathered_composed(&self, heads: [Tensor<2>; 3], rotary: Option<&Rotary>) -> Sequence {
+        let AttentionShape { heads: n, kv_heads, head_dim, scale, .. } = self.shape;
+        let (by_head, tokens) = (0, 1);
+        let cube = |x: Tensor<2>, heads: usize| -> Tensor<3> {
+            let [length, _] = x.dims();
+            x.reshape([length, heads, head_dim]).swap_dims(by_head, tokens)
         };
-        let low = x.clone().narrow(features, 0, half);
-        let high = x.clone().narrow(features, half, half);
-        let rotated = Tensor::cat(vec![-high, low], features);
-        x.clone() * table(rotary.cos()) + rotated * table(rotary.sin())
+        let [query, key, value] = heads;
+        let turned = |x: Tensor<3>| match rotary {
+            Some(rotary) => turn(x, rotary),
+            None => x,
+        };
+        Sequence {
+            queries: turned(cube(query, n)) * scale,
+            keys: turned(cube(key, kv_heads)),
+            values: cube(value, kv_heads),
+            first: 0,
+        }
     }
+
+    /// Every other device, and the oracle of [`Attention::mix_blocks`].
+    fn mix_composed(&self, sequence: &Sequence) -> Tensor<2> {
+        let AttentionShape { heads, kv_heads, head_dim, .. } = self.shape;
+        let (by_head, tokens, features) = (0, 1, 2);
+        let length = sequence.queries.dims()[tokens];
+        let visible = sequence.keys.dims()[tokens];
+        let groups = heads / kv_heads;
+        let queries = sequence.queries.clone().reshape([kv_heads, groups * length, head_dim]);
+        let scores = queries.matmul(sequence.keys.clone().swap_dims(tokens, features));
+        let scores = scores.reshape([heads, length, visible]);
+        let scores = scores.mask_fill(self.hidden(sequence, length, visible), f32::MIN);
+        let weights = softmax(scores, features).reshape([kv_heads, groups * length, visible]);
+        let mixed = weights.matmul(sequence.values.clone()).reshape([heads, length, head_dim]);
+        mixed.swap_dims(by_head, tokens).reshape([length, heads * head_dim])
+    }
+
+    /// True where a query may not see a key: `[1, tokens, visible]`.
+    fn hidden(&self, sequence: &Sequence, length: usize, visible: usize) -> Tensor<3, Bool> {
+        let mask: Vec<bool> = (0..length)
+            .flat_map(|row| {
+                let query = sequence.first + row;
+                let seen = self.shape.first_visible(query)..=query;
+                (0..visible).map(move |key| !seen.contains(&key))
+            })
+            .collect();
+        let data = TensorData::new(mask, [1, length, visible]);
+        Tensor::from_data(data, &sequence.queries.device())
+    }
+}
+
+fn block_of_queries(
+    queries: &[f32],
+    length: usize,
+    rows: std::ops::Range<usize>,
+    head_dim: usize,
+) -> Vec<f32> {
+    let rows = rows.start * head_dim..rows.end * head_dim;
+    let heads = queries.chunks_exact(length * head_dim);
+    let mut block = Vec::with_capacity(heads.len() * rows.len());
+    for head in heads {
+        block.extend_from_slice(&head[rows.clone()]);
+    }
+    block
+}
+
+/// Rotary positions by tensor operations: `x·cos + rotate_half(x)·sin`.
+fn turn(x: Tensor<3>, rotary: &Rotary) -> Tensor<3> {
+    let [_, length, head_dim] = x.dims();
+    let (half, features) = (head_dim / 2, 2);
+    let table = |values: &[f32]| -> Tensor<3> {
+        let values = values[..length * half].to_vec();
+        let table: Tensor<3> =
+            Tensor::from_data(TensorData::new(values, [1, length, half]), &x.device());
+        Tensor::cat(vec![table.clone(), table], features)
+    };
+    let low = x.clone().narrow(features, 0, half);
+    let high = x.clone().narrow(features, half, half);
+    let rotated = Tensor::cat(vec![-high, low], features);
+    x.clone() * table(rotary.cos()) + rotated * table(rotary.sin())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::{Rope, RopeScaling};
     use burn::tensor::{Device, Tolerance};
 
-    /// Two sequences, one longer than a block, grouped heads, with and without rotary positions.
+    fn rows(n: usize, width: usize, salt: usize) -> Tensor<2> {
+        let values = (0..n * width).map(|i| ((i * 31 + salt) % 19) as f32 / 9.0 - 1.0).collect();
+        matrix(values, [n, width], &Device::flex())
+    }
+
+    /// Longer than a block, grouped heads, with and without rotary positions, windows and a past.
     #[test]
     fn blocks_equal_composed() {
-        let device = Device::flex();
-        let (heads, kv_heads, head_dim) = (4, 2, 6);
-        let lengths = [QUERIES_PER_BLOCK + 37, 5];
-        let ids = vec![0; lengths[0]];
-        let batch = Batch::new([&ids[..], &ids[..lengths[1]]]);
-        let linear = |d_in: usize, d_out: usize, salt: usize| Linear {
-            weight: matrix(
-                (0..d_in * d_out).map(|i| ((i * 31 + salt) % 19) as f32 / 9.0 - 1.0).collect(),
-                [d_in, d_out],
-                &device,
-            ),
-            bias: None,
-        };
-        let layer = Attention {
-            query: linear(8, 24, 1),
-            key: linear(8, 12, 2),
-            value: linear(8, 12, 3),
-            output: linear(24, 8, 4),
-            heads,
-            kv_heads,
-            head_dim,
-        };
-        let n = batch.n_tokens();
-        let x = matrix(
-            (0..n * 8).map(|i| ((i * 13) % 29) as f32 / 14.0 - 1.0).collect(),
-            [n, 8],
-            &device,
-        );
-        for positions in
-            [Positions::Learned, Positions::Rotary(Rotary::new(head_dim, 1e4, lengths[0]))]
-        {
-            let qkv = || {
-                (
-                    layer.query.forward(x.clone()),
-                    layer.key.forward(x.clone()),
-                    layer.value.forward(x.clone()),
-                )
+        let length = QUERIES_PER_BLOCK + 37;
+        let linear = |d_in, d_out, salt| Linear::new(rows(d_in, d_out, salt), None);
+        let rotary = Rope::new(6, 1e4, RopeScaling::None).turns(0..length);
+        for (window, rotary, past) in [
+            (None, None, 0),
+            (None, Some(&rotary), 3),
+            (Some(50), Some(&rotary), 0),
+            (Some(2), None, 1),
+        ] {
+            let layer = Attention {
+                query: linear(8, 24, 1),
+                key: linear(8, 12, 2),
+                value: linear(8, 12, 3),
+                output: linear(24, 8, 4),
+                norms: None,
+                shape: AttentionShape { window, ..AttentionShape::new(4, 2, 6) },
             };
-            let (q, k, v) = qkv();
-            let composed = layer.mix_composed(q, k, v, &batch, &positions).into_data();
-            let (q, k, v) = qkv();
-            let blocks = layer.mix_blocks(q, k, v, &batch, &positions).into_data();
-            blocks.assert_approx_eq::<f32>(&composed, Tolerance::absolute(2e-5));
+            let heads = layer.project(rows(length, 8, 5));
+            let remembered = |sequence| {
+                let mut cache = KvCache::default();
+                let old =
+                    layer.gathered([24, 12, 12].map(|width| rows(past.max(1), width, 6)), None);
+                if past > 0 {
+                    cache.append(old.keys, old.values, window);
+                }
+                layer.remember(sequence, Some(&mut cache))
+            };
+            let composed = remembered(layer.gathered_composed(heads.clone(), rotary));
+            let composed = layer.mix_composed(&composed).into_data();
+            let blocks = layer.mix_blocks(&remembered(layer.gathered(heads, rotary)));
+            blocks.into_data().assert_approx_eq::<f32>(&composed, Tolerance::absolute(2e-5));
         }
     }
 }

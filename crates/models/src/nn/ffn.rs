@@ -40,15 +40,27 @@ impl Ffn {
                 vector::gate_mul(self.activation, &mut h, &Values::of(self.up.forward(x)));
                 h.into_tensor()
             }
+            None if is_plain_cpu(&device) => {
+                let mut h = Values::of(self.up.forward(x));
+                vector::activate(self.activation, &mut h);
+                h.into_tensor()
+            }
             Some(gate) => self.activate(gate.forward(x.clone())) * self.up.forward(x),
             None => self.activate(self.up.forward(x)),
         }
     }
 
+    /// The path of every other device, and the oracle of the fused one.
     fn activate(&self, x: Tensor<2>) -> Tensor<2> {
         match self.activation {
             Activation::Relu => activation::relu(x),
             Activation::Silu => activation::silu(x),
+            Activation::Gelu => activation::gelu(x),
+            Activation::GeluTanh => {
+                let root = (2.0 / std::f64::consts::PI).sqrt();
+                let inner = x.clone() * x.clone() * x.clone() * 0.044_715 + x.clone();
+                (inner.mul_scalar(root).tanh() + 1.0) * x * 0.5
+            }
         }
     }
 
@@ -65,21 +77,12 @@ impl Ffn {
     pub fn cut(&self, kept: &[usize]) -> Self {
         let device = self.down.weight.device();
         let indices: Vec<i64> = kept.iter().map(|i| *i as i64).collect();
-        let indices = || -> Tensor<1, Int> {
-            Tensor::from_data(TensorData::new(indices.clone(), [kept.len()]), &device)
-        };
-        let (rows, columns) = (0, 1);
-        let columns_of = |linear: &Linear| Linear {
-            weight: linear.weight.clone().select(columns, indices()),
-            bias: linear.bias.clone().map(|bias| bias.select(rows, indices())),
-        };
+        let indices: Tensor<1, Int> =
+            Tensor::from_data(TensorData::new(indices, [kept.len()]), &device);
         Self {
-            gate: self.gate.as_ref().map(columns_of),
-            up: columns_of(&self.up),
-            down: Linear {
-                weight: self.down.weight.clone().select(rows, indices()),
-                bias: self.down.bias.clone(),
-            },
+            gate: self.gate.as_ref().map(|gate| gate.with_outputs(&indices)),
+            up: self.up.with_outputs(&indices),
+            down: self.down.with_inputs(&indices),
             activation: self.activation,
         }
     }
@@ -104,22 +107,33 @@ impl Ffn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensor::{into_values, matrix};
+    use crate::{
+        nn::LowRank,
+        tensor::{into_values, matrix},
+    };
     use burn::tensor::{Device, Tolerance};
 
     fn values(n: usize, salt: usize) -> Vec<f32> {
         (0..n).map(|i| ((i * 29 + salt * 7) % 23) as f32 / 11.0 - 1.0).collect()
     }
 
+    fn linear(d_in: usize, d_out: usize, salt: usize, device: &Device) -> Linear {
+        Linear::new(matrix(values(d_in * d_out, salt), [d_in, d_out], device), None)
+    }
+
+    /// A block with an adapter on its gate, as Zamba2 shares one among layers.
     fn block(device: &Device) -> Ffn {
-        let linear = |d_in, d_out, salt| Linear {
-            weight: matrix(values(d_in * d_out, salt), [d_in, d_out], device),
-            bias: None,
+        let gate = Linear {
+            adapter: Some(LowRank {
+                down: matrix(values(6 * 2, 8), [6, 2], device),
+                up: matrix(values(2 * 10, 9), [2, 10], device),
+            }),
+            ..linear(6, 10, 1, device)
         };
         Ffn {
-            gate: Some(linear(6, 10, 1)),
-            up: linear(6, 10, 2),
-            down: linear(10, 6, 3),
+            gate: Some(gate),
+            up: linear(6, 10, 2, device),
+            down: linear(10, 6, 3, device),
             activation: Activation::Silu,
         }
     }
@@ -127,13 +141,21 @@ mod tests {
     #[test]
     fn fused_hidden_equals_composed() {
         let device = Device::flex();
-        let ffn = block(&device);
+        let gated = block(&device);
         let x = matrix(values(4 * 6, 5), [4, 6], &device);
-        let gate = ffn.gate.as_ref().map(|gate| gate.forward(x.clone()));
-        let composed = ffn.activate(gate.expect("gated")) * ffn.up.forward(x.clone());
-        ffn.hidden(x)
-            .into_data()
-            .assert_approx_eq::<f32>(&composed.into_data(), Tolerance::absolute(1e-6));
+        for activation in
+            [Activation::Relu, Activation::Silu, Activation::Gelu, Activation::GeluTanh]
+        {
+            let gated = Ffn { activation, ..gated.clone() };
+            let gate = gated.gate.as_ref().map(|gate| gate.forward(x.clone())).expect("gated");
+            let up = gated.up.forward(x.clone());
+            let composed = (gated.activate(gate) * up.clone()).into_data();
+            let tolerance = Tolerance::absolute(2e-6);
+            gated.hidden(x.clone()).into_data().assert_approx_eq::<f32>(&composed, tolerance);
+            let plain = Ffn { gate: None, ..gated };
+            let composed = plain.activate(up).into_data();
+            plain.hidden(x.clone()).into_data().assert_approx_eq::<f32>(&composed, tolerance);
+        }
     }
 
     /// Cutting neurons equals zeroing them in `h`.

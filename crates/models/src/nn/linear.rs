@@ -1,22 +1,45 @@
-//! An affine map.
+//! An affine map, with a low-rank adapter where a block is shared by several layers.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
-/// `y = x·W + b`.
+/// `y = x·W + b (+ (x·A)·B)`.
 #[derive(Clone, Debug)]
 pub struct Linear {
     /// `[d_in, d_out]`: the transpose of what PyTorch stores.
     pub weight: Tensor<2>,
     /// `[d_out]`.
     pub bias: Option<Tensor<1>>,
+    /// What one use of a shared weight adds to it.
+    pub adapter: Option<LowRank>,
+}
+
+/// `(x·A)·B`, a change of rank `r` to a weight (LoRA, Hu et al. 2021, arXiv:2106.09685).
+#[derive(Clone, Debug)]
+pub struct LowRank {
+    /// `A`: `[d_in, r]`.
+    pub down: Tensor<2>,
+    /// `B`: `[r, d_out]`.
+    pub up: Tensor<2>,
 }
 
 impl Linear {
+    /// A plain one.
+    pub fn new(weight: Tensor<2>, bias: Option<Tensor<1>>) -> Self {
+        Self { weight, bias, adapter: None }
+    }
+
     /// # Shapes
     /// - `x`: `[tokens, d_in]`
     /// - returns: `[tokens, d_out]`
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let y = x.matmul(self.weight.clone());
+        let change = self
+            .adapter
+            .as_ref()
+            .map(|adapter| x.clone().matmul(adapter.down.clone()).matmul(adapter.up.clone()));
+        let mut y = x.matmul(self.weight.clone());
+        if let Some(change) = change {
+            y = y + change;
+        }
         match &self.bias {
             Some(bias) => y + bias.clone().unsqueeze(),
             None => y,
@@ -27,5 +50,55 @@ impl Linear {
     pub fn widths(&self) -> (usize, usize) {
         let [d_in, d_out] = self.weight.dims();
         (d_in, d_out)
+    }
+
+    /// A fused map as its parts, which have so many outputs each.
+    pub(crate) fn split<const N: usize>(&self, widths: [usize; N]) -> [Self; N] {
+        let (entries, columns) = (0, 1);
+        let mut start = 0;
+        widths.map(|width| {
+            let of = start..start + width;
+            start = of.end;
+            Self {
+                weight: self.weight.clone().narrow(columns, of.start, width),
+                bias: self.bias.clone().map(|bias| bias.narrow(entries, of.start, width)),
+                adapter: self.adapter.as_ref().map(|adapter| LowRank {
+                    down: adapter.down.clone(),
+                    up: adapter.up.clone().narrow(columns, of.start, width),
+                }),
+            }
+        })
+    }
+
+    /// Only some of its outputs.
+    ///
+    /// # Shapes
+    /// - `kept`: `[k]`, indices below `d_out`
+    pub(crate) fn with_outputs(&self, kept: &Tensor<1, Int>) -> Self {
+        let (entries, columns) = (0, 1);
+        Self {
+            weight: self.weight.clone().select(columns, kept.clone()),
+            bias: self.bias.clone().map(|bias| bias.select(entries, kept.clone())),
+            adapter: self.adapter.as_ref().map(|adapter| LowRank {
+                down: adapter.down.clone(),
+                up: adapter.up.clone().select(columns, kept.clone()),
+            }),
+        }
+    }
+
+    /// Only some of its inputs.
+    ///
+    /// # Shapes
+    /// - `kept`: `[k]`, indices below `d_in`
+    pub(crate) fn with_inputs(&self, kept: &Tensor<1, Int>) -> Self {
+        let rows = 0;
+        Self {
+            weight: self.weight.clone().select(rows, kept.clone()),
+            bias: self.bias.clone(),
+            adapter: self.adapter.as_ref().map(|adapter| LowRank {
+                down: adapter.down.clone().select(rows, kept.clone()),
+                up: adapter.up.clone(),
+            }),
+        }
     }
 }

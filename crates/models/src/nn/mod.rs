@@ -1,11 +1,22 @@
 //! The layers that the architectures are made of.
 
 mod attention;
+mod convolution;
 mod ffn;
+mod gated_norm;
 mod linear;
+mod mixer;
 mod norm;
+mod recurrence;
+mod rope;
+mod scan;
+mod scan_composed;
 
-pub(crate) use attention::{Attention, Positions};
+pub(crate) use attention::{Attention, AttentionShape};
+pub(crate) use convolution::Convolution;
 pub use ffn::{Activation, Ffn};
-pub use linear::Linear;
+pub(crate) use gated_norm::GatedNorm;
+pub use linear::{Linear, LowRank};
+pub use mixer::{Mixer, MixerShape};
 pub(crate) use norm::{LayerNorm, RmsNorm};
+pub(crate) use rope::{Rope, RopeScaling};

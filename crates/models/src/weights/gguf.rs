@@ -14,7 +14,7 @@ use candle_core::{
 };
 
 use super::Source;
-use crate::{architectures::LlamaConfig, error::LoadError};
+use crate::{architectures::HubConfig, error::LoadError};
 
 /// A GGUF file with its header read.
 pub(crate) struct GgufFile {
@@ -71,8 +71,8 @@ impl GgufFile {
         self.field(key, |v| v.to_f64().ok().or_else(|| v.to_f32().ok().map(f64::from)))
     }
 
-    /// The config of a Llama-family model from the file's metadata.
-    pub(crate) fn config(&self) -> Result<LlamaConfig, LoadError> {
+    /// The fields of config.json that the file's metadata stand for.
+    pub(crate) fn config(&self) -> Result<HubConfig, LoadError> {
         let architecture = self.field("general.architecture", |v| v.to_string().ok().cloned())?;
         if architecture != "llama" {
             return Err(LoadError::UnknownArchitecture {
@@ -89,19 +89,22 @@ impl GgufFile {
                 &format!("is {heads}, which does not divide embedding_length {hidden_size}"),
             ));
         }
-        Ok(LlamaConfig {
-            vocab_size: self.vocabulary_size()?,
-            hidden_size,
-            intermediate_size: self.count("llama.feed_forward_length")?,
-            num_hidden_layers: self.count("llama.block_count")?,
-            num_attention_heads: heads,
-            num_key_value_heads: self.count("llama.attention.head_count_kv").unwrap_or(heads),
-            head_dim: self.count("llama.attention.key_length").unwrap_or(hidden_size / heads),
-            rms_norm_eps: self.real("llama.attention.layer_norm_rms_epsilon")?,
-            rope_theta: self.real("llama.rope.freq_base").unwrap_or(10_000.0),
-            max_position_embeddings: self.count("llama.context_length")?,
-            tie_word_embeddings: !self.names.contains_key("lm_head.weight"),
-        })
+        let fields = serde_json::json!({
+            "architectures": ["LlamaForCausalLM"],
+            "vocab_size": self.vocabulary_size()?,
+            "hidden_size": hidden_size,
+            "intermediate_size": self.count("llama.feed_forward_length")?,
+            "num_hidden_layers": self.count("llama.block_count")?,
+            "num_attention_heads": heads,
+            "num_key_value_heads": self.count("llama.attention.head_count_kv").unwrap_or(heads),
+            "head_dim": self.count("llama.attention.key_length").unwrap_or(hidden_size / heads),
+            "rms_norm_eps": self.real("llama.attention.layer_norm_rms_epsilon")?,
+            "rope_theta": self.real("llama.rope.freq_base").unwrap_or(10_000.0),
+            "max_position_embeddings": self.count("llama.context_length")?,
+            "tie_word_embeddings": !self.names.contains_key("lm_head.weight"),
+        });
+        let serde_json::Value::Object(fields) = fields else { unreachable!("it is an object") };
+        Ok(HubConfig::from_fields(&self.path, fields))
     }
 
     fn vocabulary_size(&self) -> Result<usize, LoadError> {

@@ -19,7 +19,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::{
     error::LoadError,
-    nn::Linear,
+    nn::{LayerNorm, Linear},
     tensor::{matrix, vector_of},
 };
 
@@ -45,12 +45,14 @@ pub(crate) struct Dim(pub(crate) &'static str, pub(crate) usize);
 pub(crate) struct Weights<'a> {
     source: &'a dyn Source,
     used: BTreeSet<String>,
+    /// Values handed out.
+    parameters: usize,
     device: Device,
 }
 
 impl<'a> Weights<'a> {
     pub(crate) fn new(source: &'a dyn Source, device: &Device) -> Self {
-        Self { source, used: BTreeSet::new(), device: device.clone() }
+        Self { source, used: BTreeSet::new(), parameters: 0, device: device.clone() }
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -81,6 +83,7 @@ impl<'a> Weights<'a> {
             });
         }
         self.used.insert(name.to_owned());
+        self.parameters += values.len();
         Ok(values)
     }
 
@@ -108,7 +111,68 @@ impl<'a> Weights<'a> {
             true => Some(self.vector(&format!("{name}.bias"), d_out)?),
             false => None,
         };
-        Ok(Linear { weight, bias })
+        Ok(Linear::new(weight, bias))
+    }
+
+    /// Two maps that are stored as one, `[2·d_out, d_in]`, the first one's rows first.
+    pub(crate) fn linear_pair(
+        &mut self,
+        name: &str,
+        d_in: Dim,
+        both: Dim,
+        bias: bool,
+    ) -> Result<[Linear; 2], LoadError> {
+        let (Dim(_, columns), d_out) = (d_in, both.1 / 2);
+        let values = self.values(&format!("{name}.weight"), &[both, d_in])?;
+        let biases = match bias {
+            true => Some(self.values(&format!("{name}.bias"), &[both])?),
+            false => None,
+        };
+        let device = &self.device;
+        Ok([0, 1].map(|part| {
+            let weight = &values[part * d_out * columns..(part + 1) * d_out * columns];
+            let bias = biases.as_ref().map(|b| b[part * d_out..(part + 1) * d_out].to_vec());
+            Linear::new(
+                matrix(transposed(weight, columns), [columns, d_out], device),
+                bias.map(|bias| vector_of(bias, device)),
+            )
+        }))
+    }
+
+    /// The weight of a depthwise convolution, stored `[width, 1, kernel]`, as `[kernel, width]`.
+    pub(crate) fn depthwise(
+        &mut self,
+        name: &str,
+        width: Dim,
+        kernel: Dim,
+    ) -> Result<Tensor<2>, LoadError> {
+        let values = self.values(name, &[width, Dim("1", 1), kernel])?;
+        Ok(matrix(transposed(&values, kernel.1), [kernel.1, width.1], &self.device))
+    }
+
+    /// The same for a weight stored `[d_in, d_out]`, with a bias (`Conv1D` of GPT-2).
+    pub(crate) fn linear_input_first(
+        &mut self,
+        name: &str,
+        d_in: Dim,
+        d_out: Dim,
+    ) -> Result<Linear, LoadError> {
+        let weight = self.matrix(&format!("{name}.weight"), [d_in, d_out])?;
+        Ok(Linear::new(weight, Some(self.vector(&format!("{name}.bias"), d_out)?)))
+    }
+
+    /// `{name}.weight` and `{name}.bias` of a LayerNorm.
+    pub(crate) fn layer_norm(
+        &mut self,
+        name: &str,
+        width: Dim,
+        epsilon: f64,
+    ) -> Result<LayerNorm, LoadError> {
+        Ok(LayerNorm {
+            weight: self.vector(&format!("{name}.weight"), width)?,
+            bias: self.vector(&format!("{name}.bias"), width)?,
+            epsilon,
+        })
     }
 
     /// Marks a tensor that says nothing new.
@@ -116,12 +180,17 @@ impl<'a> Weights<'a> {
         self.used.insert(name.to_owned());
     }
 
-    /// Every tensor of the checkpoint must have been used.
-    pub(crate) fn finish(self) -> Result<(), LoadError> {
+    /// Marks all tensors whose names start so.
+    pub(crate) fn ignore_under(&mut self, start: &str) {
+        self.used.extend(self.source.names().into_iter().filter(|name| name.starts_with(start)));
+    }
+
+    /// Every tensor of the checkpoint must have been used; the value is the number of parameters.
+    pub(crate) fn finish(self) -> Result<usize, LoadError> {
         let tensors: Vec<String> =
             self.source.names().into_iter().filter(|name| !self.used.contains(name)).collect();
         if tensors.is_empty() {
-            return Ok(());
+            return Ok(self.parameters);
         }
         Err(LoadError::UnusedTensors { path: self.source.path().to_owned(), tensors })
     }

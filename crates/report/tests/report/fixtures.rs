@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use plan::{
-    Cell, OrderProvenance, OrderedCell, Policy, Protocol, Rule, Score, Treatment, TreatmentSpec,
-    WorkOrder,
+    Cell, DeviceName, OrderProvenance, OrderedCell, Policy, Protocol, Rule, Score, Treatment,
+    TreatmentSpec, WorkOrder,
 };
 use tables::{CellRecord, FailureRecord, ItemRow, Provenance, Store, WindowRow};
 
@@ -103,6 +103,7 @@ pub(crate) fn record(id: &str, cell: Cell, code_version: &str) -> CellRecord {
         versions: "slim 0.1.0; burn 0.22.1; rustc 1.95.0".to_owned(),
         host: "node7".to_owned(),
         cpu: "Some Processor".to_owned(),
+        device: "cpu".to_owned(),
         started_at_ms: 1_795_317_484_000,
         seconds: 2.0,
         peak_rss_bytes: 1_000_000_000,
@@ -178,6 +179,7 @@ pub(crate) fn put_order(store: &Store, cells: &[(&str, Cell)]) {
     let order = WorkOrder {
         run: "smollm2".to_owned(),
         results: store.folder().to_owned(),
+        device: DeviceName::Cpu,
         provenance: OrderProvenance {
             revision: "abc1234".to_owned(),
             code_version: "code-a".to_owned(),

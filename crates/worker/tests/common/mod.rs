@@ -9,8 +9,8 @@ use std::{
 };
 
 use plan::{
-    Calibration, Cell, ModelInput, OrderProvenance, OrderedCell, Part, Policy, Protocol, Rule,
-    Score, TextInput, Treatment, TreatmentSpec, WorkOrder,
+    Calibration, Cell, DeviceName, ModelInput, OrderProvenance, OrderedCell, Part, Policy,
+    Protocol, Rule, Score, TextInput, Treatment, TreatmentSpec, WorkOrder,
 };
 
 pub(crate) fn repository() -> PathBuf {
@@ -85,6 +85,7 @@ pub(crate) fn order(results: &Path, model: &Path, cells: Vec<Cell>) -> WorkOrder
     WorkOrder {
         run: "test".to_owned(),
         results: results.to_owned(),
+        device: DeviceName::Cpu,
         provenance: OrderProvenance {
             revision: "r".to_owned(),
             code_version: "c".to_owned(),
@@ -95,6 +96,7 @@ pub(crate) fn order(results: &Path, model: &Path, cells: Vec<Cell>) -> WorkOrder
             path: model.to_owned(),
             sha256: "w".to_owned(),
             tokenizer_sha256: "t".to_owned(),
+            planned: false,
         }],
         texts: vec![
             text("text", "text.raw"),

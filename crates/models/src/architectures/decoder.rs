@@ -1,0 +1,316 @@
+//! The decoder that Llama, Mistral, Qwen2, Qwen3 and Gemma 3 share: RMS norms, rotary positions, grouped
+//! heads, gated blocks. What tells them apart is in [`DecoderConfig`]; each has a file that fills it.
+
+use std::ops::Range;
+
+use burn::tensor::Tensor;
+use vector::Rotary;
+
+use super::{Blueprint, HubConfig, Model, ModelFacts, check_batch, embed, head_product};
+use crate::{
+    Activation, Batch, Cache, Executor, ExecutorError, Ffn, FfnSite,
+    error::LoadError,
+    nn::{Attention, AttentionShape, RmsNorm, Rope},
+    weights::{Dim, Weights},
+};
+
+/// A checked config; all sizes are counts.
+#[derive(Clone, Debug)]
+pub(crate) struct DecoderConfig {
+    pub(crate) vocab_size: usize,
+    pub(crate) hidden_size: usize,
+    pub(crate) intermediate_size: usize,
+    pub(crate) heads: usize,
+    pub(crate) kv_heads: usize,
+    pub(crate) head_dim: usize,
+    pub(crate) rms_norm_eps: f64,
+    pub(crate) max_position_embeddings: usize,
+    pub(crate) tie_word_embeddings: bool,
+    pub(crate) activation: Activation,
+    /// Biases of queries, keys and values.
+    pub(crate) qkv_bias: bool,
+    /// Bias of the attention's output projection.
+    pub(crate) output_bias: bool,
+    /// Biases of the feed-forward block.
+    pub(crate) ffn_bias: bool,
+    /// Norms of every query and key head.
+    pub(crate) head_norms: bool,
+    /// Factor of the attention scores.
+    pub(crate) scale: f32,
+    /// Factor of the embeddings.
+    pub(crate) embedding_scale: f64,
+    /// The family's habits with norms.
+    pub(crate) norms: Norms,
+    /// One entry a layer.
+    pub(crate) layers: Vec<LayerKind>,
+    /// Frequencies that [`LayerKind::rope`] points at.
+    pub(crate) ropes: Vec<Rope>,
+}
+
+/// What differs from layer to layer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LayerKind {
+    /// Tokens that a query sees at most.
+    pub(crate) window: Option<usize>,
+    /// Index into the frequencies.
+    pub(crate) rope: usize,
+}
+
+/// Where norms stand and how their weights are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Norms {
+    /// Before attention and before the block.
+    Before,
+    /// Gemma: also after each of them, and every weight is stored less 1.
+    AroundLess1,
+}
+
+impl DecoderConfig {
+    /// The fields that all of the family have under the same name, for a plain Llama.
+    pub(crate) fn from_hub(config: &HubConfig) -> Result<Self, LoadError> {
+        let hidden_size = config.count("hidden_size")?;
+        let [heads, kv_heads, head_dim] = config.heads(hidden_size)?;
+        let layers = config.count("num_hidden_layers")?;
+        Ok(Self {
+            vocab_size: config.count("vocab_size")?,
+            hidden_size,
+            intermediate_size: config.count("intermediate_size")?,
+            heads,
+            kv_heads,
+            head_dim,
+            rms_norm_eps: config.real_or("rms_norm_eps", 1e-6)?,
+            max_position_embeddings: config.count_or("max_position_embeddings", 2048)?,
+            tie_word_embeddings: config.flag_or("tie_word_embeddings", false)?,
+            activation: config.activation_or("hidden_act", "silu")?,
+            qkv_bias: false,
+            output_bias: false,
+            ffn_bias: false,
+            head_norms: false,
+            scale: AttentionShape::new(heads, kv_heads, head_dim).scale,
+            embedding_scale: 1.0,
+            norms: Norms::Before,
+            layers: vec![LayerKind { window: None, rope: 0 }; layers],
+            ropes: vec![config.rope(head_dim, 10_000.0, None)?],
+        })
+    }
+
+    /// Lets some layers see a window only.
+    pub(crate) fn set_window(&mut self, window: usize, windowed: &[bool]) {
+        for (layer, windowed) in self.layers.iter_mut().zip(windowed) {
+            layer.window = windowed.then_some(window);
+        }
+    }
+
+    fn attention_parameters(&self) -> usize {
+        let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
+        2 * self.hidden_size * (q + kv)
+    }
+
+    fn small_parameters(&self) -> usize {
+        let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
+        let norms = if self.norms == Norms::Before { 2 } else { 4 };
+        norms * self.hidden_size
+            + usize::from(self.qkv_bias) * (q + 2 * kv)
+            + usize::from(self.output_bias) * self.hidden_size
+            + usize::from(self.ffn_bias) * (2 * self.intermediate_size + self.hidden_size)
+            + usize::from(self.head_norms) * 2 * self.head_dim
+    }
+}
+
+impl Blueprint for DecoderConfig {
+    fn facts(&self) -> ModelFacts {
+        let layers = self.layers.len();
+        let ffn = 3 * self.hidden_size * self.intermediate_size;
+        let matrices = layers * (self.attention_parameters() + ffn);
+        let table = self.vocab_size * self.hidden_size;
+        let tables = if self.tie_word_embeddings { 1 } else { 2 };
+        ModelFacts {
+            vocabulary: self.vocab_size,
+            d_model: self.hidden_size,
+            layers,
+            max_positions: self.max_position_embeddings,
+            ffn_sites: layers,
+            neurons: self.intermediate_size,
+            gated: true,
+            state: None,
+            attention_width: layers * self.heads * self.head_dim,
+            parameters: matrices
+                + layers * self.small_parameters()
+                + tables * table
+                + self.hidden_size,
+            multiplied: matrices + table,
+        }
+    }
+
+    fn load(&self, w: &mut Weights<'_>) -> Result<Box<dyn Model>, LoadError> {
+        let d_model = Dim("hidden_size", self.hidden_size);
+        let vocabulary = Dim("vocab_size", self.vocab_size);
+        let embedding = w.matrix("model.embed_tokens.weight", [vocabulary, d_model])?;
+        let layers = (0..self.layers.len())
+            .map(|layer| self.load_layer(layer, w))
+            .collect::<Result<Vec<_>, _>>()?;
+        let norm = self.load_norm(w, "model.norm.weight", d_model)?;
+        let head = if self.tie_word_embeddings {
+            w.ignore("lm_head.weight");
+            embedding.clone()
+        } else {
+            w.matrix("lm_head.weight", [vocabulary, d_model])?
+        };
+        Ok(Box::new(Decoder { config: self.clone(), embedding, layers, norm, head }))
+    }
+}
+
+impl DecoderConfig {
+    fn load_norm(&self, w: &mut Weights<'_>, name: &str, width: Dim) -> Result<RmsNorm, LoadError> {
+        let mut weight = w.vector(name, width)?;
+        if self.norms == Norms::AroundLess1 {
+            weight = weight + 1.0;
+        }
+        Ok(RmsNorm { weight, epsilon: self.rms_norm_eps })
+    }
+
+    fn load_layer(&self, layer: usize, w: &mut Weights<'_>) -> Result<Layer, LoadError> {
+        let at = format!("model.layers.{layer}");
+        let attention = self.load_attention(layer, &format!("{at}.self_attn"), w)?;
+        let ffn = self.load_ffn(&format!("{at}.mlp"), w)?;
+        let mut norm = |name: &str| {
+            self.load_norm(w, &format!("{at}.{name}.weight"), Dim("hidden_size", self.hidden_size))
+        };
+        // The same name stands before the block in one habit and after the attention in the other.
+        let (ffn_norm, after) = match self.norms {
+            Norms::Before => (norm("post_attention_layernorm")?, None),
+            Norms::AroundLess1 => {
+                let after =
+                    [norm("post_attention_layernorm")?, norm("post_feedforward_layernorm")?];
+                (norm("pre_feedforward_layernorm")?, Some(after))
+            }
+        };
+        Ok(Layer { attention_norm: norm("input_layernorm")?, attention, ffn_norm, ffn, after })
+    }
+
+    fn load_attention(
+        &self,
+        layer: usize,
+        at: &str,
+        w: &mut Weights<'_>,
+    ) -> Result<Attention, LoadError> {
+        let d_model = Dim("hidden_size", self.hidden_size);
+        let q_width = Dim("num_attention_heads·head_dim", self.heads * self.head_dim);
+        let kv_width = Dim("num_key_value_heads·head_dim", self.kv_heads * self.head_dim);
+        let mut linear =
+            |name: &str, from, to, bias| w.linear(&format!("{at}.{name}"), from, to, bias);
+        let query = linear("q_proj", d_model, q_width, self.qkv_bias)?;
+        let key = linear("k_proj", d_model, kv_width, self.qkv_bias)?;
+        let value = linear("v_proj", d_model, kv_width, self.qkv_bias)?;
+        let output = linear("o_proj", q_width, d_model, self.output_bias)?;
+        let mut norm = |name: &str| {
+            self.load_norm(w, &format!("{at}.{name}.weight"), Dim("head_dim", self.head_dim))
+        };
+        let norms = match self.head_norms {
+            true => Some([norm("q_norm")?, norm("k_norm")?]),
+            false => None,
+        };
+        let shape = AttentionShape {
+            scale: self.scale,
+            window: self.layers[layer].window,
+            ..AttentionShape::new(self.heads, self.kv_heads, self.head_dim)
+        };
+        Ok(Attention { query, key, value, output, norms, shape })
+    }
+
+    fn load_ffn(&self, at: &str, w: &mut Weights<'_>) -> Result<Ffn, LoadError> {
+        let d_model = Dim("hidden_size", self.hidden_size);
+        let neurons = Dim("intermediate_size", self.intermediate_size);
+        let mut linear =
+            |name: &str, from, to| w.linear(&format!("{at}.{name}"), from, to, self.ffn_bias);
+        Ok(Ffn {
+            gate: Some(linear("gate_proj", d_model, neurons)?),
+            up: linear("up_proj", d_model, neurons)?,
+            down: linear("down_proj", neurons, d_model)?,
+            activation: self.activation,
+        })
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Layer {
+    attention_norm: RmsNorm,
+    attention: Attention,
+    ffn_norm: RmsNorm,
+    ffn: Ffn,
+    /// Norms of what the attention and what the block add.
+    after: Option<[RmsNorm; 2]>,
+}
+
+/// `x += attention(norm(x)); x += ffn(norm(x))`, layer by layer.
+#[derive(Clone, Debug)]
+struct Decoder {
+    config: DecoderConfig,
+    /// `[vocabulary, d_model]`.
+    embedding: Tensor<2>,
+    layers: Vec<Layer>,
+    norm: RmsNorm,
+    /// `[vocabulary, d_model]`: `embedding` itself where the two are tied.
+    head: Tensor<2>,
+}
+
+impl Model for Decoder {
+    fn facts(&self) -> ModelFacts {
+        self.config.facts()
+    }
+
+    fn ffns(&self) -> Vec<&Ffn> {
+        self.layers.iter().map(|layer| &layer.ffn).collect()
+    }
+
+    fn with_ffns(&self, ffns: Vec<Ffn>) -> Box<dyn Model> {
+        let mut model = self.clone();
+        for (layer, ffn) in model.layers.iter_mut().zip(ffns) {
+            layer.ffn = ffn;
+        }
+        Box::new(model)
+    }
+
+    fn new_cache(&self) -> Cache {
+        Cache::empty(self.layers.len(), 0)
+    }
+
+    fn advance(
+        &self,
+        batch: &Batch,
+        mut past: Option<&mut Cache>,
+        executor: &mut dyn Executor,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        check_batch(batch, &self.facts())?;
+        let positions = batch.offset()..batch.offset() + batch.longest();
+        let rotaries: Vec<Rotary> =
+            self.config.ropes.iter().map(|rope| rope.turns(positions.clone())).collect();
+        let mut x = embed(&self.embedding, batch.ids().iter().map(|id| *id as usize));
+        if self.config.embedding_scale != 1.0 {
+            x = x * self.config.embedding_scale;
+        }
+        for (index, layer) in self.layers.iter().enumerate() {
+            let rotary = &rotaries[self.config.layers[index].rope];
+            let past = past.as_deref_mut().map(|past| &mut past.attention[index]);
+            let (normed, residual) = layer.attention_norm.forward(x);
+            let mut change = layer.attention.forward(normed, batch, Some(rotary), past);
+            if let Some([after_attention, _]) = &layer.after {
+                change = after_attention.forward(change).0;
+            }
+            x = residual + change;
+            let site = FfnSite { index, layer: index, ffn: &layer.ffn, batch };
+            let (normed, residual) = layer.ffn_norm.forward(x);
+            let mut change = executor.ffn(&site, normed)?;
+            if let Some([_, after_ffn]) = &layer.after {
+                change = after_ffn.forward(change).0;
+            }
+            x = residual + change;
+            executor.layer_end(index, &x);
+        }
+        Ok(self.norm.forward(x).0)
+    }
+
+    fn logits_of(&self, hidden: Tensor<2>, ids: Range<usize>) -> Tensor<2> {
+        head_product(hidden, &self.head, ids)
+    }
+}

@@ -1,0 +1,257 @@
+//! Mamba-2 (Dao & Gu 2024, arXiv:2405.21060): mixers only, no attention and no feed-forward blocks. In
+//! the form of the Hugging Face classes and in that of the original code (state-spaces).
+
+use std::ops::Range;
+
+use burn::tensor::Tensor;
+use serde_json::Value;
+
+use super::{
+    Blueprint, HubConfig, Model, ModelFacts, check_batch, embed, head_product,
+    mixer_config::{MixerConfig, limits},
+};
+use crate::{
+    Activation, Batch, Cache, Executor, ExecutorError, Ffn, Mixer, MixerShape,
+    error::LoadError,
+    nn::RmsNorm,
+    weights::{Dim, Weights},
+};
+
+/// A checked config.
+#[derive(Clone, Debug)]
+struct Mamba2Config {
+    vocab_size: usize,
+    num_hidden_layers: usize,
+    norm_epsilon: f64,
+    tie_word_embeddings: bool,
+    mixer: MixerConfig,
+}
+
+/// `Mamba2ForCausalLM` of transformers. `chunk_size`, the `time_step_*` of the initialisation and what
+/// says how kernels run are not needed.
+pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> {
+    let hidden_size = config.count("hidden_size")?;
+    if config.activation_or("hidden_act", "silu")? != Activation::Silu {
+        return Err(config.bad("hidden_act", "only silu is supported"));
+    }
+    config.require_flag("rms_norm", true, true)?;
+    let epsilon = config.real_or("layer_norm_epsilon", 1e-5)?;
+    let mixer = MixerConfig {
+        hidden_size,
+        shape: MixerShape {
+            heads: config.count_or("num_heads", 128)?,
+            head_dim: config.count_or("head_dim", 64)?,
+            groups: config.count_or("n_groups", 8)?,
+            channels: config.count_or("state_size", 128)?,
+        },
+        kernel: config.count_or("conv_kernel", 4)?,
+        convolution_bias: config.flag_or("use_conv_bias", true)?,
+        bias: config.flag_or("use_bias", false)?,
+        dt_limits: limits(config, "time_step_limit")?,
+        epsilon,
+    };
+    mixer.check(config, config.count_or("expand", 2)? * hidden_size, ["num_heads", "n_groups"])?;
+    Ok(Box::new(Mamba2Config {
+        vocab_size: config.count("vocab_size")?,
+        num_hidden_layers: config.count("num_hidden_layers")?,
+        norm_epsilon: epsilon,
+        tie_word_embeddings: config.flag_or("tie_word_embeddings", false)?,
+        mixer,
+    }))
+}
+
+/// `MambaLMHeadModel` of the original code, with its defaults. Its embedding has rows up to a multiple of
+/// `pad_vocab_size_multiple`, which count as vocabulary.
+pub(crate) fn read_original(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> {
+    /// Of the block norms, the last norm and the gated norm; no config names it.
+    const EPSILON: f64 = 1e-5;
+    let hidden_size = config.count("d_model")?;
+    config.require_flag("rms_norm", true, true)?;
+    for field in ["d_intermediate", "attn_layer_idx"] {
+        let empty = |v: &Value| v.as_u64() == Some(0) || v.as_array().is_some_and(Vec::is_empty);
+        if let Some(value) = config.get(field).filter(|value| !empty(value)) {
+            let reason = format!("is {value}: only models of mixers alone are supported");
+            return Err(config.bad(field, reason));
+        }
+    }
+    let rows = config.count_or("pad_vocab_size_multiple", 8)?;
+    Ok(Box::new(Mamba2Config {
+        vocab_size: config.count("vocab_size")?.next_multiple_of(rows),
+        num_hidden_layers: config.count("n_layer")?,
+        norm_epsilon: EPSILON,
+        tie_word_embeddings: config.flag_or("tie_embeddings", true)?,
+        mixer: original_mixer(config, hidden_size, EPSILON)?,
+    }))
+}
+
+fn original_mixer(
+    config: &HubConfig,
+    hidden_size: usize,
+    epsilon: f64,
+) -> Result<MixerConfig, LoadError> {
+    /// Fields of `ssm_cfg` that are read below, and those that say how to initialise or to run.
+    const KNOWN: [&str; 20] = [
+        "layer",
+        "d_state",
+        "d_conv",
+        "expand",
+        "headdim",
+        "ngroups",
+        "bias",
+        "conv_bias",
+        "dt_limit",
+        "rmsnorm",
+        "norm_before_gate",
+        "D_has_hdim",
+        "d_ssm",
+        "A_init_range",
+        "conv_init",
+        "dt_min",
+        "dt_max",
+        "dt_init_floor",
+        "chunk_size",
+        "use_mem_eff_path",
+    ];
+    let Some(Value::Object(fields)) = config.get("ssm_cfg") else {
+        return Err(config.bad("ssm_cfg", "is missing or no object"));
+    };
+    if let Some(unknown) = fields.keys().find(|field| !KNOWN.contains(&field.as_str())) {
+        return Err(config.bad(&format!("ssm_cfg.{unknown}"), "is not supported"));
+    }
+    let ssm = HubConfig::from_fields(config.path(), fields.clone());
+    let layer = ssm.text_or("layer", "Mamba1")?;
+    if layer != "Mamba2" {
+        return Err(ssm.bad("ssm_cfg.layer", format!("`{layer}` is not supported: Mamba2 is")));
+    }
+    ssm.require_flag("rmsnorm", true, true)?;
+    ssm.require_flag("norm_before_gate", false, false)?;
+    ssm.require_flag("D_has_hdim", false, false)?;
+    ssm.require_absent("d_ssm")?;
+    let head_dim = ssm.count_or("headdim", 64)?;
+    let inner = ssm.count_or("expand", 2)? * hidden_size;
+    let mixer = MixerConfig {
+        hidden_size,
+        shape: MixerShape {
+            heads: (inner / head_dim).max(1),
+            head_dim,
+            groups: ssm.count_or("ngroups", 1)?,
+            channels: ssm.count_or("d_state", 128)?,
+        },
+        kernel: ssm.count_or("d_conv", 4)?,
+        convolution_bias: ssm.flag_or("conv_bias", true)?,
+        bias: ssm.flag_or("bias", false)?,
+        dt_limits: limits(&ssm, "dt_limit")?,
+        epsilon,
+    };
+    mixer.check(&ssm, inner, ["ssm_cfg.headdim", "ssm_cfg.ngroups"])?;
+    Ok(mixer)
+}
+
+impl Blueprint for Mamba2Config {
+    fn facts(&self) -> ModelFacts {
+        let (layers, d_model) = (self.num_hidden_layers, self.mixer.hidden_size);
+        let table = self.vocab_size * d_model;
+        let tables = if self.tie_word_embeddings { 1 } else { 2 };
+        ModelFacts {
+            vocabulary: self.vocab_size,
+            d_model,
+            layers,
+            max_positions: usize::MAX,
+            ffn_sites: 0,
+            neurons: 0,
+            gated: false,
+            state: Some(self.mixer.state(layers)),
+            attention_width: 0,
+            parameters: layers * (self.mixer.parameters() + d_model) + d_model + tables * table,
+            multiplied: layers * self.mixer.multiplied() + table,
+        }
+    }
+
+    fn load(&self, w: &mut Weights<'_>) -> Result<Box<dyn Model>, LoadError> {
+        let d_model = Dim("hidden_size", self.mixer.hidden_size);
+        let vocabulary = Dim("vocab_size", self.vocab_size);
+        // The original code's name, which transformers takes too.
+        let original = "backbone.embedding.weight";
+        let name = if w.has(original) { original } else { "backbone.embeddings.weight" };
+        let embedding = w.matrix(name, [vocabulary, d_model])?;
+        let norm = |name: &str, w: &mut Weights<'_>| -> Result<RmsNorm, LoadError> {
+            Ok(RmsNorm { weight: w.vector(name, d_model)?, epsilon: self.norm_epsilon })
+        };
+        let layers = (0..self.num_hidden_layers).map(|layer| {
+            let at = format!("backbone.layers.{layer}");
+            let norm = norm(&format!("{at}.norm.weight"), w)?;
+            Ok(Layer { norm, mixer: self.mixer.load(w, &format!("{at}.mixer"))? })
+        });
+        let layers = layers.collect::<Result<Vec<_>, LoadError>>()?;
+        let norm = norm("backbone.norm_f.weight", w)?;
+        let head = match self.tie_word_embeddings {
+            true => {
+                w.ignore("lm_head.weight");
+                embedding.clone()
+            }
+            false => w.matrix("lm_head.weight", [vocabulary, d_model])?,
+        };
+        Ok(Box::new(Mamba2 { facts: self.facts(), embedding, layers, norm, head }))
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Layer {
+    norm: RmsNorm,
+    mixer: Mixer,
+}
+
+/// `x += mixer(norm(x))`, layer by layer.
+#[derive(Clone, Debug)]
+struct Mamba2 {
+    facts: ModelFacts,
+    /// `[vocabulary, d_model]`.
+    embedding: Tensor<2>,
+    layers: Vec<Layer>,
+    norm: RmsNorm,
+    /// `[vocabulary, d_model]`: `embedding` itself where the two are tied.
+    head: Tensor<2>,
+}
+
+impl Model for Mamba2 {
+    fn facts(&self) -> ModelFacts {
+        self.facts
+    }
+
+    fn ffns(&self) -> Vec<&Ffn> {
+        Vec::new()
+    }
+
+    fn with_ffns(&self, _: Vec<Ffn>) -> Box<dyn Model> {
+        Box::new(self.clone())
+    }
+
+    fn mixers(&self) -> Vec<&Mixer> {
+        self.layers.iter().map(|layer| &layer.mixer).collect()
+    }
+
+    fn new_cache(&self) -> Cache {
+        Cache::empty(0, self.layers.len())
+    }
+
+    fn advance(
+        &self,
+        batch: &Batch,
+        mut past: Option<&mut Cache>,
+        executor: &mut dyn Executor,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        check_batch(batch, &self.facts)?;
+        let mut x = embed(&self.embedding, batch.ids().iter().map(|id| *id as usize));
+        for (index, layer) in self.layers.iter().enumerate() {
+            let past = past.as_deref_mut().map(|past| &mut past.recurrent[index]);
+            let (normed, residual) = layer.norm.forward(x);
+            x = residual + layer.mixer.forward(normed, [index, index], batch, past, executor)?;
+            executor.layer_end(index, &x);
+        }
+        Ok(self.norm.forward(x).0)
+    }
+
+    fn logits_of(&self, hidden: Tensor<2>, ids: Range<usize>) -> Tensor<2> {
+        head_product(hidden, &self.head, ids)
+    }
+}

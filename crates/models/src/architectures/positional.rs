@@ -1,0 +1,111 @@
+//! The decoder that OPT and GPT-2 share: learned positions, LayerNorm, plain blocks, biases everywhere.
+
+use std::ops::Range;
+
+use burn::tensor::Tensor;
+
+use super::{Model, ModelFacts, check_batch, embed, head_product};
+use crate::{
+    Batch, Cache, Executor, ExecutorError, Ffn, FfnSite,
+    nn::{Attention, LayerNorm, Linear},
+};
+
+/// A layer and the place of its norms.
+#[derive(Clone, Debug)]
+pub(crate) struct Layer {
+    pub(crate) attention_norm: LayerNorm,
+    pub(crate) attention: Attention,
+    pub(crate) ffn_norm: LayerNorm,
+    pub(crate) ffn: Ffn,
+}
+
+/// `x = token + position`, then layer by layer `x += attention(norm(x)); x += ffn(norm(x))`, or with
+/// the norms after the sums: `x = norm(x + attention(x)); x = norm(x + ffn(x))`.
+#[derive(Clone, Debug)]
+pub(crate) struct PositionalDecoder {
+    pub(crate) facts: ModelFacts,
+    /// `[vocabulary, d_embedding]`.
+    pub(crate) embedding: Tensor<2>,
+    /// From the width of the embedding to that of the layers and back, where they differ.
+    pub(crate) projections: Option<[Linear; 2]>,
+    /// `[positions, d_model]`.
+    pub(crate) positions: Tensor<2>,
+    /// Row of the table that stands for position 0.
+    pub(crate) position_offset: usize,
+    pub(crate) norm_first: bool,
+    pub(crate) layers: Vec<Layer>,
+    /// The last norm.
+    pub(crate) norm: Option<LayerNorm>,
+    /// `[vocabulary, d_embedding]`: `embedding` itself where the two are tied.
+    pub(crate) head: Tensor<2>,
+}
+
+/// `x + part(norm(x))`, or `norm(x + part(x))`.
+fn with_norm(
+    x: Tensor<2>,
+    norm: &LayerNorm,
+    first: bool,
+    part: impl FnOnce(Tensor<2>) -> Result<Tensor<2>, ExecutorError>,
+) -> Result<Tensor<2>, ExecutorError> {
+    if first {
+        return Ok(x.clone() + part(norm.forward(x))?);
+    }
+    Ok(norm.forward(x.clone() + part(x)?))
+}
+
+impl Model for PositionalDecoder {
+    fn facts(&self) -> ModelFacts {
+        self.facts
+    }
+
+    fn ffns(&self) -> Vec<&Ffn> {
+        self.layers.iter().map(|layer| &layer.ffn).collect()
+    }
+
+    fn with_ffns(&self, ffns: Vec<Ffn>) -> Box<dyn Model> {
+        let mut model = self.clone();
+        for (layer, ffn) in model.layers.iter_mut().zip(ffns) {
+            layer.ffn = ffn;
+        }
+        Box::new(model)
+    }
+
+    fn new_cache(&self) -> Cache {
+        Cache::empty(self.layers.len(), 0)
+    }
+
+    fn advance(
+        &self,
+        batch: &Batch,
+        mut past: Option<&mut Cache>,
+        executor: &mut dyn Executor,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        check_batch(batch, &self.facts)?;
+        let mut x = embed(&self.embedding, batch.ids().iter().map(|id| *id as usize));
+        if let Some([enter, _]) = &self.projections {
+            x = enter.forward(x);
+        }
+        let rows = batch.positions().into_iter().map(|p| p + self.position_offset);
+        x = x + embed(&self.positions, rows);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let past = past.as_deref_mut().map(|past| &mut past.attention[index]);
+            x = with_norm(x, &layer.attention_norm, self.norm_first, |x| {
+                Ok(layer.attention.forward(x, batch, None, past))
+            })?;
+            let site = FfnSite { index, layer: index, ffn: &layer.ffn, batch };
+            x = with_norm(x, &layer.ffn_norm, self.norm_first, |x| executor.ffn(&site, x))?;
+            executor.layer_end(index, &x);
+        }
+        if let Some(norm) = &self.norm {
+            x = norm.forward(x);
+        }
+        if let Some([_, leave]) = &self.projections {
+            x = leave.forward(x);
+        }
+        Ok(x)
+    }
+
+    fn logits_of(&self, hidden: Tensor<2>, ids: Range<usize>) -> Tensor<2> {
+        head_product(hidden, &self.head, ids)
+    }
+}

@@ -1,0 +1,209 @@
+//! The fields of Zamba2's `config.json` that matter, and the sizes that follow from them.
+
+use serde_json::Value;
+
+use crate::{
+    Activation, MixerShape, ModelFacts,
+    architectures::{
+        HubConfig,
+        mixer_config::{MixerConfig, limits},
+    },
+    error::LoadError,
+    nn::{AttentionShape, Rope},
+};
+
+/// A checked config; all sizes are counts.
+#[derive(Clone, Debug)]
+pub(super) struct Zamba2Config {
+    pub(super) vocab_size: usize,
+    pub(super) hidden_size: usize,
+    pub(super) intermediate_size: usize,
+    /// Whether a layer begins with a use of a shared block.
+    pub(super) hybrid: Vec<bool>,
+    /// Shared blocks that take turns.
+    pub(super) num_mem_blocks: usize,
+    pub(super) attention: AttentionShape,
+    /// Whether queries, keys and values have adapters; gate and up always do.
+    pub(super) attention_adapters: bool,
+    pub(super) adapter_rank: usize,
+    pub(super) rope: Option<Rope>,
+    pub(super) activation: Activation,
+    pub(super) bias: bool,
+    pub(super) rms_norm_eps: f64,
+    pub(super) max_position_embeddings: usize,
+    pub(super) tie_word_embeddings: bool,
+    pub(super) mixer: MixerConfig,
+}
+
+pub(super) fn read(config: &HubConfig) -> Result<Zamba2Config, LoadError> {
+    let hidden_size = config.count("hidden_size")?;
+    config.require_flag("use_shared_mlp_adapter", true, true)?;
+    config.require_flag("use_long_context", false, false)?;
+    config.require_absent("sliding_window")?;
+    let attention = attention_shape(config, hidden_size)?;
+    let attention_adapters = config.flag_or("use_shared_attention_adapter", false)?;
+    if attention_adapters && attention.kv_heads != attention.heads {
+        let reason = "adapters of the attention need as many key heads as query heads";
+        return Err(config.bad("num_key_value_heads", reason));
+    }
+    let rope = match config.flag_or("use_mem_rope", false)? {
+        true => Some(config.rope(attention.head_dim, 10_000.0, None)?),
+        false => None,
+    };
+    let bias = config.flag_or("add_bias_linear", false)?;
+    Ok(Zamba2Config {
+        vocab_size: config.count("vocab_size")?,
+        hidden_size,
+        intermediate_size: config.count_or("intermediate_size", 4 * hidden_size)?,
+        hybrid: hybrid_layers(config)?,
+        num_mem_blocks: config.count_or("num_mem_blocks", 1)?,
+        attention,
+        attention_adapters,
+        adapter_rank: config.count_or("adapter_rank", 128)?,
+        rope,
+        activation: config.activation_or("hidden_act", "gelu")?,
+        bias,
+        rms_norm_eps: config.real_or("rms_norm_eps", 1e-5)?,
+        max_position_embeddings: config.count_or("max_position_embeddings", 4096)?,
+        tie_word_embeddings: config.flag_or("tie_word_embeddings", true)?,
+        mixer: mixer(config, hidden_size, bias)?,
+    })
+}
+
+/// Twice as wide as the residual stream, for the block reads the embedding beside it; the scale is that
+/// of half a head.
+fn attention_shape(config: &HubConfig, hidden_size: usize) -> Result<AttentionShape, LoadError> {
+    let heads = config.count("num_attention_heads")?;
+    let kv_heads = config.count_or("num_key_value_heads", heads)?;
+    if heads % kv_heads != 0 {
+        let reason = format!("is {kv_heads}, which does not divide num_attention_heads {heads}");
+        return Err(config.bad("num_key_value_heads", reason));
+    }
+    let head_dim = 2 * hidden_size / heads;
+    if head_dim == 0 || head_dim % 2 != 0 || head_dim * heads != 2 * hidden_size {
+        let reason = format!("is {heads}, which does not divide hidden_size {hidden_size}");
+        return Err(config.bad("num_attention_heads", reason));
+    }
+    if config.count_or("attention_head_dim", head_dim)? != head_dim {
+        return Err(config.bad("attention_head_dim", format!("is not {head_dim}")));
+    }
+    let scale = 1.0 / (head_dim as f32 / 2.0).sqrt();
+    Ok(AttentionShape { scale, ..AttentionShape::new(heads, kv_heads, head_dim) })
+}
+
+/// The time steps of the original code have no limits. transformers raises them to `time_step_min`,
+/// which belongs to the initialisation, in some of its paths but not in decoding; here nothing is raised.
+fn mixer(config: &HubConfig, hidden_size: usize, bias: bool) -> Result<MixerConfig, LoadError> {
+    let inner = config.count_or("mamba_expand", 2)? * hidden_size;
+    let heads = config.count_or("n_mamba_heads", 8)?;
+    let mixer = MixerConfig {
+        hidden_size,
+        shape: MixerShape {
+            heads,
+            head_dim: config.count_or("mamba_headdim", (inner / heads).max(1))?,
+            groups: config.count_or("mamba_ngroups", 1)?,
+            channels: config.count_or("mamba_d_state", 64)?,
+        },
+        kernel: config.count_or("mamba_d_conv", 4)?,
+        // The classes have it whatever `use_conv_bias` says.
+        convolution_bias: true,
+        bias,
+        dt_limits: limits(config, "time_step_limit")?,
+        epsilon: 1e-5,
+    };
+    mixer.check(config, inner, ["n_mamba_heads", "mamba_ngroups"])?;
+    Ok(mixer)
+}
+
+/// From the kind of every layer (`mamba` of older files is `linear_attention` now), or from the list of
+/// hybrid ones.
+fn hybrid_layers(config: &HubConfig) -> Result<Vec<bool>, LoadError> {
+    let layers = config.count("num_hidden_layers")?;
+    let listed = |field: &str| match config.get(field) {
+        None => Ok(None),
+        Some(Value::Array(values)) => Ok(Some(values)),
+        Some(value) => Err(config.bad(field, format!("is {value}, expected a list"))),
+    };
+    if let Some(kinds) = listed("layers_block_type")? {
+        if kinds.len() != layers {
+            let reason = format!("has {} entries, expected {layers}", kinds.len());
+            return Err(config.bad("layers_block_type", reason));
+        }
+        let hybrid = kinds.iter().map(|kind| match kind.as_str() {
+            Some("mamba" | "linear_attention") => Ok(false),
+            Some("hybrid") => Ok(true),
+            _ => Err(config.bad("layers_block_type", format!("holds {kind}, which is not known"))),
+        });
+        return hybrid.collect();
+    }
+    let Some(ids) = listed("hybrid_layer_ids")? else {
+        return Err(config.bad("layers_block_type", "is missing"));
+    };
+    let mut hybrid = vec![false; layers];
+    for id in ids {
+        match id.as_u64().and_then(|id| hybrid.get_mut(usize::try_from(id).ok()?)) {
+            Some(layer) => *layer = true,
+            None => return Err(config.bad("hybrid_layer_ids", format!("holds {id}, no layer"))),
+        }
+    }
+    Ok(hybrid)
+}
+
+impl Zamba2Config {
+    /// Layers that use a shared block.
+    pub(super) fn uses(&self) -> Vec<usize> {
+        (0..self.hybrid.len()).filter(|layer| self.hybrid[*layer]).collect()
+    }
+
+    pub(super) fn attention_widths(&self) -> [usize; 2] {
+        let AttentionShape { heads, kv_heads, head_dim, .. } = self.attention;
+        [heads * head_dim, kv_heads * head_dim]
+    }
+
+    /// Weights of a shared block, without norms, biases and adapters.
+    fn block_matrices(&self) -> usize {
+        let [query, kv] = self.attention_widths();
+        let attention = 2 * self.hidden_size * (query + 2 * kv) + query * self.hidden_size;
+        attention + 3 * self.hidden_size * self.intermediate_size
+    }
+
+    /// Weights of one use alone: its adapters and the way back into the stream.
+    fn use_matrices(&self) -> usize {
+        let [query, kv] = self.attention_widths();
+        let ffn = self.adapter_rank * (self.hidden_size + 2 * self.intermediate_size);
+        let inputs = 3 * 2 * self.hidden_size;
+        let attention = self.adapter_rank * (inputs + query + 2 * kv);
+        ffn + usize::from(self.attention_adapters) * attention + self.hidden_size * self.hidden_size
+    }
+
+    /// Sizes of the model.
+    pub(super) fn facts(&self) -> ModelFacts {
+        let (layers, d_model) = (self.hybrid.len(), self.hidden_size);
+        let uses = self.uses().len();
+        let blocks = uses.min(self.num_mem_blocks);
+        let table = self.vocab_size * d_model;
+        let tables = if self.tie_word_embeddings { 1 } else { 2 };
+        let block_vectors =
+            3 * d_model + usize::from(self.bias) * (2 * self.intermediate_size + d_model);
+        let [attention_width, _] = self.attention_widths();
+        ModelFacts {
+            vocabulary: self.vocab_size,
+            d_model,
+            layers,
+            max_positions: self.max_position_embeddings,
+            ffn_sites: uses,
+            neurons: self.intermediate_size,
+            gated: true,
+            state: Some(self.mixer.state(layers)),
+            attention_width: uses * attention_width,
+            parameters: layers * (self.mixer.parameters() + d_model)
+                + blocks * (self.block_matrices() + block_vectors)
+                + uses * self.use_matrices()
+                + d_model
+                + tables * table,
+            multiplied: layers * self.mixer.multiplied()
+                + uses * (self.block_matrices() + self.use_matrices())
+                + table,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Zamba2 (Glorioso et al. 2024, arXiv:2411.15242): Mamba-2 mixers, and one transformer block or two that
+//! take turns, used again and again at some depths, each time with adapters of its own.
+
+mod config;
+mod load;
+
+use std::ops::Range;
+
+use burn::tensor::Tensor;
+use vector::Rotary;
+
+use self::config::Zamba2Config;
+use super::{Blueprint, HubConfig, Model, ModelFacts, check_batch, embed, head_product};
+use crate::{
+    Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, Linear, Mixer,
+    cache::KvCache,
+    error::LoadError,
+    nn::{Attention, RmsNorm},
+    weights::Weights,
+};
+
+pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> {
+    Ok(Box::new(config::read(config)?))
+}
+
+impl Blueprint for Zamba2Config {
+    fn facts(&self) -> ModelFacts {
+        self.facts()
+    }
+
+    fn load(&self, w: &mut Weights<'_>) -> Result<Box<dyn Model>, LoadError> {
+        self.load_model(w)
+    }
+}
+
+/// A shared block, without or with the adapters of a use. It has no residual stream of its own.
+#[derive(Clone, Debug)]
+struct Block {
+    /// Over the residual stream and the embedding side by side.
+    norm: RmsNorm,
+    attention: Attention,
+    ffn_norm: RmsNorm,
+    ffn: Ffn,
+}
+
+/// One use of a shared block.
+#[derive(Clone, Debug)]
+struct Use {
+    block: Block,
+    /// Which of the shared blocks it is.
+    number: usize,
+    /// From the block to the input of the mixer.
+    linear: Linear,
+}
+
+#[derive(Clone, Debug)]
+struct Layer {
+    shared: Option<Use>,
+    norm: RmsNorm,
+    mixer: Mixer,
+}
+
+/// `x += mixer(norm(x + shared))`, layer by layer, where a hybrid layer has
+/// `shared = linear(ffn(norm(attention(norm([x, embedding])))))`.
+#[derive(Clone, Debug)]
+struct Zamba2 {
+    config: Zamba2Config,
+    /// `[vocabulary, d_model]`.
+    embedding: Tensor<2>,
+    layers: Vec<Layer>,
+    norm: RmsNorm,
+    /// `[vocabulary, d_model]`: `embedding` itself where the two are tied.
+    head: Tensor<2>,
+}
+
+impl Use {
+    /// What is added to the input of the mixer.
+    fn forward(
+        &self,
+        x: Tensor<2>,
+        embedding: Tensor<2>,
+        site: &FfnSite<'_>,
+        rotary: Option<&Rotary>,
+        past: Option<&mut KvCache>,
+        executor: &mut dyn Executor,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        let features = 1;
+        let block = &self.block;
+        let (normed, _) = block.norm.forward(Tensor::cat(vec![x, embedding], features));
+        let mixed = block.attention.forward(normed, site.batch, rotary, past);
+        let (normed, _) = block.ffn_norm.forward(mixed);
+        Ok(self.linear.forward(executor.ffn(site, normed)?))
+    }
+}
+
+impl Zamba2 {
+    fn uses(&self) -> impl Iterator<Item = &Use> {
+        self.layers.iter().filter_map(|layer| layer.shared.as_ref())
+    }
+}
+
+impl Model for Zamba2 {
+    fn facts(&self) -> ModelFacts {
+        self.config.facts()
+    }
+
+    fn ffns(&self) -> Vec<&Ffn> {
+        self.uses().map(|shared| &shared.block.ffn).collect()
+    }
+
+    fn ffn_blocks(&self) -> Vec<usize> {
+        self.uses().map(|shared| shared.number).collect()
+    }
+
+    fn with_ffns(&self, ffns: Vec<Ffn>) -> Box<dyn Model> {
+        let mut model = self.clone();
+        let uses = model.layers.iter_mut().filter_map(|layer| layer.shared.as_mut());
+        for (shared, ffn) in uses.zip(ffns) {
+            shared.block.ffn = ffn;
+        }
+        Box::new(model)
+    }
+
+    fn mixers(&self) -> Vec<&Mixer> {
+        self.layers.iter().map(|layer| &layer.mixer).collect()
+    }
+
+    fn new_cache(&self) -> Cache {
+        Cache::empty(self.uses().count(), self.layers.len())
+    }
+
+    fn advance(
+        &self,
+        batch: &Batch,
+        mut past: Option<&mut Cache>,
+        executor: &mut dyn Executor,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        check_batch(batch, &self.config.facts())?;
+        let positions = batch.offset()..batch.offset() + batch.longest();
+        let rotary = self.config.rope.as_ref().map(|rope| rope.turns(positions));
+        let embedding = embed(&self.embedding, batch.ids().iter().map(|id| *id as usize));
+        let mut x = embedding.clone();
+        let mut index = 0;
+        for (number, layer) in self.layers.iter().enumerate() {
+            let mut input = x.clone();
+            if let Some(shared) = &layer.shared {
+                let site = FfnSite { index, layer: number, ffn: &shared.block.ffn, batch };
+                let past = past.as_deref_mut().map(|past| &mut past.attention[index]);
+                let (x, embedding) = (x.clone(), embedding.clone());
+                let shared =
+                    shared.forward(x, embedding, &site, rotary.as_ref(), past, executor)?;
+                input = input + shared;
+                index += 1;
+            }
+            let past = past.as_deref_mut().map(|past| &mut past.recurrent[number]);
+            let (normed, _) = layer.norm.forward(input);
+            x = x + layer.mixer.forward(normed, [number, number], batch, past, executor)?;
+            executor.layer_end(number, &x);
+        }
+        Ok(self.norm.forward(x).0)
+    }
+
+    fn logits_of(&self, hidden: Tensor<2>, ids: Range<usize>) -> Tensor<2> {
+        head_product(hidden, &self.head, ids)
+    }
+}

@@ -1,0 +1,95 @@
+//! The causal depthwise convolution in front of a mixer's recurrence.
+
+use std::ops::Range;
+
+use burn::tensor::{Tensor, TensorData, activation::silu};
+use vector::{Columns, causal_convolution};
+
+use crate::tensor::Values;
+
+/// `silu(bias + Σ_k taps[k]·x[t + 1 − K + k])`, channel by channel; before the first token stand zeros or
+/// the last rows of what came before.
+#[derive(Clone, Debug)]
+pub(crate) struct Convolution {
+    /// `[kernel, width]`, the newest token's last.
+    pub(crate) taps: Tensor<2>,
+    /// `[width]`.
+    pub(crate) bias: Option<Tensor<1>>,
+}
+
+impl Convolution {
+    /// Rows of `past` that the first token sees.
+    fn reach(&self) -> usize {
+        let [kernel, _] = self.taps.dims();
+        kernel - 1
+    }
+
+    /// The CPU path: sequences of `x` one by one, the outputs cut into parts by columns.
+    ///
+    /// `past` holds the `kernel − 1` rows before the (single) sequence and is brought up to its end.
+    ///
+    /// # Shapes
+    /// - `x`: `[tokens, width]`
+    /// - returns: `[tokens, part]` for each of `parts`
+    pub(crate) fn forward_fused<const N: usize>(
+        &self,
+        x: Columns<'_>,
+        sequences: impl Iterator<Item = Range<usize>>,
+        mut past: Option<&mut Vec<f32>>,
+        parts: [Range<usize>; N],
+    ) -> [Vec<f32>; N] {
+        let width = x.count();
+        let taps = Values::of(self.taps.clone());
+        let bias = self.bias.clone().map(Values::of);
+        let mut outputs = parts.each_ref().map(|part| vec![0.0; x.rows() * part.len()]);
+        for rows in sequences {
+            let before = self.before(past.as_deref().map(Vec::as_slice), width);
+            let x = x.of_rows(rows.clone());
+            for (part, out) in parts.iter().zip(&mut outputs) {
+                let of = |values| Columns::all(values, width).part(part.clone());
+                let bias = bias.as_ref().map(|bias| &bias[part.clone()]);
+                let out = &mut out[rows.start * part.len()..rows.end * part.len()];
+                causal_convolution(x.part(part.clone()), of(&before), of(&taps), bias, out);
+            }
+            if let Some(past) = past.as_deref_mut() {
+                let mut rows = before;
+                (0..x.rows()).for_each(|row| rows.extend_from_slice(x.row(row)));
+                *past = rows.split_off(x.rows() * width);
+            }
+        }
+        outputs
+    }
+
+    /// The path of every other device, and the oracle of the fused one: one sequence.
+    ///
+    /// # Shapes
+    /// - `x` and result: `[tokens, width]`
+    pub(crate) fn forward_composed(&self, x: Tensor<2>, past: Option<&mut Vec<f32>>) -> Tensor<2> {
+        let rows = 0;
+        let [tokens, width] = x.dims();
+        let before = self.before(past.as_deref().map(Vec::as_slice), width);
+        let before = TensorData::new(before, [self.reach(), width]);
+        let x = match self.reach() {
+            0 => x,
+            _ => Tensor::cat(vec![Tensor::from_data(before, &x.device()), x], rows),
+        };
+        if let Some(past) = past {
+            let last = x.clone().narrow(rows, tokens, self.reach());
+            *past = Values::of(last).to_vec();
+        }
+        let tap = |k| x.clone().narrow(rows, k, tokens) * self.taps.clone().narrow(rows, k, 1);
+        let sum = (1..=self.reach()).fold(tap(0), |sum, k| sum + tap(k));
+        silu(match &self.bias {
+            Some(bias) => sum + bias.clone().unsqueeze(),
+            None => sum,
+        })
+    }
+
+    /// Zeros where nothing came before.
+    fn before(&self, past: Option<&[f32]>, width: usize) -> Vec<f32> {
+        match past {
+            Some(past) if !past.is_empty() => past.to_vec(),
+            _ => vec![0.0; self.reach() * width],
+        }
+    }
+}
