@@ -27,9 +27,9 @@ impl Shares {
         self.kept_energy += other.kept_energy;
     }
 
-    /// Share of entries that were dropped: the sparsity that was reached.
+    /// Share of entries that were dropped: the sparsity that was reached; 0 where there is no entry.
     pub fn reached_sparsity(&self) -> f64 {
-        1.0 - share(self.kept as f64, self.entries as f64)
+        share((self.entries - self.kept) as f64, self.entries as f64)
     }
 
     /// Share of entries that are exactly zero.

@@ -85,7 +85,7 @@ fn batch_rows(
         Material::Windows { windows, .. } => {
             let ids: Vec<&[u32]> = windows[units.clone()].iter().map(Vec::as_slice).collect();
             let results = evaluate_windows(model, &mut executor, &ids)?;
-            let shares = executor.take_shares();
+            let shares = shares_of(&mut executor, results.len());
             let rows = units.zip(results).zip(&shares).map(|((index, result), shares)| WindowRow {
                 window_index: index as u32,
                 nll_nats: result.nll_nats,
@@ -98,7 +98,7 @@ fn batch_rows(
         }
         Material::Items(items) => {
             let results = evaluate_items(model, &mut executor, &items[units])?;
-            let shares = executor.take_shares();
+            let shares = shares_of(&mut executor, results.len());
             let rows = results.into_iter().zip(&shares).map(|(result, shares)| ItemRow {
                 item_index: result.index as u32,
                 correct: result.correct,
@@ -115,6 +115,13 @@ fn batch_rows(
     let mut total = Shares::default();
     shares.iter().for_each(|shares| total.add(shares));
     Ok((rows, total))
+}
+
+/// The shares of each sequence of a batch; a model without feed-forward blocks shows none.
+fn shares_of(executor: &mut Skipping, sequences: usize) -> Vec<Shares> {
+    let mut shares = executor.take_shares();
+    shares.resize(sequences, Shares::default());
+    shares
 }
 
 /// One dense pass over a calibration text; `None` if asked to stop on the way.
@@ -134,4 +141,28 @@ pub(crate) fn calibrate(
         |_| {},
     )?;
     Ok(parts.map(Calibration::sum))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use models::{Device, load};
+
+    use super::*;
+
+    /// Nothing of it is pruned, but its windows are rows like those of any other model.
+    #[test]
+    fn a_model_without_feed_forward_blocks_has_rows() {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/golden/mamba2");
+        let model = load(&golden, &Device::flex()).unwrap().model;
+        let windows = vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]];
+        let material = Material::Windows { windows, n_ids: 8 };
+        let stop = Stop::default();
+        let evaluated =
+            evaluate(model.as_ref(), Selection::All, &material, &stop, |_, _| {}).unwrap().unwrap();
+        let Rows::Windows(rows) = evaluated.rows else { panic!("windows give windows") };
+        assert_eq!(rows.len(), 2);
+        assert!(rows.iter().all(|row| row.reached_sparsity == 0.0 && row.nll_nats > 0.0));
+    }
 }

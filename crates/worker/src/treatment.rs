@@ -14,6 +14,9 @@ pub(crate) fn selection(
     model: &dyn Model,
     calibration: Option<&Calibration>,
 ) -> anyhow::Result<Selection> {
+    if treatment.policy != Policy::Dense && model.ffns().is_empty() {
+        anyhow::bail!("the model has no feed-forward block: only `dense` can be run on it");
+    }
     match treatment.policy {
         Policy::Dense => Ok(Selection::All),
         Policy::Static => Ok(Selection::Static(sets(treatment, model, calibration)?)),
