@@ -10,8 +10,17 @@ use sha2::{Digest, Sha256};
 use crate::hashing::hex;
 
 /// Crates whose source can change a number.
-const COMPUTING: &[&str] =
-    &["corpora", "evaluation", "importance", "models", "pruning", "sparse", "vector", "worker"];
+const COMPUTING: &[&str] = &[
+    "checkpoints",
+    "corpora",
+    "evaluation",
+    "importance",
+    "models",
+    "pruning",
+    "sparse",
+    "vector",
+    "worker",
+];
 
 /// Crates whose source cannot.
 #[cfg(test)]

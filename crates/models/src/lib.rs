@@ -14,6 +14,7 @@ mod nn;
 mod tensor;
 mod weights;
 
+pub use ::checkpoints::Vocabulary;
 pub use architectures::{Model, ModelFacts, StateFacts};
 pub use batch::Batch;
 #[cfg(feature = "wgpu")]
@@ -25,4 +26,4 @@ pub use executor::{Dense, Executor, FfnSite, StateInputs, StateSite};
 pub use load::{LoadedModel, inspect, load, sizes};
 pub use nn::{Activation, Ffn, Linear, LowRank, Mixer, MixerShape};
 pub use tensor::{Values, into_values, matrix, vector_of};
-pub use weights::{Vocabulary, gguf_vocabulary};
+pub use weights::{Conversions, gguf_vocabulary};

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use burn::tensor::Device;
+use checkpoints::{GgufFile, Source, open_folder};
 
 use crate::{
     Model, ModelFacts,
     architectures::{Blueprint, HubConfig, blueprint},
     error::LoadError,
-    weights::{GgufFile, SafetensorsFolder, Source, Weights},
+    weights::{Conversions, Weights},
 };
 
 /// A model with what the loader learnt about it.
@@ -19,6 +20,8 @@ pub struct LoadedModel {
     pub facts: ModelFacts,
     /// Parameters that were read.
     pub parameters: usize,
+    /// What was done to its weights on their way from the file.
+    pub conversions: Conversions,
 }
 
 fn open(path: &Path) -> Result<(Box<dyn Blueprint>, Box<dyn Source>), LoadError> {
@@ -28,14 +31,15 @@ fn open(path: &Path) -> Result<(Box<dyn Blueprint>, Box<dyn Source>), LoadError>
             return Err(LoadError::NoModel { path: path.to_owned() });
         }
         let blueprint = blueprint(&HubConfig::read(&config)?)?;
-        return Ok((blueprint, Box::new(SafetensorsFolder::open(path)?)));
+        return Ok((blueprint, open_folder(path)?));
     }
     std::fs::metadata(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
     if path.extension().is_none_or(|e| e != "gguf") {
         return Err(LoadError::NoModel { path: path.to_owned() });
     }
     let file = GgufFile::open(path)?;
-    Ok((blueprint(&file.config()?)?, Box::new(file)))
+    let config = HubConfig::from_fields(path, file.fields()?);
+    Ok((blueprint(&config)?, Box::new(file)))
 }
 
 /// Sizes of a model from a `config.json` alone; no weights need be there.
@@ -63,6 +67,6 @@ pub fn load(path: &Path, device: &Device) -> Result<LoadedModel, LoadError> {
     let (blueprint, source) = open(path)?;
     let mut weights = Weights::new(source.as_ref(), device);
     let model = blueprint.load(&mut weights)?;
-    let parameters = weights.finish()?;
-    Ok(LoadedModel { model, facts: blueprint.facts(), parameters })
+    let (parameters, conversions) = weights.finish()?;
+    Ok(LoadedModel { model, facts: blueprint.facts(), parameters, conversions })
 }

@@ -25,11 +25,8 @@ const TOLERANCE: f32 = 1e-4;
 fn folders() -> Vec<PathBuf> {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let entries = std::fs::read_dir(golden).unwrap().map(|entry| entry.unwrap().path());
-    let mut folders: Vec<PathBuf> = entries
-        .filter(|path| {
-            path.join("expected.safetensors").is_file() && !path.join("pytorch_model.bin").is_file()
-        })
-        .collect();
+    let mut folders: Vec<PathBuf> =
+        entries.filter(|path| path.join("expected.safetensors").is_file()).collect();
     folders.sort();
     folders
 }

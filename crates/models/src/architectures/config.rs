@@ -58,11 +58,22 @@ impl HubConfig {
         self.fields.get(field).filter(|v| !v.is_null())
     }
 
-    /// A positive whole number.
+    /// A positive whole number, small enough that no product of three overflows.
     pub(crate) fn count(&self, field: &str) -> Result<usize, LoadError> {
+        self.count_to(field, 1 << 24)
+    }
+
+    /// A number of layers: few enough to make a list of them before any weight is seen.
+    pub(crate) fn layers(&self, field: &str) -> Result<usize, LoadError> {
+        self.count_to(field, 1 << 12)
+    }
+
+    fn count_to(&self, field: &str, most: usize) -> Result<usize, LoadError> {
         let value = self.get(field).ok_or_else(|| self.bad(field, "is missing"))?;
         let count = value.as_u64().and_then(|v| usize::try_from(v).ok()).filter(|v| *v > 0);
-        count.ok_or_else(|| self.bad(field, format!("is {value}, expected a positive integer")))
+        let count = count.filter(|count| *count <= most);
+        let expected = format!("is {value}, expected a positive integer up to {most}");
+        count.ok_or_else(|| self.bad(field, expected))
     }
 
     /// The same, or `default` where the field is absent.

@@ -70,7 +70,7 @@ impl DecoderConfig {
     pub(crate) fn from_hub(config: &HubConfig) -> Result<Self, LoadError> {
         let hidden_size = config.count("hidden_size")?;
         let [heads, kv_heads, head_dim] = config.heads(hidden_size)?;
-        let layers = config.count("num_hidden_layers")?;
+        let layers = config.layers("num_hidden_layers")?;
         Ok(Self {
             vocab_size: config.count("vocab_size")?,
             hidden_size,

@@ -39,7 +39,7 @@ pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> 
         vocab_size: config.count("vocab_size")?,
         n_embd,
         n_inner: config.count_or("n_inner", 4 * n_embd)?,
-        n_layer: config.count("n_layer")?,
+        n_layer: config.layers("n_layer")?,
         n_head,
         n_positions: config.count("n_positions")?,
         layer_norm_epsilon: config.real_or("layer_norm_epsilon", 1e-5)?,

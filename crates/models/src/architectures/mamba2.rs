@@ -53,7 +53,7 @@ pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> 
     mixer.check(config, config.count_or("expand", 2)? * hidden_size, ["num_heads", "n_groups"])?;
     Ok(Box::new(Mamba2Config {
         vocab_size: config.count("vocab_size")?,
-        num_hidden_layers: config.count("num_hidden_layers")?,
+        num_hidden_layers: config.layers("num_hidden_layers")?,
         norm_epsilon: epsilon,
         tie_word_embeddings: config.flag_or("tie_word_embeddings", false)?,
         mixer,
@@ -77,7 +77,7 @@ pub(crate) fn read_original(config: &HubConfig) -> Result<Box<dyn Blueprint>, Lo
     let rows = config.count_or("pad_vocab_size_multiple", 8)?;
     Ok(Box::new(Mamba2Config {
         vocab_size: config.count("vocab_size")?.next_multiple_of(rows),
-        num_hidden_layers: config.count("n_layer")?,
+        num_hidden_layers: config.layers("n_layer")?,
         norm_epsilon: EPSILON,
         tie_word_embeddings: config.flag_or("tie_embeddings", true)?,
         mixer: original_mixer(config, hidden_size, EPSILON)?,

@@ -47,7 +47,7 @@ pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> 
         hidden_size,
         word_embed_proj_dim: config.count_or("word_embed_proj_dim", hidden_size)?,
         ffn_dim: config.count("ffn_dim")?,
-        num_hidden_layers: config.count("num_hidden_layers")?,
+        num_hidden_layers: config.layers("num_hidden_layers")?,
         num_attention_heads: heads,
         max_position_embeddings: config.count("max_position_embeddings")?,
         tie_word_embeddings: config.flag_or("tie_word_embeddings", true)?,

@@ -1,21 +1,19 @@
-//! Tensors on disk, whatever the format, read one at a time and accounted for.
+//! From the tensors of a checkpoint to burn's: each is checked against the config by field name, read
+//! once, and accounted for.
 //!
-//! burn-store would build a module first and fill it afterwards; here a tensor is read once, checked
-//! against the config by field name, and the same code serves GGUF, which burn-store does not read.
+//! burn-store would build a module first and fill it afterwards; here the same code serves GGUF, which
+//! burn-store does not read, and memory holds the model and one piece of a tensor besides.
 
-mod gguf;
-mod safetensors;
+mod conversions;
+mod transposing;
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
-
-pub(crate) use gguf::GgufFile;
-pub use gguf::{Vocabulary, gguf_vocabulary};
-pub(crate) use safetensors::SafetensorsFolder;
+use std::{collections::BTreeSet, path::Path};
 
 use burn::tensor::{Device, Tensor};
+use checkpoints::{GgufFile, Source, Vocabulary};
+
+pub use conversions::Conversions;
+use transposing::Transposing;
 
 use crate::{
     error::LoadError,
@@ -23,18 +21,12 @@ use crate::{
     tensor::{matrix, vector_of},
 };
 
-/// A checkpoint: named tensors in the orientation and under the names of the Hugging Face format.
-pub(crate) trait Source {
-    /// The file or folder, for messages.
-    fn path(&self) -> &Path;
-    /// The file that holds a tensor.
-    fn file_of(&self, name: &str) -> PathBuf;
-    /// All names, ascending.
-    fn names(&self) -> Vec<String>;
-    /// Shape of a tensor, rows first; `None` where it does not exist.
-    fn shape(&self, name: &str) -> Option<Vec<usize>>;
-    /// The values in row-major order, converted to `f32`.
-    fn read(&self, name: &str) -> Result<Vec<f32>, LoadError>;
+/// Reads the tokenizer of a GGUF file.
+///
+/// # Errors
+/// A damaged header, or metadata without a tokenizer.
+pub fn gguf_vocabulary(path: &Path) -> Result<Vocabulary, LoadError> {
+    GgufFile::open(path)?.vocabulary()
 }
 
 /// A dimension with the name of the config field that says how long it is.
@@ -45,6 +37,7 @@ pub(crate) struct Dim(pub(crate) &'static str, pub(crate) usize);
 pub(crate) struct Weights<'a> {
     source: &'a dyn Source,
     used: BTreeSet<String>,
+    conversions: Conversions,
     /// Values handed out.
     parameters: usize,
     device: Device,
@@ -52,14 +45,21 @@ pub(crate) struct Weights<'a> {
 
 impl<'a> Weights<'a> {
     pub(crate) fn new(source: &'a dyn Source, device: &Device) -> Self {
-        Self { source, used: BTreeSet::new(), parameters: 0, device: device.clone() }
+        Self {
+            source,
+            used: BTreeSet::new(),
+            conversions: Conversions::default(),
+            parameters: 0,
+            device: device.clone(),
+        }
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
         self.source.shape(name).is_some()
     }
 
-    fn values(&mut self, name: &str, dims: &[Dim]) -> Result<Vec<f32>, LoadError> {
+    /// A tensor of the file must have the shape that the config gives it; returns its number of values.
+    fn check_shape(&self, name: &str, dims: &[Dim]) -> Result<usize, LoadError> {
         let found = self.source.shape(name).ok_or_else(|| LoadError::MissingTensor {
             path: self.source.path().to_owned(),
             tensor: name.to_owned(),
@@ -73,18 +73,48 @@ impl<'a> Weights<'a> {
                 expected: format!("[{}]", fields.join(", ")),
             });
         }
-        let values = self.source.read(name)?;
-        if let Some(index) = values.iter().position(|v| !v.is_finite()) {
+        Ok(found.iter().product())
+    }
+
+    /// Reads a tensor piece by piece, whole rows at a time; every value is finite.
+    fn read(&mut self, name: &str, piece: &mut dyn FnMut(&[f32])) -> Result<(), LoadError> {
+        let (mut at, mut bad) = (0, None);
+        self.source.read(name, &mut |values| {
+            if bad.is_none() {
+                let here = values.iter().position(|value| !value.is_finite());
+                bad = here.map(|here| (at + here, values[here]));
+            }
+            at += values.len();
+            piece(values);
+        })?;
+        if let Some((index, value)) = bad {
             return Err(LoadError::NonFinite {
                 path: self.source.file_of(name),
                 tensor: name.to_owned(),
                 index,
-                value: values[index],
+                value,
             });
         }
         self.used.insert(name.to_owned());
-        self.parameters += values.len();
+        self.parameters += at;
+        if let Some(conversion) = self.source.conversion(name) {
+            self.conversions.count(conversion);
+        }
+        Ok(())
+    }
+
+    fn values(&mut self, name: &str, dims: &[Dim]) -> Result<Vec<f32>, LoadError> {
+        let mut values = Vec::with_capacity(self.check_shape(name, dims)?);
+        self.read(name, &mut |piece| values.extend_from_slice(piece))?;
         Ok(values)
+    }
+
+    /// The values of a matrix stored `[rows, columns]`, as `[columns, rows]`.
+    fn transposed(&mut self, name: &str, [rows, columns]: [Dim; 2]) -> Result<Vec<f32>, LoadError> {
+        self.check_shape(name, &[rows, columns])?;
+        let mut out = Transposing::new(rows.1, columns.1);
+        self.read(name, &mut |piece| out.add_rows(piece))?;
+        Ok(out.finish())
     }
 
     pub(crate) fn vector(&mut self, name: &str, dim: Dim) -> Result<Tensor<1>, LoadError> {
@@ -105,8 +135,8 @@ impl<'a> Weights<'a> {
         d_out: Dim,
         bias: bool,
     ) -> Result<Linear, LoadError> {
-        let values = self.values(&format!("{name}.weight"), &[d_out, d_in])?;
-        let weight = matrix(transposed(&values, d_in.1), [d_in.1, d_out.1], &self.device);
+        let values = self.transposed(&format!("{name}.weight"), [d_out, d_in])?;
+        let weight = matrix(values, [d_in.1, d_out.1], &self.device);
         let bias = match bias {
             true => Some(self.vector(&format!("{name}.bias"), d_out)?),
             false => None,
@@ -123,20 +153,26 @@ impl<'a> Weights<'a> {
         bias: bool,
     ) -> Result<[Linear; 2], LoadError> {
         let (Dim(_, columns), d_out) = (d_in, both.1 / 2);
-        let values = self.values(&format!("{name}.weight"), &[both, d_in])?;
-        let biases = match bias {
-            true => Some(self.values(&format!("{name}.bias"), &[both])?),
-            false => None,
+        let weight = format!("{name}.weight");
+        self.check_shape(&weight, &[both, d_in])?;
+        let [mut first, mut second] = [0, 1].map(|_| Transposing::new(d_out, columns));
+        let mut left = d_out;
+        self.read(&weight, &mut |piece| {
+            let rows = left.min(piece.len() / columns);
+            let (of_first, of_second) = piece.split_at(rows * columns);
+            first.add_rows(of_first);
+            second.add_rows(of_second);
+            left -= rows;
+        })?;
+        let bias = match bias {
+            true => self.values(&format!("{name}.bias"), &[both])?,
+            false => Vec::new(),
         };
-        let device = &self.device;
-        Ok([0, 1].map(|part| {
-            let weight = &values[part * d_out * columns..(part + 1) * d_out * columns];
-            let bias = biases.as_ref().map(|b| b[part * d_out..(part + 1) * d_out].to_vec());
-            Linear::new(
-                matrix(transposed(weight, columns), [columns, d_out], device),
-                bias.map(|bias| vector_of(bias, device)),
-            )
-        }))
+        let linear = |weight: Transposing, part: usize| {
+            let bias = bias.chunks(d_out).nth(part).map(|b| vector_of(b.to_vec(), &self.device));
+            Linear::new(matrix(weight.finish(), [columns, d_out], &self.device), bias)
+        };
+        Ok([linear(first, 0), linear(second, 1)])
     }
 
     /// The weight of a depthwise convolution, stored `[width, 1, kernel]`, as `[kernel, width]`.
@@ -147,7 +183,9 @@ impl<'a> Weights<'a> {
         kernel: Dim,
     ) -> Result<Tensor<2>, LoadError> {
         let values = self.values(name, &[width, Dim("1", 1), kernel])?;
-        Ok(matrix(transposed(&values, kernel.1), [kernel.1, width.1], &self.device))
+        let mut transposed = Transposing::new(width.1, kernel.1);
+        transposed.add_rows(&values);
+        Ok(matrix(transposed.finish(), [kernel.1, width.1], &self.device))
     }
 
     /// The same for a weight stored `[d_in, d_out]`, with a bias (`Conv1D` of GPT-2).
@@ -185,43 +223,14 @@ impl<'a> Weights<'a> {
         self.used.extend(self.source.names().into_iter().filter(|name| name.starts_with(start)));
     }
 
-    /// Every tensor of the checkpoint must have been used; the value is the number of parameters.
-    pub(crate) fn finish(self) -> Result<usize, LoadError> {
+    /// Every tensor of the checkpoint must have been used; the number of parameters and what was done to
+    /// them.
+    pub(crate) fn finish(self) -> Result<(usize, Conversions), LoadError> {
         let tensors: Vec<String> =
             self.source.names().into_iter().filter(|name| !self.used.contains(name)).collect();
         if tensors.is_empty() {
-            return Ok(self.parameters);
+            return Ok((self.parameters, self.conversions));
         }
         Err(LoadError::UnusedTensors { path: self.source.path().to_owned(), tensors })
-    }
-}
-
-/// `[rows, columns]` to `[columns, rows]`, in tiles that stay in the cache.
-fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
-    const TILE: usize = 32;
-    let rows = values.len() / columns;
-    let mut out = vec![0.0; values.len()];
-    for row_tile in (0..rows).step_by(TILE) {
-        for column_tile in (0..columns).step_by(TILE) {
-            for column in column_tile..(column_tile + TILE).min(columns) {
-                for row in row_tile..(row_tile + TILE).min(rows) {
-                    out[column * rows + row] = values[row * columns + column];
-                }
-            }
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::transposed;
-
-    #[test]
-    fn transposed_twice_is_the_same() {
-        let values: Vec<f32> = (0..37 * 70).map(|i| i as f32).collect();
-        let once = transposed(&values, 70);
-        assert_eq!(once[1], 70.0);
-        assert_eq!(transposed(&once, 37), values);
     }
 }

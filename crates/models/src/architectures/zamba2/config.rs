@@ -118,7 +118,7 @@ fn mixer(config: &HubConfig, hidden_size: usize, bias: bool) -> Result<MixerConf
 /// From the kind of every layer (`mamba` of older files is `linear_attention` now), or from the list of
 /// hybrid ones.
 fn hybrid_layers(config: &HubConfig) -> Result<Vec<bool>, LoadError> {
-    let layers = config.count("num_hidden_layers")?;
+    let layers = config.layers("num_hidden_layers")?;
     let listed = |field: &str| match config.get(field) {
         None => Ok(None),
         Some(Value::Array(values)) => Ok(Some(values)),
