@@ -30,26 +30,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [mut scan, mut recurrence, mut forward, mut head] = [const { Vec::new() }; 4];
     for _ in 0..ROUNDS {
         let inputs = inputs(mixer, tokens);
-        let mut past = models::RecurrentState::default();
-        mixer.scan(inputs.clone(), &batch, Some(&mut past)); // PAST
-        if std::env::var("PAST").is_ok() {
-            scan.push(seconds(|| mixer.scan(inputs.clone(), &batch, Some(&mut past))))
-        } else {
-            scan.push(seconds(|| mixer.scan(inputs.clone(), &batch, None)));
-        }
-        if std::env::var("SCAN").is_ok() {
-            continue;
-        }
+        scan.push(seconds(|| mixer.scan(inputs.clone(), &batch, None)));
         recurrence.push(seconds(|| mixer.recurrence(inputs.clone(), &batch, None)));
         let mut hidden = None;
         forward.push(seconds(|| hidden = model.forward(&batch, &mut Dense).ok()));
         let hidden = hidden.ok_or("the forward pass failed")?;
         head.push(seconds(|| model.logits(hidden)));
-    }
-    if std::env::var("SCAN").is_ok() {
-        scan.sort_by(f64::total_cmp);
-        println!("min {:.3} median {:.3} ms", scan[0] * 1e3, scan[15] * 1e3);
-        return Ok(());
     }
     let [scan, recurrence, forward, head] = [scan, recurrence, forward, head].map(median);
     let milliseconds = 1e3;

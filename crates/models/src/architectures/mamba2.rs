@@ -84,63 +84,66 @@ pub(crate) fn read_original(config: &HubConfig) -> Result<Box<dyn Blueprint>, Lo
     }))
 }
 
+/// Fields of `ssm_cfg` that decide something, and those that say how to initialise or to run.
+const SSM_FIELDS: [&str; 20] = [
+    "layer",
+    "d_state",
+    "d_conv",
+    "expand",
+    "headdim",
+    "ngroups",
+    "bias",
+    "conv_bias",
+    "dt_limit",
+    "rmsnorm",
+    "norm_before_gate",
+    "D_has_hdim",
+    "d_ssm",
+    "A_init_range",
+    "conv_init",
+    "dt_min",
+    "dt_max",
+    "dt_init_floor",
+    "chunk_size",
+    "use_mem_eff_path",
+];
+
 fn original_mixer(
     config: &HubConfig,
     hidden_size: usize,
     epsilon: f64,
 ) -> Result<MixerConfig, LoadError> {
-    /// Fields of `ssm_cfg` that are read below, and those that say how to initialise or to run.
-    const KNOWN: [&str; 20] = [
-        "layer",
-        "d_state",
-        "d_conv",
-        "expand",
-        "headdim",
-        "ngroups",
-        "bias",
-        "conv_bias",
-        "dt_limit",
-        "rmsnorm",
-        "norm_before_gate",
-        "D_has_hdim",
-        "d_ssm",
-        "A_init_range",
-        "conv_init",
-        "dt_min",
-        "dt_max",
-        "dt_init_floor",
-        "chunk_size",
-        "use_mem_eff_path",
-    ];
     let Some(Value::Object(fields)) = config.get("ssm_cfg") else {
         return Err(config.bad("ssm_cfg", "is missing or no object"));
     };
-    if let Some(unknown) = fields.keys().find(|field| !KNOWN.contains(&field.as_str())) {
+    if let Some(unknown) = fields.keys().find(|field| !SSM_FIELDS.contains(&field.as_str())) {
         return Err(config.bad(&format!("ssm_cfg.{unknown}"), "is not supported"));
     }
-    let ssm = HubConfig::from_fields(config.path(), fields.clone());
-    let layer = ssm.text_or("layer", "Mamba1")?;
+    // Under their full names, which messages then have too.
+    let named = fields.iter().map(|(field, value)| (format!("ssm_cfg.{field}"), value.clone()));
+    let ssm = HubConfig::from_fields(config.path(), named.collect());
+    let layer = ssm.text_or("ssm_cfg.layer", "Mamba1")?;
     if layer != "Mamba2" {
         return Err(ssm.bad("ssm_cfg.layer", format!("`{layer}` is not supported: Mamba2 is")));
     }
-    ssm.require_flag("rmsnorm", true, true)?;
-    ssm.require_flag("norm_before_gate", false, false)?;
-    ssm.require_flag("D_has_hdim", false, false)?;
-    ssm.require_absent("d_ssm")?;
-    let head_dim = ssm.count_or("headdim", 64)?;
-    let inner = ssm.count_or("expand", 2)? * hidden_size;
+    ssm.require_flag("ssm_cfg.rmsnorm", true, true)?;
+    ssm.require_flag("ssm_cfg.norm_before_gate", false, false)?;
+    ssm.require_flag("ssm_cfg.D_has_hdim", false, false)?;
+    ssm.require_absent("ssm_cfg.d_ssm")?;
+    let head_dim = ssm.count_or("ssm_cfg.headdim", 64)?;
+    let inner = ssm.count_or("ssm_cfg.expand", 2)? * hidden_size;
     let mixer = MixerConfig {
         hidden_size,
         shape: MixerShape {
             heads: (inner / head_dim).max(1),
             head_dim,
-            groups: ssm.count_or("ngroups", 1)?,
-            channels: ssm.count_or("d_state", 128)?,
+            groups: ssm.count_or("ssm_cfg.ngroups", 1)?,
+            channels: ssm.count_or("ssm_cfg.d_state", 128)?,
         },
-        kernel: ssm.count_or("d_conv", 4)?,
-        convolution_bias: ssm.flag_or("conv_bias", true)?,
-        bias: ssm.flag_or("bias", false)?,
-        dt_limits: limits(&ssm, "dt_limit")?,
+        kernel: ssm.count_or("ssm_cfg.d_conv", 4)?,
+        convolution_bias: ssm.flag_or("ssm_cfg.conv_bias", true)?,
+        bias: ssm.flag_or("ssm_cfg.bias", false)?,
+        dt_limits: limits(&ssm, "ssm_cfg.dt_limit")?,
         epsilon,
     };
     mixer.check(&ssm, inner, ["ssm_cfg.headdim", "ssm_cfg.ngroups"])?;
@@ -253,5 +256,90 @@ impl Model for Mamba2 {
 
     fn logits_of(&self, hidden: Tensor<2>, ids: Range<usize>) -> Tensor<2> {
         head_product(hidden, &self.head, ids)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::StateFacts, *};
+    use serde_json::{Map, json};
+    use std::path::Path;
+
+    fn fields(value: Value) -> Map<String, Value> {
+        value.as_object().expect("an object").clone()
+    }
+
+    /// state-spaces/mamba2-130m, as published.
+    fn published() -> Map<String, Value> {
+        fields(json!({
+            "d_model": 768, "d_intermediate": 0, "n_layer": 24, "vocab_size": 50277,
+            "ssm_cfg": {"layer": "Mamba2"}, "attn_layer_idx": [], "attn_cfg": {},
+            "rms_norm": true, "residual_in_fp32": true, "fused_add_norm": true,
+            "pad_vocab_size_multiple": 16, "tie_embeddings": true,
+        }))
+    }
+
+    type Read = fn(&HubConfig) -> Result<Box<dyn Blueprint>, LoadError>;
+
+    fn facts(read: Read, fields: Map<String, Value>) -> ModelFacts {
+        let config = HubConfig::from_fields(Path::new("config.json"), fields);
+        read(&config).unwrap_or_else(|e| panic!("{e}")).facts()
+    }
+
+    fn refusal(read: Read, mut fields: Map<String, Value>, field: &str, value: Value) -> String {
+        fields.insert(field.to_owned(), value);
+        let config = HubConfig::from_fields(Path::new("config.json"), fields);
+        match read(&config) {
+            Ok(_) => panic!("{field} was taken"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn original_defaults() {
+        let facts = facts(read_original, published());
+        assert_eq!((facts.vocabulary, facts.parameters), (50_288, 128_989_632));
+        let state = StateFacts { sites: 24, heads: 24, head_dim: 64, groups: 1, channels: 128 };
+        assert_eq!(facts.state, Some(state));
+    }
+
+    #[test]
+    fn original_refuses_by_field() {
+        for (field, value, named) in [
+            ("attn_layer_idx", json!([9]), "attn_layer_idx"),
+            ("d_intermediate", json!(1536), "d_intermediate"),
+            ("rms_norm", json!(false), "rms_norm"),
+            ("ssm_cfg", json!({}), "ssm_cfg.layer"),
+            ("ssm_cfg", json!({"layer": "Mamba1"}), "ssm_cfg.layer"),
+            ("ssm_cfg", json!({"layer": "Mamba2", "d_ssm": 64}), "ssm_cfg.d_ssm"),
+            ("ssm_cfg", json!({"layer": "Mamba2", "rmsnorm": false}), "ssm_cfg.rmsnorm"),
+            ("ssm_cfg", json!({"layer": "Mamba2", "headdim": 100}), "ssm_cfg.headdim"),
+            ("ssm_cfg", json!({"layer": "Mamba2", "ngroups": 5}), "ssm_cfg.ngroups"),
+            ("ssm_cfg", json!({"layer": "Mamba2", "dt_rank": 48}), "ssm_cfg.dt_rank"),
+            ("ssm_cfg", json!({"layer": "Mamba2", "dt_limit": [1, 0]}), "ssm_cfg.dt_limit"),
+        ] {
+            let error = refusal(read_original, published(), field, value);
+            assert!(error.contains(&format!("field `{named}`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn hub_refuses_by_field() {
+        let good = fields(json!({
+            "hidden_size": 24, "num_hidden_layers": 2, "vocab_size": 61, "num_heads": 8,
+            "head_dim": 6, "n_groups": 2, "state_size": 10,
+        }));
+        assert_eq!(facts(read, good.clone()).state.map(|s| s.entries()), Some(2 * 48 * 10));
+        for (field, value) in [
+            ("hidden_act", json!("gelu")),
+            ("num_heads", json!(7)),
+            ("n_groups", json!(3)),
+            ("time_step_limit", json!([0.0])),
+            ("time_step_limit", json!("NaN")),
+            ("rms_norm", json!(false)),
+        ] {
+            let error = refusal(read, good.clone(), field, value);
+            assert!(error.contains(&format!("field `{field}`")), "{error}");
+        }
     }
 }

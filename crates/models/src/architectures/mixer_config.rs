@@ -42,7 +42,7 @@ impl MixerConfig {
             );
             return Err(config.bad(heads, reason));
         }
-        if shape.heads % shape.groups != 0 {
+        if !shape.heads.is_multiple_of(shape.groups) {
             let reason =
                 format!("is {}, which does not divide {} heads", shape.groups, shape.heads);
             return Err(config.bad(groups, reason));

@@ -28,6 +28,7 @@ pub(super) fn chunked(
 ) -> Tensor<2> {
     let MixerShape { heads, groups, channels, .. } = dynamics.shape;
     let StateInputs { x, b, c, dt } = inputs;
+    let rows = 0;
     let [tokens, width] = x.dims();
     let device = x.device();
     let [rates, skip] = [dynamics.rates, dynamics.skip].map(|t| Values::of(t.clone()));
@@ -42,7 +43,7 @@ pub(super) fn chunked(
             shape: dynamics.shape,
             length,
             decays: Decays::new(&dt[first * heads..][..length * heads], &rates),
-            x: x.clone().narrow(0, first, length),
+            x: x.clone().narrow(rows, first, length),
             b: cut(&b, first, length, groups, channels),
             c: cut(&c, first, length, groups, channels),
         };
@@ -173,7 +174,8 @@ mod tests {
     }
 
     fn rows(inputs: &StateInputs, first: usize, length: usize) -> StateInputs {
-        let of = |t: &Tensor<2>| t.clone().narrow(0, first, length);
+        let tokens = 0;
+        let of = |t: &Tensor<2>| t.clone().narrow(tokens, first, length);
         let StateInputs { x, b, c, dt } = inputs;
         StateInputs { x: of(x), b: of(b), c: of(c), dt: of(dt) }
     }

@@ -83,7 +83,8 @@ impl Chunk {
         let decays = sums.exp().tril(0) * dt.clone().swap_dims(TOKENS, FEATURES);
         let near = (scores.reshape([heads, length, length]) * decays).matmul(x.clone());
         let far = c.matmul(state.clone().swap_dims(TOKENS, FEATURES));
-        let far = far.reshape([groups, length, of_group, head_dim]).swap_dims(1, 2);
+        let by_head = TOKENS + 1;
+        let far = far.reshape([groups, length, of_group, head_dim]).swap_dims(TOKENS, by_head);
         let far = far.reshape([heads, length, head_dim]) * since_start.clone();
         let y = near + far + x.clone() * skip;
 

@@ -80,7 +80,7 @@ fn attention_shape(config: &HubConfig, hidden_size: usize) -> Result<AttentionSh
         return Err(config.bad("num_key_value_heads", reason));
     }
     let head_dim = 2 * hidden_size / heads;
-    if head_dim == 0 || head_dim % 2 != 0 || head_dim * heads != 2 * hidden_size {
+    if head_dim == 0 || !head_dim.is_multiple_of(2) || head_dim * heads != 2 * hidden_size {
         let reason = format!("is {heads}, which does not divide hidden_size {hidden_size}");
         return Err(config.bad("num_attention_heads", reason));
     }
@@ -204,6 +204,57 @@ impl Zamba2Config {
             multiplied: layers * self.mixer.multiplied()
                 + uses * (self.block_matrices() + self.use_matrices())
                 + table,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Map, json};
+    use std::path::Path;
+
+    fn read_with(field: &str, value: Value) -> Result<Zamba2Config, LoadError> {
+        let mut fields: Map<String, Value> = json!({
+            "hidden_size": 24, "num_hidden_layers": 4, "vocab_size": 61, "num_attention_heads": 4,
+            "hybrid_layer_ids": [1, 2], "mamba_headdim": 6, "num_mem_blocks": 2,
+        })
+        .as_object()
+        .expect("an object")
+        .clone();
+        fields.insert(field.to_owned(), value);
+        read(&HubConfig::from_fields(Path::new("config.json"), fields))
+    }
+
+    #[test]
+    fn layers_are_hybrid_by_kind_or_by_number() {
+        let by_number = read_with("use_cache", json!(true)).expect("all fields are good");
+        assert_eq!(
+            (by_number.hybrid.clone(), by_number.uses()),
+            (vec![false, true, true, false], vec![1, 2])
+        );
+        let kinds = json!(["mamba", "hybrid", "linear_attention", "hybrid"]);
+        assert_eq!(read_with("layers_block_type", kinds).expect("known kinds").uses(), [1, 3]);
+    }
+
+    #[test]
+    fn refuses_by_field() {
+        for (field, value) in [
+            ("layers_block_type", json!(["mamba", "hybrid"])),
+            ("layers_block_type", json!(["mamba", "hybrid", "attention", "mamba"])),
+            ("hybrid_layer_ids", json!([1, 4])),
+            ("n_mamba_heads", json!(7)),
+            ("mamba_ngroups", json!(3)),
+            ("num_attention_heads", json!(5)),
+            ("attention_head_dim", json!(6)),
+            ("num_key_value_heads", json!(3)),
+            ("use_long_context", json!(true)),
+            ("use_shared_mlp_adapter", json!(false)),
+            ("sliding_window", json!(4096)),
+        ] {
+            let Err(error) = read_with(field, value) else { panic!("{field} was taken") };
+            let error = error.to_string();
+            assert!(error.contains(&format!("field `{field}`")), "{error}");
         }
     }
 }
