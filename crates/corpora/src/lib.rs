@@ -1,12 +1,12 @@
 //! Texts, tokenizers, and what the evaluation protocols cut out of them.
 
 mod error;
-mod folder;
 mod lambada;
 mod overlap;
 mod perplexity;
 mod text;
 mod tokenizer;
+mod tokenizer_folder;
 
 pub use error::CorpusError;
 pub use lambada::{Item, last_token_items, openai_items};

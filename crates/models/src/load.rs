@@ -24,7 +24,10 @@ pub struct LoadedModel {
     pub conversions: Conversions,
 }
 
-fn open(path: &Path) -> Result<(Box<dyn Blueprint>, Box<dyn Source>), LoadError> {
+/// What stands at a path: a checked config, and tensors.
+type Opened = (Box<dyn Blueprint>, Box<dyn Source>);
+
+fn open(path: &Path) -> Result<Opened, LoadError> {
     if path.is_dir() {
         let config = path.join("config.json");
         if !config.is_file() {

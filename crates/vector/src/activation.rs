@@ -21,7 +21,7 @@ impl Activation {
     #[inline(always)]
     fn of(self, x: f32) -> f32 {
         /// `2·√(2/π)`: `(1 + tanh u)/2` is the logistic function of `2u`.
-        const TWICE_ROOT: f32 = 1.595_769_1;
+        const TWICE_ROOT: f32 = 1.595_769;
         match self {
             Self::Relu => x.max(0.0),
             Self::Silu => x / (1.0 + exp(-x)),
