@@ -57,7 +57,7 @@ fn install_driver() -> Result<i32> {
     let holds_driver = |folder: &&str| {
         Path::new(folder).read_dir().is_ok_and(|mut entries| entries.next().is_some())
     };
-    if DRIVERS.iter().any(|folder| holds_driver(folder)) {
+    if DRIVERS.iter().any(holds_driver) {
         return Ok(DONE);
     }
     eprintln!("no Vulkan driver: installing {PACKAGE}");
