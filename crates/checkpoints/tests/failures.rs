@@ -191,7 +191,8 @@ fn absurd_counts_of_gguf_are_refused() {
 #[test]
 fn a_gguf_table_that_does_not_fit_its_file_is_refused() {
     let wrong = |change: fn(Gguf) -> Gguf| gguf_error(&change(one_gguf()).finish());
-    let cases: [(fn(Gguf) -> Gguf, &str); 10] = [
+    type Case = (fn(Gguf) -> Gguf, &'static str);
+    let cases: [Case; 10] = [
         (|f| f.count("general.alignment", 0), "`general.alignment` is not a power of two"),
         (|f| f.count("general.alignment", 48), "`general.alignment` is not a power of two"),
         (|f| f.tensor("u", 0, &[1 << 40], &[]), "tensor `u` with shape [1099511627776] reaches"),

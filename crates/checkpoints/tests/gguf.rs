@@ -179,3 +179,41 @@ fn what_no_field_can_say_is_refused() {
         assert!(message.contains(expected) && message.contains("tiny.gguf"), "{message}");
     }
 }
+
+#[test]
+fn the_tokenizer_of_a_file() {
+    let texts = |texts: &[&str]| {
+        let lengths = texts
+            .iter()
+            .flat_map(|text| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat());
+        [
+            &8_u32.to_le_bytes()[..],
+            &(texts.len() as u64).to_le_bytes(),
+            &lengths.collect::<Vec<_>>(),
+        ]
+        .concat()
+    };
+    let kinds = [5_u32.to_le_bytes().to_vec(), 3_u64.to_le_bytes().to_vec()].concat();
+    let kinds =
+        [kinds, [1_i32, 3, 1].iter().flat_map(|kind| kind.to_le_bytes()).collect()].concat();
+    let file = tiny()
+        .text("tokenizer.ggml.model", "gpt2")
+        .text("tokenizer.ggml.pre", "smollm")
+        .raw("tokenizer.ggml.tokens", 9, &texts(&["a", "<|end|>", "é"]))
+        .raw("tokenizer.ggml.merges", 9, &texts(&["a b"]))
+        .raw("tokenizer.ggml.token_type", 9, &kinds)
+        .raw("tokenizer.ggml.add_bos_token", 7, &[1])
+        .count("tokenizer.ggml.bos_token_id", 1);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiny.gguf");
+    std::fs::write(&path, file.finish()).unwrap();
+    let vocabulary = GgufFile::open(&path).unwrap().vocabulary().unwrap();
+    assert_eq!(vocabulary.tokens, ["a", "<|end|>", "é"]);
+    assert_eq!(vocabulary.control, [false, true, false]);
+    assert_eq!(vocabulary.merges, ["a b"]);
+    assert_eq!((vocabulary.model.as_str(), vocabulary.pre_tokenizer.as_str()), ("gpt2", "smollm"));
+    assert_eq!(vocabulary.bos, Some(1));
+    std::fs::write(&path, tiny().finish()).unwrap();
+    let error = GgufFile::open(&path).unwrap().vocabulary().unwrap_err().to_string();
+    assert!(error.contains("field `tokenizer.ggml.tokens`: is missing"), "{error}");
+}

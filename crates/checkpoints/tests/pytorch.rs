@@ -4,10 +4,14 @@
 
 mod common;
 
-use std::path::Path;
+use std::{
+    io::{Cursor, Write as _},
+    path::Path,
+};
 
 use checkpoints::{LoadError, Source, open_folder};
 use common::{DICT, END, bin, contiguous, entry, floats, golden, tensor, text, words};
+use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 /// A folder with one file of weights.
 fn open_bytes(bytes: &[u8]) -> Result<Box<dyn Source>, LoadError> {
@@ -115,8 +119,9 @@ fn the_hand_made_file_is_right_where_nothing_is_wrong() {
 
 #[test]
 fn views_must_lie_in_their_storage() {
-    // Length of the storage, offset, shape, strides.
-    let views: [(usize, usize, &[usize], &[usize], &str); 5] = [
+    /// Length of the storage, offset, shape, strides, and what is said of them.
+    type Case = (usize, usize, &'static [usize], &'static [usize], &'static str);
+    let views: [Case; 5] = [
         (4, 1, &[2, 2], &[2, 1], "beyond the 4 numbers"),
         (4, 0, &[2, 2], &[4, 1], "beyond the 4 numbers"),
         (5, 0, &[2, 2], &[2, 1], "should hold 5 numbers, but has 16 bytes"),
@@ -136,6 +141,17 @@ fn a_storage_that_is_missing_is_named() {
     let entry = entry("t", "FloatStorage", "7", &[2], &[1]);
     let message = message(&bin(&[DICT, &entry, END].concat(), &[("0", &[0; 8])]));
     assert!(message.contains("tensor `t`: its storage `7` is missing"), "{message}");
+}
+
+/// torch does not compress; an archive that does could hold far more than its size.
+#[test]
+fn compressed_archives_are_refused() {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let deflated = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+    archive.start_file("m/data.pkl", deflated).unwrap();
+    archive.write_all(&[DICT, &b"K\x01".repeat(1 << 20), END].concat()).unwrap();
+    let message = message(&archive.finish().unwrap().into_inner());
+    assert!(message.contains("entry `m/data.pkl` of its archive is compressed"), "{message}");
 }
 
 /// Instructions that other pickles have and that dictionaries of tensors do not.

@@ -5,6 +5,7 @@
 //! itself is only opened to learn where they are. As `torch.load` does, the checksums of the storages
 //! are not verified.
 
+mod objects;
 mod pickle;
 mod view;
 
@@ -22,7 +23,7 @@ use crate::{
     folder::Shard,
     numbers::{count, pieces, row_length},
 };
-use pickle::Refusal;
+use objects::Refusal;
 use view::{Number, View};
 
 /// Longest pickle, bytes: some hundred times that of the largest models.
