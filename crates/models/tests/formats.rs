@@ -44,15 +44,24 @@ fn model(path: &Path) -> LoadedModel {
     load(path, &Device::flex()).unwrap()
 }
 
-/// The same tolerance as for the folders themselves (`golden.rs`).
+/// The same tolerance as for the folders themselves (`golden.rs`). `llama-rope` is not among them: the
+/// converter cannot say its scaling (`golden/gguf/make.py`).
 #[test]
 fn gguf_gives_the_logits_of_transformers() {
-    for name in ["llama", "qwen2", "qwen3", "gemma3"] {
-        let loaded = model(&golden(&format!("gguf/{name}.gguf")));
-        let worst = worst_logit(&loaded, name);
-        assert!(worst < 1e-4, "{name}: {worst:e}");
-        println!("{name}.gguf: largest difference {worst:e} ({})", loaded.conversions);
+    for folder in ["llama", "qwen2", "qwen3", "gemma3"] {
+        let loaded = model(&golden("gguf").join(format!("{folder}.gguf")));
+        let worst = worst_logit(&loaded, folder);
+        println!("{folder}.gguf: largest difference of a logit {worst:e}; {}", loaded.conversions);
+        assert!(worst < 1e-4, "{folder}: {worst:e}");
     }
+}
+
+#[test]
+fn conversions_of_gguf_say_what_its_converter_did() {
+    let conversions = |file: &str| model(&golden("gguf").join(file)).conversions.to_string();
+    let expected = "F32: 16 tensors; F32, rows of each head reordered: 4 tensors";
+    assert_eq!(conversions("llama.gguf"), expected);
+    assert_eq!(conversions("gemma3.gguf"), "F32: 29 tensors; F32, 1 subtracted: 25 tensors");
 }
 
 /// A Hugging Face folder with other weights than those of its golden folder.
@@ -184,6 +193,24 @@ fn an_unknown_architecture_is_told_the_nearest_known_one() {
     let folder = folder_with(&config, "model.safetensors", &as_safetensors(&tiny()));
     let message = inspect(folder.path()).unwrap_err().to_string();
     assert!(message.contains("`X` is not supported; supported are"), "{message}");
+}
+
+/// Found by the mutations: frequencies for a head of 2^40 were made before any tensor was seen.
+#[test]
+fn sizes_that_no_model_has_are_refused() {
+    for (field, most) in
+        [("head_dim", 1 << 24), ("vocab_size", 1 << 24), ("num_hidden_layers", 4096)]
+    {
+        let mut config: serde_json::Value = serde_json::from_str(&SIZES.config()).unwrap();
+        config[field] = (1_u64 << 40).into();
+        let weights = as_safetensors(&tiny());
+        let folder = folder_with(&config.to_string(), "model.safetensors", &weights);
+        let message = inspect(folder.path()).unwrap_err().to_string();
+        let expected = format!(
+            "config.json: field `{field}`: is 1099511627776, expected a positive integer up to {most}"
+        );
+        assert!(message.contains(&expected), "{message}");
+    }
 }
 
 /// A file cut short after it was opened cannot be made here; one cut short before is refused at once.
