@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use plan::{Cell, Filter, Inputs, OrderProvenance, OrderedCell, Pipeline, WorkOrder, cell_id};
+use plan::{
+    Cell, Filter, Inputs, OrderProvenance, OrderedCell, Pipeline, TextInput, WorkOrder, cell_id,
+};
 use tables::CellStatus;
 
 use crate::code_version::{code_version, revision};
@@ -110,14 +112,10 @@ impl Grid {
 
 fn with_ids(cells: &[Cell], resolved: &Resolved, code_version: &str) -> Result<Vec<OrderedCell>> {
     let models: BTreeMap<&str, _> = resolved.models.iter().map(|m| (m.name.as_str(), m)).collect();
-    let texts: BTreeMap<&str, &str> =
-        resolved.texts.iter().map(|t| (t.name.as_str(), t.sha256.as_str())).collect();
-    let text = |name: &str| {
-        texts
-            .get(name)
-            .map(|&sha256| sha256.to_owned())
-            .with_context(|| format!("no text `{name}`"))
-    };
+    let identity = |text: &TextInput| text.reading.identity(&text.sha256);
+    let texts: BTreeMap<&str, String> =
+        resolved.texts.iter().map(|text| (text.name.as_str(), identity(text))).collect();
+    let text = |name: &str| texts.get(name).cloned().with_context(|| format!("no text `{name}`"));
     let mut labels: BTreeMap<String, String> = BTreeMap::new();
     let mut ordered = Vec::with_capacity(cells.len());
     for cell in cells {

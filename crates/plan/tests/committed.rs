@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plan::{DataLock, ModelsLock, Pipeline, Policy, Score, datasets};
+use plan::{DataLock, ModelsLock, Pipeline, Policy, Score, Selection, datasets};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -55,6 +55,20 @@ fn locks_survive_writing_and_refuse_nonsense() {
     assert_eq!(ModelsLock::parse(&lock.to_toml().unwrap()).unwrap(), lock);
     let twice = format!("{text}\n{}", lock.to_toml().unwrap());
     assert!(ModelsLock::parse(&twice).unwrap_err().to_string().contains("listed twice"));
+    let repository = "[[repository]]\nrepo = \"a/b\"\npart = \"model\"\nasked = \"main\"\n\
+                      revision = \"c0ffee\"\n[[repository.files]]\npath = \"config.json\"\n\
+                      sha256 = \"SHA\"\nbytes = 3\n";
+    let repository = repository.replace("SHA", &"0".repeat(64));
+    let lock = ModelsLock::parse(&format!("{text}\n{repository}")).unwrap();
+    assert_eq!(ModelsLock::parse(&lock.to_toml().unwrap()).unwrap(), lock);
+    assert_eq!(lock.names(), ["smollm2"], "a repository is no name of its own");
+    let found = |asked| lock.find_part("a/b", asked, &Selection::Model).is_some();
+    assert_eq!((found("main"), found("c0ffee"), found("v1")), (true, true, false));
+    assert!(lock.find_part("a/b", "main", &Selection::Tokenizer).is_none());
+    let both = format!("{repository}{repository}");
+    assert!(ModelsLock::parse(&both).unwrap_err().to_string().contains("`a/b@main, model` is"));
+    let short = repository.replace("000\"", "\"");
+    assert!(ModelsLock::parse(&short).unwrap_err().to_string().contains("`a/b/config.json`"));
     let short = text.replace("sha256 = \"b", "sha256 = \"");
     assert!(ModelsLock::parse(&short).unwrap_err().to_string().contains("64 lower-case hex"));
 }

@@ -12,6 +12,7 @@ mod run;
 mod stop;
 mod subject;
 mod system;
+mod text;
 mod treatment;
 
 use std::{path::PathBuf, process::ExitCode};

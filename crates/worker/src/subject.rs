@@ -19,7 +19,7 @@ pub(crate) fn device() -> Device {
 /// The tokenizer of a GGUF file or a Hugging Face folder.
 pub(crate) fn tokenizer(path: &Path) -> anyhow::Result<Tokenizer> {
     if path.is_dir() {
-        return Ok(Tokenizer::from_file(&path.join("tokenizer.json"))?);
+        return Ok(Tokenizer::from_folder(path)?);
     }
     let vocabulary = gguf_vocabulary(path)?;
     Ok(Tokenizer::from_byte_pairs(&BytePairs {
@@ -33,10 +33,14 @@ pub(crate) fn tokenizer(path: &Path) -> anyhow::Result<Tokenizer> {
     })?)
 }
 
-/// Sizes and tokenizer of a model, without its weights; checked against each other.
-pub(crate) fn facts_and_tokenizer(path: &Path) -> anyhow::Result<(ModelFacts, Tokenizer)> {
+/// Sizes and tokenizer of a model, without its weights; checked against each other. The tokenizer may
+/// lie in a folder of its own.
+pub(crate) fn facts_and_tokenizer(
+    path: &Path,
+    tokenizer_folder: Option<&Path>,
+) -> anyhow::Result<(ModelFacts, Tokenizer)> {
     let facts = inspect(path)?;
-    let tokenizer = tokenizer(path)?;
+    let tokenizer = tokenizer(tokenizer_folder.unwrap_or(path))?;
     ensure!(
         tokenizer.vocabulary_size() <= facts.vocabulary,
         "{}: the tokenizer has {} ids, but vocab_size is {}; the two are not of one model",

@@ -80,6 +80,7 @@ pub(crate) fn order(results: &Path, model: &Path, cells: Vec<Cell>) -> WorkOrder
         name: name.to_owned(),
         path: golden_text(file),
         sha256: format!("sha of {file}"),
+        reading: plan::Reading::default(),
     };
     let ordered = cells.into_iter().enumerate();
     WorkOrder {
@@ -95,6 +96,7 @@ pub(crate) fn order(results: &Path, model: &Path, cells: Vec<Cell>) -> WorkOrder
             path: model.to_owned(),
             sha256: "w".to_owned(),
             tokenizer_sha256: "t".to_owned(),
+            tokenizer: None,
         }],
         texts: vec![
             text("text", "text.raw"),
