@@ -13,12 +13,8 @@ use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 fn archive(pickle: &[u8]) -> Vec<u8> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-    let entries: [(&str, &[u8]); 4] = [
-        ("m/data.pkl", pickle),
-        ("m/data/0", &[0; 64]),
-        ("m/data/1", &[0; 24]),
-        ("m/data/2", &[]),
-    ];
+    let entries: [(&str, &[u8]); 4] =
+        [("m/data.pkl", pickle), ("m/data/0", &[0; 64]), ("m/data/1", &[0; 24]), ("m/data/2", &[])];
     for (name, bytes) in entries {
         archive.start_file(name, stored).expect("an entry");
         archive.write_all(bytes).expect("its bytes");

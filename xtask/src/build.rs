@@ -32,10 +32,10 @@ pub(crate) fn programs(workspace: &Workspace) -> Result<Programs> {
     if let (Some(worker), Some(report)) = (&worker, &report) {
         return Ok(Programs { worker: worker.clone(), report: report.clone() });
     }
-    let built = build(workspace)?;
+    let built = build(workspace, &["worker", "report"], "up to half an hour")?;
     let find = |given: Option<PathBuf>, name: &str| match given {
         Some(path) => Ok(path),
-        None => built.get(name).cloned().with_context(|| format!("cargo built no `{name}`")),
+        None => find(&built, name),
     };
     Ok(Programs { worker: find(worker, "worker")?, report: find(report, "report")? })
 }
@@ -53,7 +53,7 @@ pub(crate) fn worker_for(
     let mut command = cargo();
     command.args(["build", "--release", "--package", "worker", "--features", feature]);
     command.arg("--target-dir").arg(gpu_target(workspace));
-    let built = run_cargo(workspace, command)?;
+    let built = run_cargo(workspace, command, "the worker")?;
     built.get("worker").cloned().context("cargo built no `worker`")
 }
 
@@ -62,24 +62,49 @@ pub(crate) fn gpu_target(workspace: &Workspace) -> PathBuf {
     workspace.root().join("target/gpu")
 }
 
-/// Builds every binary; the value says where each lies.
-fn build(workspace: &Workspace) -> Result<BTreeMap<String, PathBuf>> {
+/// Builds `hub`, which fetches files of the Hugging Face Hub, unless `SLIM_HUB` names a ready one.
+pub(crate) fn hub(workspace: &Workspace) -> Result<PathBuf> {
+    match env::var_os("SLIM_HUB") {
+        Some(ready) => Ok(PathBuf::from(ready)),
+        None => find(&build(workspace, &["hub"], "some five minutes")?, "hub"),
+    }
+}
+
+fn find(built: &BTreeMap<String, PathBuf>, name: &str) -> Result<PathBuf> {
+    built.get(name).cloned().with_context(|| format!("cargo built no `{name}`"))
+}
+
+/// Builds some binaries; the value says where each lies.
+///
+/// The whole workspace is named, so that its dependencies are built with the same features whatever
+/// the binaries are.
+fn build(
+    workspace: &Workspace,
+    names: &[&str],
+    first_time: &str,
+) -> Result<BTreeMap<String, PathBuf>> {
     let mut command = cargo();
-    command.args(["build", "--release", "--workspace", "--bins"]);
-    let beside = env::current_exe().ok().map(|path| path.with_file_name("worker"));
-    let is_first = beside.is_some_and(|worker| !worker.exists());
+    command.args(["build", "--release", "--workspace"]);
+    command.args(names.iter().flat_map(|name| ["--bin", name]));
+    let beside = |name: &&str| env::current_exe().map(|path| path.with_file_name(name));
+    let is_first = names.iter().any(|name| beside(name).is_ok_and(|path| !path.exists()));
+    let list = names.join(" and ");
     if is_first {
-        eprintln!("building worker and report: the first time takes up to half an hour");
+        eprintln!("building {list}: the first time takes {first_time}");
     }
     // A long first build shows cargo's own progress; later ones are short and say nothing.
     if !(is_first && std::io::stderr().is_terminal()) {
         command.arg("--quiet");
     }
-    run_cargo(workspace, command)
+    run_cargo(workspace, command, &list)
 }
 
 /// Runs a build; the value says where each executable lies.
-fn run_cargo(workspace: &Workspace, mut command: Command) -> Result<BTreeMap<String, PathBuf>> {
+fn run_cargo(
+    workspace: &Workspace,
+    mut command: Command,
+    list: &str,
+) -> Result<BTreeMap<String, PathBuf>> {
     let output = command
         .arg("--message-format=json-render-diagnostics")
         .current_dir(workspace.root())
@@ -88,7 +113,7 @@ fn run_cargo(workspace: &Workspace, mut command: Command) -> Result<BTreeMap<Str
         .output()
         .context("cannot start cargo")?;
     if !output.status.success() {
-        bail!("the build failed (see above)");
+        bail!("building {list} failed (see above)");
     }
     let mut built = BTreeMap::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {

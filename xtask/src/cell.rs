@@ -7,8 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use plan::{
-    CalibrationText, CellRequest, DeviceName, Part, Policy, Protocol, Rule, Score, Treatment,
-    TreatmentSpec,
+    CalibrationText, CellRequest, DeviceName, Part, Policy, Protocol, Reading, Rule, Score,
+    TextShape, Treatment, TreatmentSpec,
 };
 
 use crate::build;
@@ -40,9 +40,13 @@ pub(crate) struct Args {
     /// A GGUF file or a Hugging Face folder
     #[arg(long, value_name = "DIR_OR_GGUF")]
     model: PathBuf,
-    /// A text: .raw (WikiText) or .jsonl (one object with `text` a line)
+    /// A text: .raw (WikiText), .jsonl, .jsonl.gz or .json.gz (one object with `text` a line), .parquet
+    /// (a column `text`)
     #[arg(long, value_name = "FILE")]
     dataset: PathBuf,
+    /// What a row of a .parquet text is
+    #[arg(long, value_parser = names::<TextShape>(TextShape::NAMES))]
+    shape: Option<TextShape>,
     /// ppl-T (perplexity over windows of T ids), lambada-openai or lambada-last-token
     #[arg(long, value_name = "PROTOCOL")]
     protocol: Protocol,
@@ -143,14 +147,24 @@ fn request(args: &Args) -> Result<CellRequest, Exit> {
         eprintln!("note: nothing is chosen on calibration text here: --calibrate is not used");
     }
     let calibration = args.calibrate.as_deref().filter(|_| needs_calibration);
+    // The other formats say themselves what they hold.
+    let is_parquet = |path: &Path| path.extension().is_some_and(|ending| ending == "parquet");
+    let reading =
+        |path: &Path| Reading { shape: args.shape.filter(|_| is_parquet(path)), documents: None };
+    let texts = [Some(args.dataset.as_path()), calibration];
+    if texts.into_iter().flatten().any(is_parquet) && args.shape.is_none() {
+        return Err(Exit::usage("a .parquet text needs --shape rows or --shape documents"));
+    }
     Ok(CellRequest {
         model: absolute(&args.model),
         dataset: absolute(&args.dataset),
+        reading: reading(&args.dataset),
         protocol: args.protocol,
         treatment,
         limit: as_count(args.limit),
         calibration: calibration.map(|path| CalibrationText {
             path: absolute(path),
+            reading: reading(path),
             limit: as_count(args.calibrate_limit),
         }),
         device: args.device,

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use plan::{
-    Cell, DeviceName, Filter, Inputs, OrderProvenance, OrderedCell, Pipeline, WorkOrder, cell_id,
+    Cell, DeviceName, Filter, Inputs, OrderProvenance, OrderedCell, Pipeline, TextInput, WorkOrder,
+    cell_id,
 };
 use tables::CellStatus;
 
 use crate::code_version::{code_version, revision};
 use crate::exit::Exit;
-use crate::inputs::{self, Resolved, absolute};
+use crate::inputs::{self, Purpose, Resolved, absolute};
 use crate::workspace::Workspace;
 
 /// A grid, ready to be run.
@@ -50,6 +51,7 @@ impl Grid {
         filter: Option<&Filter>,
         results: &Path,
         device: DeviceName,
+        purpose: Purpose,
     ) -> Result<Grid> {
         let shown = workspace.show(path);
         let pipeline_text = fs::read_to_string(path)
@@ -64,8 +66,9 @@ impl Grid {
             }
         };
         let folder = path.parent().unwrap_or(Path::new("."));
-        let resolve =
-            |cells: &[Cell]| inputs::resolve(workspace, &pipeline, folder, cells, &models_lock);
+        let resolve = |cells: &[Cell]| {
+            inputs::resolve(workspace, &pipeline, folder, cells, &models_lock, purpose)
+        };
         let chosen = resolve(&selected)?;
         // The report wants the whole grid, but a missing text that the filter left out is no error.
         let (cells, resolved) = match filter.map(|_| resolve(&pipeline.cells)) {
@@ -119,14 +122,10 @@ fn with_ids(
     device: DeviceName,
 ) -> Result<Vec<OrderedCell>> {
     let models: BTreeMap<&str, _> = resolved.models.iter().map(|m| (m.name.as_str(), m)).collect();
-    let texts: BTreeMap<&str, &str> =
-        resolved.texts.iter().map(|t| (t.name.as_str(), t.sha256.as_str())).collect();
-    let text = |name: &str| {
-        texts
-            .get(name)
-            .map(|&sha256| sha256.to_owned())
-            .with_context(|| format!("no text `{name}`"))
-    };
+    let identity = |text: &TextInput| text.reading.identity(&text.sha256);
+    let texts: BTreeMap<&str, String> =
+        resolved.texts.iter().map(|text| (text.name.as_str(), identity(text))).collect();
+    let text = |name: &str| texts.get(name).cloned().with_context(|| format!("no text `{name}`"));
     let mut labels: BTreeMap<String, String> = BTreeMap::new();
     let mut ordered = Vec::with_capacity(cells.len());
     for cell in cells {

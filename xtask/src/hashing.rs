@@ -1,9 +1,9 @@
-//! SHA-256 of files and of model folders.
+//! SHA-256 of files and of model folders, and which of their files count.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -28,27 +28,100 @@ pub(crate) fn sha256_file(path: &Path) -> io::Result<String> {
     }
 }
 
-/// The files of a model folder that decide its numbers, sorted by name: `config.json` and every
-/// `*.safetensors`.
-pub(crate) fn weight_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let is_weights = path.extension().is_some_and(|ending| ending == "safetensors");
-        if is_weights || path.file_name().is_some_and(|name| name == "config.json") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
+/// The digests of a model folder.
+pub(crate) struct Digests {
+    /// Over `config.json` and the weights.
+    pub(crate) weights: String,
+    /// Of `tokenizer.json`, or over the files in its place; none where there is no tokenizer.
+    pub(crate) tokenizer: Option<String>,
 }
 
-/// The digest of a model folder: the SHA-256 over one line `NAME SHA256\n` per weight file.
-pub(crate) fn sha256_folder(folder: &Path) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    for path in weight_files(folder)? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        hasher.update(format!("{name} {}\n", sha256_file(&path)?));
+/// The digests of a model folder from the names of its files and the SHA-256 of each.
+///
+/// The digest over several files is the SHA-256 over one line `NAME SHA256\n` a file, sorted by name.
+pub(crate) fn digests<E>(
+    names: &[String],
+    sha256: impl Fn(&str) -> Result<String, E>,
+) -> Result<Digests, E> {
+    let over = |names: Vec<&str>| {
+        let mut hasher = Sha256::new();
+        for name in names {
+            hasher.update(format!("{name} {}\n", sha256(name)?));
+        }
+        Ok(hex(&hasher.finalize()))
+    };
+    let has_config = names.iter().any(|name| name == CONFIG);
+    let mut weights: Vec<&str> = has_config.then_some(CONFIG).into_iter().collect();
+    weights.extend(weight_names(names));
+    weights.sort_unstable();
+    let tokenizer = match tokenizer_names(names).as_slice() {
+        [] => None,
+        [whole] => Some(sha256(whole)?),
+        parts => Some(over(parts.to_vec())?),
+    };
+    Ok(Digests { weights: over(weights)?, tokenizer })
+}
+
+/// The file that says what a model is.
+pub(crate) const CONFIG: &str = "config.json";
+
+/// The weights of a model folder: safetensors where there are any, else PyTorch files.
+pub(crate) fn weight_names(names: &[String]) -> Vec<&str> {
+    let ending_with = |ending: &str| -> Vec<&str> {
+        names.iter().map(String::as_str).filter(|name| name.ends_with(ending)).collect()
+    };
+    let safetensors = ending_with(".safetensors");
+    if safetensors.is_empty() { ending_with(".bin") } else { safetensors }
+}
+
+/// What ids depend on, sorted: `tokenizer.json`, else the files that older folders have in its place.
+pub(crate) fn tokenizer_names(names: &[String]) -> Vec<&str> {
+    let has = |name: &&&str| names.iter().any(|other| other == **name);
+    let parts = ["merges.txt", "tokenizer_config.json", "vocab.json"];
+    let required = [parts[0], parts[2]];
+    if has(&&"tokenizer.json") {
+        vec!["tokenizer.json"]
+    } else if required.iter().all(|name| has(&name)) {
+        parts.iter().filter(has).copied().collect()
+    } else {
+        Vec::new()
     }
-    Ok(hex(&hasher.finalize()))
+}
+
+/// The names of the files of a folder, sorted.
+pub(crate) fn names_in(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        names.extend(entry?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digests_of(names: &[&str]) -> (String, Option<String>) {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let Digests { weights, tokenizer } =
+            digests(&names, |name| Ok::<_, io::Error>(format!("<{name}>"))).unwrap();
+        (weights, tokenizer)
+    }
+
+    #[test]
+    fn only_what_decides_numbers_enters() {
+        let whole = ["config.json", "m.safetensors", "tokenizer.json"];
+        let more = ["README.md", "merges.txt", "pytorch_model.bin", "vocab.json"];
+        let (weights, tokenizer) = digests_of(&whole);
+        assert_eq!(digests_of(&[&whole[..], &more].concat()), (weights.clone(), tokenizer.clone()));
+        assert_eq!(tokenizer.as_deref(), Some("<tokenizer.json>"));
+        let expected = Sha256::digest("config.json <config.json>\nm.safetensors <m.safetensors>\n");
+        assert_eq!(weights, hex(&expected));
+        let (old, tokenizer) = digests_of(&[&more[..], &["config.json"]].concat());
+        assert_ne!(old, weights);
+        let expected = Sha256::digest("merges.txt <merges.txt>\nvocab.json <vocab.json>\n");
+        assert_eq!(tokenizer, Some(hex(&expected)));
+        assert_eq!(digests_of(&["config.json", "m.safetensors", "vocab.json"]), (weights, None));
+    }
 }

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use plan::{
-    Cell, DataLock, ModelEntry, ModelInput, ModelsLock, Pipeline, TextInput, TextSource, datasets,
+    Cell, DataLock, ModelEntry, ModelInput, ModelSource, ModelsLock, Pipeline, Reading, TextInput,
+    TextSource, datasets,
 };
 
 use crate::exit::Exit;
-use crate::hashing::{sha256_file, sha256_folder, weight_files};
+use crate::hashing::{CONFIG, digests, names_in, sha256_file, tokenizer_names, weight_names};
+use crate::hub_inputs;
 use crate::workspace::Workspace;
 
 /// Every input of the given cells, found and hashed.
@@ -18,6 +20,15 @@ use crate::workspace::Workspace;
 pub(crate) struct Resolved {
     pub(crate) models: Vec<ModelInput>,
     pub(crate) texts: Vec<TextInput>,
+}
+
+/// What inputs are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To run: everything must be there.
+    Run,
+    /// To plan: of a model of the Hub its shapes are enough, if `data/configs` has them.
+    Plan,
 }
 
 /// Finds and hashes the inputs of `cells`.
@@ -30,14 +41,19 @@ pub(crate) fn resolve(
     pipeline_folder: &Path,
     cells: &[Cell],
     models_lock: &ModelsLock,
+    purpose: Purpose,
 ) -> Result<Resolved> {
     let data_lock = workspace.data_lock()?;
     let mut resolved = Resolved { models: Vec::new(), texts: Vec::new() };
     let mut problems = Vec::new();
     for model in pipeline.models_of(cells) {
+        let known = || planned_model(workspace, &model).filter(|_| purpose == Purpose::Plan);
         match find_model(workspace, &model, pipeline_folder, models_lock) {
             Ok(input) => resolved.models.push(input),
-            Err(found) => problems.extend(found),
+            Err(found) => match known() {
+                Some(input) => resolved.models.push(input),
+                None => problems.extend(found),
+            },
         }
     }
     for text in pipeline.texts(cells) {
@@ -82,28 +98,52 @@ fn find_model(
     lock: &ModelsLock,
 ) -> Result<ModelInput, Vec<String>> {
     let name = &model.name;
-    if let Some(path) = &model.path {
-        return own_model(workspace, name, &pipeline_folder.join(path));
+    let say = |text: String| format!("model `{name}`: {text}");
+    match &model.source {
+        ModelSource::Path(path) => own_model(workspace, name, &pipeline_folder.join(path)),
+        ModelSource::Hub(hub) => hub_inputs::find_model(workspace, name, hub, lock),
+        ModelSource::Locked => locked_model(workspace, name, lock).map_err(|text| vec![text]),
     }
-    let problem = |text: String| vec![format!("model `{name}`: {text}")];
-    // A pipeline names only models of the lock, or gives a path.
+    .map_err(|problems| problems.into_iter().map(say).collect())
+}
+
+/// A model of the Hub that was not fetched, by its shapes in `data/configs`.
+fn planned_model(workspace: &Workspace, model: &ModelEntry) -> Option<ModelInput> {
+    let ModelSource::Hub(hub) = &model.source else { return None };
+    let path = workspace.root().join("data/configs").join(&hub.name.repo);
+    path.join(CONFIG).is_file().then(|| ModelInput {
+        name: model.name.clone(),
+        path,
+        sha256: hub.name.to_string(),
+        tokenizer_sha256: hub.name.to_string(),
+        tokenizer: None,
+        planned: true,
+    })
+}
+
+fn locked_model(
+    workspace: &Workspace,
+    name: &str,
+    lock: &ModelsLock,
+) -> Result<ModelInput, String> {
+    // A pipeline names only models of the lock, or gives a path or a repository.
     let Some(entry) = lock.find(name) else {
-        return Err(problem("it is not in data/models.lock".to_owned()));
+        return Err("it is not in data/models.lock".to_owned());
     };
     let path = workspace.cache().join(&entry.file);
     if !path.exists() {
         let file = workspace.show(&path);
-        return Err(problem(format!("{file} is missing: run `cargo xtask fetch {name}`")));
+        return Err(format!("{file} is missing: run `cargo xtask fetch {name}`"));
     }
-    check_locked(workspace, &path, &entry.sha256, entry.bytes, "data/models.lock").map_err(
-        |text| problem(format!("{text}: delete the file and run `cargo xtask fetch {name}`")),
-    )?;
+    check_locked(workspace, &path, &entry.sha256, entry.bytes, "data/models.lock")
+        .map_err(|text| format!("{text}: delete the file and run `cargo xtask fetch {name}`"))?;
     Ok(ModelInput {
-        name: name.clone(),
+        name: name.to_owned(),
         path,
         sha256: entry.sha256.clone(),
         tokenizer_sha256: entry.sha256.clone(),
         planned: false,
+        tokenizer: None,
     })
 }
 
@@ -111,17 +151,17 @@ fn find_model(
 pub(crate) fn model_problems(workspace: &Workspace, path: &Path) -> Vec<String> {
     let shown = workspace.show(path);
     if path.is_dir() {
+        let names = names_in(path).unwrap_or_default();
         let mut problems = Vec::new();
-        for needed in ["config.json", "tokenizer.json"] {
-            if !path.join(needed).is_file() {
-                problems.push(format!("{shown}/{needed} is missing"));
-            }
+        if !names.iter().any(|name| name == CONFIG) {
+            problems.push(format!("{shown}/{CONFIG} is missing"));
         }
-        let has_weights = weight_files(path).is_ok_and(|files| {
-            files.iter().any(|file| file.extension().is_some_and(|ending| ending == "safetensors"))
-        });
-        if !has_weights {
-            problems.push(format!("{shown} holds no .safetensors file"));
+        if tokenizer_names(&names).is_empty() {
+            let instead = "and so are vocab.json and merges.txt";
+            problems.push(format!("{shown}/tokenizer.json is missing, {instead}"));
+        }
+        if weight_names(&names).is_empty() {
+            problems.push(format!("{shown} holds no .safetensors or .bin file"));
         }
         return problems;
     }
@@ -137,27 +177,22 @@ pub(crate) fn model_problems(workspace: &Workspace, path: &Path) -> Vec<String> 
 }
 
 fn own_model(workspace: &Workspace, name: &str, path: &Path) -> Result<ModelInput, Vec<String>> {
-    let say = |text: String| format!("model `{name}`: {text}");
     let problems = model_problems(workspace, path);
     if !problems.is_empty() {
-        return Err(problems.into_iter().map(say).collect());
+        return Err(problems);
     }
     let hashes = if path.is_dir() {
-        sha256_folder(path)
-            .and_then(|weights| Ok((weights, sha256_file(&path.join("tokenizer.json"))?)))
+        names_in(path).and_then(|names| digests(&names, |name| sha256_file(&path.join(name)))).map(
+            // There is a tokenizer, or its absence were a problem.
+            |digests| (digests.weights, digests.tokenizer.unwrap_or_default()),
+        )
     } else {
         sha256_file(path).map(|whole| (whole.clone(), whole))
     };
-    match hashes {
-        Ok((sha256, tokenizer_sha256)) => Ok(ModelInput {
-            name: name.to_owned(),
-            path: absolute(path),
-            sha256,
-            tokenizer_sha256,
-            planned: false,
-        }),
-        Err(error) => Err(vec![say(format!("cannot read {} ({error})", workspace.show(path)))]),
-    }
+    let (sha256, tokenizer_sha256) =
+        hashes.map_err(|error| vec![format!("cannot read {} ({error})", workspace.show(path))])?;
+    let (name, path) = (name.to_owned(), absolute(path));
+    Ok(ModelInput { name, path, sha256, tokenizer_sha256, tokenizer: None, planned: false })
 }
 
 fn find_text(
@@ -172,19 +207,27 @@ fn find_text(
         let path = pipeline_folder.join(path);
         let sha256 = sha256_file(&path)
             .map_err(|error| say(format!("cannot read {} ({error})", workspace.show(&path))))?;
-        return Ok(TextInput { name: name.clone(), path: absolute(&path), sha256 });
+        let reading = text.reading;
+        return Ok(TextInput { name: name.clone(), path: absolute(&path), sha256, reading });
     }
     let known = datasets::find(name).ok_or_else(|| say("it is no known text".to_owned()))?;
-    let entry = lock.find(name).ok_or_else(|| say("it is not in data/data.lock".to_owned()))?;
     let path = workspace.data().join(known.file);
     if !path.exists() {
-        let file = workspace.show(&path);
-        let what_to_do = format!("set SLIM_DATA to the folder that holds {}", known.file);
-        return Err(say(format!("{file} is missing: {what_to_do}")));
+        // The data folder comes first; what it lacks may have been fetched.
+        return match hub_inputs::find_text(workspace, name, &known.hub, lock) {
+            Some(found) => found.map_err(say),
+            None => {
+                let (file, fetch) = (workspace.show(&path), hub_inputs::fetch_text_command(name));
+                let folder = format!("set SLIM_DATA to the folder that holds {}", known.file);
+                Err(say(format!("{file} is missing: {folder}, or run `{fetch}`")))
+            }
+        };
     }
+    let entry = lock.find(name).ok_or_else(|| say("it is not in data/data.lock".to_owned()))?;
     check_locked(workspace, &path, &entry.sha256, entry.bytes, "data/data.lock")
         .map_err(|problem| say(format!("{problem}: copy the file again")))?;
-    Ok(TextInput { name: name.clone(), path: absolute(&path), sha256: entry.sha256.clone() })
+    let (path, sha256) = (absolute(&path), entry.sha256.clone());
+    Ok(TextInput { name: name.clone(), path, sha256, reading: Reading::default() })
 }
 
 /// The worker may run elsewhere: it gets whole paths.

@@ -17,12 +17,14 @@ mod fetch;
 mod golden;
 mod grid;
 mod hashing;
+mod hub_inputs;
 mod inputs;
 mod logits;
 mod progress;
 mod python;
 mod report;
 mod run_grid;
+mod snapshot;
 mod stop;
 mod test;
 mod worker;
@@ -44,7 +46,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Get a model's weights into data/cache and check their hash
+    /// Get a model or texts and check their hash
     Fetch(fetch::Args),
     /// Run all cells of a pipeline that are not done yet, then write the report
     RunGrid(run_grid::Args),

@@ -10,6 +10,7 @@ use tables::Store;
 
 use crate::exit::Exit;
 use crate::grid::{Counts, Grid, write_file};
+use crate::inputs::Purpose;
 use crate::stop::Stop;
 use crate::workspace::Workspace;
 use crate::{build, dry_run, report, stop, worker};
@@ -57,7 +58,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     let default_pipeline = || workspace.root().join("pipelines/smollm2.toml");
     let pipeline = args.pipeline.clone().unwrap_or_else(default_pipeline);
     let results = args.results.clone().unwrap_or_else(|| workspace.root().join("results"));
-    let grid = Grid::read(workspace, &pipeline, args.filter.as_ref(), &results, args.device)?;
+    let purpose = if args.dry_run { Purpose::Plan } else { Purpose::Run };
+    let filter = args.filter.as_ref();
+    let grid = Grid::read(workspace, &pipeline, filter, &results, args.device, purpose)?;
     stop.check()?;
     if args.dry_run {
         return dry_run::run(workspace, &grid, args.json, &stop);

@@ -39,8 +39,17 @@ impl Workspace {
         env::var_os("SLIM_CACHE").map_or_else(|| self.root.join("data/cache"), PathBuf::from)
     }
 
+    /// The folder of the lock files: `SLIM_LOCKS`, else `data`.
+    fn locks(&self) -> PathBuf {
+        env::var_os("SLIM_LOCKS").map_or_else(|| self.root.join("data"), PathBuf::from)
+    }
+
     pub(crate) fn models_lock_path(&self) -> PathBuf {
-        self.root.join("data/models.lock")
+        self.locks().join("models.lock")
+    }
+
+    pub(crate) fn data_lock_path(&self) -> PathBuf {
+        self.locks().join("data.lock")
     }
 
     /// Reads `data/models.lock`; an absent file lists no model.
@@ -55,7 +64,7 @@ impl Workspace {
 
     /// Reads `data/data.lock`.
     pub(crate) fn data_lock(&self) -> Result<DataLock> {
-        let path = self.root.join("data/data.lock");
+        let path = self.data_lock_path();
         let text = read(&path)?;
         DataLock::parse(&text).with_context(|| format!("cannot use {}", self.show(&path)))
     }

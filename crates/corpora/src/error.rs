@@ -13,13 +13,24 @@ pub enum CorpusError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file's name says neither of the two shapes that are read.
-    #[error("{path}: expected a .raw file of WikiText or a .jsonl file with a field `text` a line")]
-    UnknownShape {
+    /// The file's name says no format that is read.
+    #[error(
+        "{path}: expected a .raw file of WikiText, a .jsonl, .jsonl.gz or .json.gz file with a field \
+         `text` a line, or a .parquet file with a column `text`"
+    )]
+    UnknownFormat {
         /// The file.
         path: PathBuf,
     },
-    /// A line of a .jsonl file is not an object with `text`.
+    /// The format leaves open what an entry is, or says something else.
+    #[error("{path}: {reason}")]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        reason: &'static str,
+    },
+    /// A line is not an object with `text`.
     #[error("{path}, line {line}: expected a JSON object with a field `text`: {reason}")]
     Line {
         /// The file.
@@ -27,6 +38,14 @@ pub enum CorpusError {
         /// Counted from 1.
         line: usize,
         /// What the parser said.
+        reason: String,
+    },
+    /// A Parquet file cannot be read, or has no column of text.
+    #[error("{path}: expected a Parquet file with a column `text` of strings: {reason}")]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said.
         reason: String,
     },
     /// The file holds no text.
@@ -56,7 +75,7 @@ pub enum CorpusError {
         reason: String,
     },
     /// The protocol asks for documents, the file is one running text.
-    #[error("{path}: a last-word task needs a .jsonl file with one item a line")]
+    #[error("{path}: a last-word task needs documents: a .jsonl file with one item a line")]
     NotItems {
         /// The file.
         path: PathBuf,

@@ -1,6 +1,7 @@
 //! Texts, tokenizers, and what the evaluation protocols cut out of them.
 
 mod error;
+mod formats;
 mod lambada;
 mod overlap;
 mod perplexity;
@@ -12,5 +13,5 @@ pub use error::CorpusError;
 pub use lambada::{Item, last_token_items, openai_items};
 pub use overlap::shared_document;
 pub use perplexity::windows;
-pub use text::Text;
+pub use text::{Reading, Shape, Text};
 pub use tokenizer::{BytePairs, Tokenizer};

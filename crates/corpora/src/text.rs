@@ -1,10 +1,8 @@
-//! Text files of the two shapes that evaluation data comes in.
+//! Texts: rows or documents, and what the protocols make of them.
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
-use crate::CorpusError;
+use crate::{CorpusError, formats};
 
 /// What joins rows and documents to a running text.
 const SEPARATOR: &str = "\n\n";
@@ -14,36 +12,45 @@ const SEPARATOR: &str = "\n\n";
 pub struct Text {
     path: PathBuf,
     shape: Shape,
+    parts: Vec<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Shape {
-    /// Rows of a WikiText split as the Hub serves them: each with its own newline, blank ones empty.
-    Rows(Vec<String>),
-    /// One document a line.
-    Documents(Vec<String>),
+/// What an entry of a text file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A row of a WikiText split as the Hub serves it: with its own newline, empty where it is blank.
+    Rows,
+    /// A whole document, or an item of a last-word task.
+    Documents,
 }
 
-#[derive(Deserialize)]
-struct Line {
-    text: String,
+/// How a text file is read where its format leaves that open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// What an entry is; a Parquet file does not say it.
+    pub shape: Option<Shape>,
+    /// Only so many entries from the beginning; none means all.
+    pub entries: Option<usize>,
 }
 
 impl Text {
-    /// Reads `.raw` (WikiText) or `.jsonl` (objects with `text`).
+    /// Reads the whole of a file whose format says what its entries are: `.raw` (WikiText), or `.jsonl`,
+    /// `.jsonl.gz`, `.json.gz` (an object with `text` a line).
     ///
     /// # Errors
-    /// Another shape, a line that is not such an object, or no text at all.
+    /// Another format, an entry without text, or no text at all.
     pub fn read(path: &Path) -> Result<Self, CorpusError> {
-        let content = std::fs::read_to_string(path)
-            .map_err(|source| CorpusError::Io { path: path.to_owned(), source })?;
-        let shape = match path.extension().and_then(|e| e.to_str()) {
-            Some("raw") => Shape::Rows(content.split_inclusive('\n').map(row).collect()),
-            Some("jsonl") => Shape::Documents(documents(path, &content)?),
-            _ => return Err(CorpusError::UnknownShape { path: path.to_owned() }),
-        };
-        let text = Self { path: path.to_owned(), shape };
-        if text.parts().iter().all(|part| part.trim().is_empty()) {
+        Self::read_as(path, Reading::default())
+    }
+
+    /// Reads a file as it is said to be; so `.parquet` (a column `text`) can be read too.
+    ///
+    /// # Errors
+    /// As [`Text::read`], and where the format says another shape.
+    pub fn read_as(path: &Path, reading: Reading) -> Result<Self, CorpusError> {
+        let (shape, parts) = formats::read(path, reading)?;
+        let text = Self { path: path.to_owned(), shape, parts };
+        if text.parts.iter().all(|part| part.trim().is_empty()) {
             return Err(CorpusError::Empty { path: path.to_owned() });
         }
         Ok(text)
@@ -54,15 +61,9 @@ impl Text {
         &self.path
     }
 
-    fn parts(&self) -> &[String] {
-        match &self.shape {
-            Shape::Rows(parts) | Shape::Documents(parts) => parts,
-        }
-    }
-
     /// Rows or documents joined by a blank line, as the `ppl-T` protocol asks.
     pub fn joined(&self) -> String {
-        self.parts().join(SEPARATOR)
+        self.parts.join(SEPARATOR)
     }
 
     /// The items of a last-word task.
@@ -70,20 +71,20 @@ impl Text {
     /// # Errors
     /// Where the file is a running text.
     pub fn items(&self) -> Result<&[String], CorpusError> {
-        match &self.shape {
-            Shape::Documents(documents) => Ok(documents),
-            Shape::Rows(_) => Err(CorpusError::NotItems { path: self.path.clone() }),
+        match self.shape {
+            Shape::Documents => Ok(&self.parts),
+            Shape::Rows => Err(CorpusError::NotItems { path: self.path.clone() }),
         }
     }
 
-    /// What counts as one document when two texts are compared: a line of a .jsonl file; in a
-    /// WikiText file an article, which starts at a heading of the first level.
+    /// What counts as one document when two texts are compared: a document; among rows of WikiText an
+    /// article, which starts at a heading of the first level.
     pub fn documents(&self) -> Vec<String> {
-        match &self.shape {
-            Shape::Documents(documents) => documents.clone(),
-            Shape::Rows(rows) => {
+        match self.shape {
+            Shape::Documents => self.parts.clone(),
+            Shape::Rows => {
                 let mut articles: Vec<String> = Vec::new();
-                for row in rows {
+                for row in &self.parts {
                     match articles.last_mut() {
                         Some(article) if !is_title(row) => article.push_str(row),
                         _ => articles.push(row.clone()),
@@ -95,29 +96,10 @@ impl Text {
     }
 }
 
-/// A row as the Hub has it: a blank line of the file (`" \n"`) is an empty row.
-fn row(line: &str) -> String {
-    if line.trim().is_empty() { String::new() } else { line.to_owned() }
-}
-
 /// ` = Title = `, not ` = = Section = = `.
 fn is_title(row: &str) -> bool {
     let row = row.trim_end_matches('\n');
     row.starts_with(" = ") && row.ends_with(" = ") && !row.starts_with(" = = ")
-}
-
-fn documents(path: &Path, content: &str) -> Result<Vec<String>, CorpusError> {
-    let lines = content.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines
-        .map(|(index, line)| match serde_json::from_str::<Line>(line) {
-            Ok(line) => Ok(line.text),
-            Err(error) => Err(CorpusError::Line {
-                path: path.to_owned(),
-                line: index + 1,
-                reason: error.to_string(),
-            }),
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -158,7 +140,7 @@ mod tests {
     #[test]
     fn other_shapes_and_empty_files_are_refused() {
         let (_folder, path) = written("a.txt", "words");
-        assert!(matches!(Text::read(&path), Err(CorpusError::UnknownShape { .. })));
+        assert!(matches!(Text::read(&path), Err(CorpusError::UnknownFormat { .. })));
         let (_folder, path) = written("a.raw", " \n \n");
         assert!(matches!(Text::read(&path), Err(CorpusError::Empty { .. })));
     }

@@ -1,4 +1,6 @@
-//! The texts that are known by name, and where they lie in the data folder.
+//! The texts that are known by name: where they lie in the data folder, and where on the Hub.
+
+use crate::{Reading, TextShape};
 
 /// A text known by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,17 +9,82 @@ pub struct KnownDataset {
     pub name: &'static str,
     /// Path relative to the data folder.
     pub file: &'static str,
+    /// Where `fetch --dataset` finds it.
+    pub hub: HubText,
 }
 
-/// Every known text. The data folder is `SLIM_DATA`, else `../shared/data` from the workspace root.
+/// A text of the Hub: one file of a dataset repository, and how it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HubText {
+    /// `owner/name`.
+    pub repo: &'static str,
+    /// The file.
+    pub path: &'static str,
+    /// What an entry of the file is, and how many entries count.
+    pub reading: Reading,
+}
+
+const fn rows(repo: &'static str, path: &'static str) -> HubText {
+    HubText { repo, path, reading: Reading { shape: Some(TextShape::Rows), documents: None } }
+}
+
+const fn documents(repo: &'static str, path: &'static str, documents: Option<usize>) -> HubText {
+    HubText { repo, path, reading: Reading { shape: Some(TextShape::Documents), documents } }
+}
+
+/// Documents that are read of a shard of C4 (some 45,000 in the validation shard): the first 1,100,
+/// the number that GPTQ, SparseGPT and Wanda evaluate on.
+const C4_DOCUMENTS: Option<usize> = Some(1_100);
+
+/// Documents that are read of the test part of the Pile mirror, which has 10,000.
+const PILE_DOCUMENTS: Option<usize> = Some(1_000);
+
+const WIKITEXT: &str = "Salesforce/wikitext";
+const C4: &str = "allenai/c4";
+/// EleutherAI's own copy of the Pile's test split is one plain file of 1.3 GB. This filtered subset
+/// (Kaddour, arXiv 2304.08442) is Parquet of some 30 MB, and its test and validation parts are
+/// separate: the one is evaluated, the other calibrates. Being filtered, it has other perplexities
+/// than the Pile's test split.
+const PILE: &str = "JeanKaddour/minipile";
+
+/// Every known text. The data folder is `SLIM_DATA`, else `../shared/data` from the workspace root;
+/// what is not there is looked for in the Hub's cache.
 pub const KNOWN: &[KnownDataset] = &[
-    KnownDataset { name: "wikitext2", file: "wikitext2/wiki.test.raw" },
-    KnownDataset { name: "wikitext2-valid", file: "wikitext2/wiki.valid.raw" },
-    KnownDataset { name: "c4", file: "c4/validation.jsonl" },
-    KnownDataset { name: "c4-train", file: "c4/train.jsonl" },
-    KnownDataset { name: "pile", file: "pile/test.jsonl" },
-    KnownDataset { name: "pile-calibration", file: "pile/calibration.jsonl" },
-    KnownDataset { name: "lambada", file: "lambada/lambada_test.jsonl" },
+    KnownDataset {
+        name: "wikitext2",
+        file: "wikitext2/wiki.test.raw",
+        hub: rows(WIKITEXT, "wikitext-2-raw-v1/test-00000-of-00001.parquet"),
+    },
+    KnownDataset {
+        name: "wikitext2-valid",
+        file: "wikitext2/wiki.valid.raw",
+        hub: rows(WIKITEXT, "wikitext-2-raw-v1/validation-00000-of-00001.parquet"),
+    },
+    KnownDataset {
+        name: "c4",
+        file: "c4/validation.jsonl",
+        hub: documents(C4, "en/c4-validation.00000-of-00008.json.gz", C4_DOCUMENTS),
+    },
+    KnownDataset {
+        name: "c4-train",
+        file: "c4/train.jsonl",
+        hub: documents(C4, "en/c4-train.00000-of-01024.json.gz", C4_DOCUMENTS),
+    },
+    KnownDataset {
+        name: "pile",
+        file: "pile/test.jsonl",
+        hub: documents(PILE, "data/test-00000-of-00001-010a6231c4b54d31.parquet", PILE_DOCUMENTS),
+    },
+    KnownDataset {
+        name: "pile-calibration",
+        file: "pile/calibration.jsonl",
+        hub: documents(PILE, "data/validation-00000-of-00001-a2192e61a091cecb.parquet", None),
+    },
+    KnownDataset {
+        name: "lambada",
+        file: "lambada/lambada_test.jsonl",
+        hub: documents("EleutherAI/lambada_openai", "data/lambada_test_en.jsonl", None),
+    },
 ];
 
 /// The known text of this name.

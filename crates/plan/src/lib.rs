@@ -14,11 +14,14 @@ pub mod datasets;
 mod device;
 pub mod exit;
 mod filter;
+mod hub;
 mod locks;
+mod model_entry;
 mod names;
 mod order;
 mod pipeline;
 mod reader;
+mod reading;
 mod sweep;
 mod treatment;
 mod vocabulary;
@@ -26,16 +29,24 @@ mod vocabulary;
 pub use cell::{Calibration, Cell, Inputs, cell_id, shortest_decimal};
 pub use device::{DeviceName, UnknownDevice};
 pub use filter::{Filter, FilterError};
-pub use locks::{DataLock, LockError, LockedModel, LockedText, ModelsLock};
+pub use hub::{
+    DEFAULT_REVISION, FetchAnswer, FetchRequest, HubCache, HubName, HubNameError, RepositoryKind,
+    Selection, hub_home,
+};
+pub use locks::{
+    DataLock, LockError, LockedFile, LockedModel, LockedRepository, LockedText, ModelsLock,
+    find_repository,
+};
+pub use model_entry::{HubModel, ModelEntry, ModelSource};
 pub use names::{UnknownName, nearest};
 pub use order::{
     CalibrationText, CellInspection, CellRequest, Event, Inspection, ModelInput, ModelInspection,
     OrderProvenance, OrderedCell, TextInput, WorkOrder,
 };
 pub use pipeline::{
-    CalibrationEntry, DEFAULT_CALIBRATION_WINDOW_TOKENS, DatasetEntry, ModelEntry, Pipeline,
-    TextSource,
+    CalibrationEntry, DEFAULT_CALIBRATION_WINDOW_TOKENS, DatasetEntry, Pipeline, TextSource,
 };
 pub use reader::{Mistake, Mistakes};
+pub use reading::Reading;
 pub use treatment::{DEFAULT_PROMPT_TOKENS, Treatment, TreatmentError, TreatmentSpec};
-pub use vocabulary::{Part, Policy, Protocol, Rule, Score};
+pub use vocabulary::{Part, Policy, Protocol, Rule, Score, TextShape};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cell, DeviceName, Protocol, Treatment};
+use crate::{Cell, DeviceName, Protocol, Reading, Treatment};
 
 /// Everything the worker needs for a run; a JSON file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +54,9 @@ pub struct ModelInput {
     /// Whether nothing but a folder with `config.json` is there: enough to plan, not to run.
     #[serde(default)]
     pub planned: bool,
+    /// The folder of the tokenizer where it is not the model's own.
+    #[serde(default)]
+    pub tokenizer: Option<PathBuf>,
 }
 
 /// A text, found and hashed.
@@ -62,10 +65,13 @@ pub struct ModelInput {
 pub struct TextInput {
     /// The name used by cells.
     pub name: String,
-    /// A `.raw` or `.jsonl` file.
+    /// A `.raw`, `.jsonl`, `.jsonl.gz`, `.json.gz` or `.parquet` file.
     pub path: PathBuf,
     /// SHA-256 of the file.
     pub sha256: String,
+    /// How it is read.
+    #[serde(default)]
+    pub reading: Reading,
 }
 
 /// A cell with its id.
@@ -181,8 +187,11 @@ pub struct CellInspection {
 pub struct CellRequest {
     /// A GGUF file or a Hugging Face folder.
     pub model: PathBuf,
-    /// A `.raw` or `.jsonl` file.
+    /// A text file, as in [`TextInput::path`].
     pub dataset: PathBuf,
+    /// How it is read.
+    #[serde(default)]
+    pub reading: Reading,
     /// How the text is turned into numbers.
     pub protocol: Protocol,
     /// What is done to the model.
@@ -206,8 +215,11 @@ pub struct CellRequest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CalibrationText {
-    /// A `.raw` or `.jsonl` file.
+    /// A text file, as in [`TextInput::path`].
     pub path: PathBuf,
+    /// How it is read.
+    #[serde(default)]
+    pub reading: Reading,
     /// Windows of text used; none means all.
     pub limit: Option<usize>,
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use toml::de::DeTable;
 
+use crate::model_entry::read_models;
 use crate::reader::{At, Mistakes, Reader, Section};
-use crate::{Cell, Protocol, UnknownName, datasets, sweep};
+use crate::{Cell, ModelEntry, Protocol, Reading, TextShape, UnknownName, datasets, sweep};
 
 /// Ids in one window of calibration text when nothing else is said.
 pub const DEFAULT_CALIBRATION_WINDOW_TOKENS: usize = 1024;
@@ -28,15 +29,6 @@ pub struct Pipeline {
     pub cells: Vec<Cell>,
 }
 
-/// A `[[model]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelEntry {
-    /// The name used by cells.
-    pub name: String,
-    /// Where it lies, relative to the pipeline file; none for a model of `data/models.lock`.
-    pub path: Option<PathBuf>,
-}
-
 /// A `[[dataset]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatasetEntry {
@@ -44,6 +36,8 @@ pub struct DatasetEntry {
     pub name: String,
     /// Where it lies, relative to the pipeline file; none for a known text.
     pub path: Option<PathBuf>,
+    /// How the file at `path` is read.
+    pub reading: Reading,
     /// How it is turned into numbers.
     pub protocol: Protocol,
     /// Windows or items evaluated; none means all.
@@ -59,6 +53,8 @@ pub struct CalibrationEntry {
     pub dataset: String,
     /// Where it lies, relative to the pipeline file; none for a known text.
     pub path: Option<PathBuf>,
+    /// How the file at `path` is read.
+    pub reading: Reading,
     /// Windows used; none means all.
     pub limit: Option<usize>,
     /// Ids in one window.
@@ -72,12 +68,18 @@ pub struct TextSource {
     pub name: String,
     /// Where it lies, relative to the pipeline file; none for a known text.
     pub path: Option<PathBuf>,
+    /// How the file at `path` is read.
+    pub reading: Reading,
 }
 
 const TOP_KEYS: &[&str] = &["name", "description", "seed", "model", "dataset", "sweep"];
-const MODEL_KEYS: &[&str] = &["name", "path"];
-const DATASET_KEYS: &[&str] = &["name", "path", "protocol", "limit", "calibration"];
-const CALIBRATION_KEYS: &[&str] = &["dataset", "path", "limit", "window_tokens"];
+const DATASET_KEYS: &[&str] =
+    &["name", "path", "shape", "documents", "protocol", "limit", "calibration"];
+const CALIBRATION_KEYS: &[&str] =
+    &["dataset", "path", "shape", "documents", "limit", "window_tokens"];
+/// The formats of texts that say themselves what an entry is, and the one that does not.
+const TEXT_ENDINGS: &[&str] = &[".raw", ".jsonl", ".jsonl.gz", ".json.gz", PARQUET];
+const PARQUET: &str = ".parquet";
 
 impl Pipeline {
     /// Reads a pipeline file; `known_models` are the names of `data/models.lock`.
@@ -121,20 +123,20 @@ impl Pipeline {
 
     /// The texts that the given cells need, calibration texts included, sorted by name.
     pub fn texts(&self, cells: &[Cell]) -> Vec<TextSource> {
-        let mut paths: BTreeMap<&str, Option<PathBuf>> = BTreeMap::new();
+        let mut files: BTreeMap<&str, (Option<PathBuf>, Reading)> = BTreeMap::new();
         for dataset in &self.datasets {
-            paths.insert(&dataset.name, dataset.path.clone());
-            if let Some(calibration) = &dataset.calibration {
-                paths.insert(&calibration.dataset, calibration.path.clone());
+            files.insert(&dataset.name, (dataset.path.clone(), dataset.reading));
+            if let Some(CalibrationEntry { dataset, path, reading, .. }) = &dataset.calibration {
+                files.insert(dataset, (path.clone(), *reading));
             }
         }
         let evaluated = cells.iter().map(|cell| cell.dataset.as_str());
         let calibrated =
             cells.iter().filter_map(|cell| cell.calibration.as_ref()).map(|c| c.dataset.as_str());
         let needed: BTreeSet<&str> = evaluated.chain(calibrated).collect();
-        let source = |name: &str| TextSource {
-            name: name.to_owned(),
-            path: paths.get(name).cloned().flatten(),
+        let source = |name: &str| {
+            let (path, reading) = files.get(name).cloned().unwrap_or_default();
+            TextSource { name: name.to_owned(), path, reading }
         };
         needed.into_iter().map(source).collect()
     }
@@ -167,7 +169,7 @@ fn read_run_name(reader: &mut Reader<'_>, top: &Section<'_>) -> Option<String> {
 }
 
 /// A name that becomes part of a folder name, `model=…` or `dataset=…`.
-fn check_entry_name(reader: &mut Reader<'_>, name: &At<String>, place: &str) -> bool {
+pub(crate) fn check_entry_name(reader: &mut Reader<'_>, name: &At<String>, place: &str) -> bool {
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let ok = !name.value.is_empty() && name.value.chars().all(valid);
     if !ok {
@@ -178,72 +180,50 @@ fn check_entry_name(reader: &mut Reader<'_>, name: &At<String>, place: &str) -> 
     ok
 }
 
-fn read_models<'a>(
-    reader: &mut Reader<'a>,
-    top: &Section<'a>,
-    known_models: &[String],
-) -> Vec<At<ModelEntry>> {
-    let sections = reader.tables(top, "model");
-    if sections.is_empty() && !top.table.contains_key("model") {
-        reader.mistake(&top.span, "", "missing [[model]]: expected at least one");
-    }
-    let mut models: Vec<At<ModelEntry>> = Vec::new();
-    for section in sections {
-        let place = section.place.as_str();
-        reader.check_keys(&section, MODEL_KEYS);
-        let path = section.table.get("path").and_then(|value| reader.string(value, place, "path"));
-        let name = reader
-            .required(&section, "name", "the name of a model")
-            .and_then(|value| reader.string(value, place, "name"));
-        let Some(name) = name else { continue };
-        if !check_entry_name(reader, &name, place) {
-            continue;
-        }
-        if models.iter().any(|m| m.value.name == name.value) {
-            reader.mistake(&name.span, place, format!("model `{}` is listed twice", name.value));
-            continue;
-        }
-        let is_known = known_models.contains(&name.value);
-        if is_known && let Some(path) = &path {
-            let message = format!("`{}` of data/models.lock takes no path: rename it", name.value);
-            reader.mistake(&path.span, place, message);
-        }
-        if !is_known && !section.table.contains_key("path") {
-            let known = known_models.iter().map(String::as_str);
-            let error = UnknownName::new("model", name.value.as_str(), known);
-            reader.mistake(&name.span, place, format!("{error}; or give its `path`"));
-        }
-        let entry = ModelEntry { name: name.value, path: path.map(|at| PathBuf::from(at.value)) };
-        models.push(At { span: name.span, value: entry });
-    }
-    models
-}
-
-/// The path of a text, with the checks shared by `[[dataset]]` and `calibration`.
-fn read_text_path<'a>(
+/// The path of a text and how it is read, with the checks shared by `[[dataset]]` and `calibration`.
+fn read_text_file<'a>(
     reader: &mut Reader<'a>,
     section: &Section<'a>,
     name: &At<String>,
-) -> Option<PathBuf> {
+) -> (Option<PathBuf>, Reading) {
     let place = section.place.as_str();
     let path = section.table.get("path").and_then(|value| reader.string(value, place, "path"));
+    let reading = read_reading(reader, section);
     let is_known = datasets::find(&name.value).is_some();
     match &path {
         None if !is_known && !section.table.contains_key("path") => {
             let error = UnknownName::new("dataset", name.value.as_str(), datasets::names());
             reader.mistake(&name.span, place, format!("{error}; or give its `path`"));
         }
+        None if is_known && reading != Reading::default() => {
+            let message =
+                format!("`{}` is a known text and takes no shape or documents", name.value);
+            reader.mistake(&name.span, place, message);
+        }
         Some(path) if is_known => {
             let message = format!("`{}` is a known text and takes no path: rename it", name.value);
             reader.mistake(&path.span, place, message);
         }
-        Some(path) if !path.value.ends_with(".raw") && !path.value.ends_with(".jsonl") => {
-            let message = format!("`path`: expected a .raw or .jsonl file, found `{}`", path.value);
+        Some(path) if !TEXT_ENDINGS.iter().any(|ending| path.value.ends_with(ending)) => {
+            let (endings, found) = (TEXT_ENDINGS.join(", "), &path.value);
+            let message = format!("`path`: expected a file of {endings}, found `{found}`");
+            reader.mistake(&path.span, place, message);
+        }
+        Some(path) if path.value.ends_with(PARQUET) != reading.shape.is_some() => {
+            let message =
+                "`shape` (`rows` or `documents`) belongs to a .parquet file, which needs it";
             reader.mistake(&path.span, place, message);
         }
         _ => {}
     }
-    path.map(|at| PathBuf::from(at.value))
+    (path.map(|at| PathBuf::from(at.value)), reading)
+}
+
+fn read_reading<'a>(reader: &mut Reader<'a>, section: &Section<'a>) -> Reading {
+    let (table, place) = (section.table, section.place.as_str());
+    let shape = table.get("shape").and_then(|v| reader.name::<TextShape>(v, place, "shape"));
+    let documents = table.get("documents").and_then(|v| reader.count(v, place, "documents"));
+    Reading { shape: shape.map(|at| at.value), documents: documents.map(|at| at.value) }
 }
 
 fn read_datasets<'a>(reader: &mut Reader<'a>, top: &Section<'a>) -> Vec<At<DatasetEntry>> {
@@ -267,17 +247,19 @@ fn read_datasets<'a>(reader: &mut Reader<'a>, top: &Section<'a>) -> Vec<At<Datas
         if !check_entry_name(reader, &name, place) {
             continue;
         }
-        let path = read_text_path(reader, &section, &name);
+        let (path, reading) = read_text_file(reader, &section, &name);
         let Some(protocol) = protocol else { continue };
         let file = path.clone().or(datasets::find(&name.value).map(|known| known.file.into()));
         let is_raw = file.is_some_and(|file| file.extension().is_some_and(|e| e == "raw"));
-        if is_raw && !protocol.value.is_perplexity() {
+        let is_rows = is_raw || reading.shape == Some(TextShape::Rows);
+        if is_rows && !protocol.value.is_perplexity() {
             let message = format!("`{}` needs items: a .jsonl file", protocol.value);
             reader.mistake(&protocol.span, place, message);
         }
         let entry = DatasetEntry {
             name: name.value.clone(),
             path,
+            reading,
             protocol: protocol.value,
             limit: limit.map(|at| at.value),
             calibration,
@@ -306,7 +288,9 @@ fn check_against_others(
         if other.name == entry.name && other.protocol == entry.protocol {
             let message = format!("`{}` with `{}` is listed twice", entry.name, entry.protocol);
             reader.mistake(&name.span, place, message);
-        } else if other.name == entry.name && other.path != entry.path {
+        } else if other.name == entry.name
+            && (&other.path, other.reading) != (&entry.path, entry.reading)
+        {
             let message = format!("`{}` stands for two files: rename one", entry.name);
             reader.mistake(&name.span, place, message);
         }
@@ -337,10 +321,11 @@ fn read_calibration<'a>(
     let dataset = reader
         .required(&inner, "dataset", "the name of a text")
         .and_then(|value| reader.string(value, &place, "dataset"))?;
-    let path = read_text_path(reader, &inner, &dataset);
+    let (path, reading) = read_text_file(reader, &inner, &dataset);
     Some(CalibrationEntry {
         dataset: dataset.value,
         path,
+        reading,
         limit: limit.map(|at| at.value),
         window_tokens: window_tokens.unwrap_or(DEFAULT_CALIBRATION_WINDOW_TOKENS),
     })

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::pipeline::{DatasetEntry, ModelEntry};
+use crate::pipeline::DatasetEntry;
 use crate::reader::{At, Raw, Reader, Section};
 use crate::{
-    Calibration, Cell, Part, Policy, Rule, Score, Treatment, TreatmentSpec, UnknownName,
-    shortest_decimal,
+    Calibration, Cell, ModelEntry, Part, Policy, Rule, Score, Treatment, TreatmentSpec,
+    UnknownName, shortest_decimal,
 };
 
 const SWEEP_KEYS: &[&str] = &[

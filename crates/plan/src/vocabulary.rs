@@ -129,6 +129,16 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// What an entry of a text file is.
+    TextShape, "shape" {
+        /// A row of WikiText as the Hub has it: a line with its newline, empty where it is blank.
+        Rows => "rows",
+        /// A whole document, or an item of a last-word task.
+        Documents => "documents",
+    }
+}
+
+vocabulary! {
     /// What is pruned.
     Part, "part" {
         /// The feed-forward block: scratch work, recomputed for every token.

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plan::{DataLock, ModelsLock, Pipeline, Policy, Score, datasets};
+use plan::{DataLock, ModelsLock, Pipeline, Policy, Score, Selection, datasets};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -34,7 +34,9 @@ fn every_pipeline_parses_and_states_its_size() {
         let command = format!("cargo xtask run-grid pipelines/{stem}.toml");
         assert!(text.contains(&command), "{shown} should show its command");
         let is_control = |cell: &&plan::Cell| cell.treatment.score == Some(Score::Random);
-        assert!(pipeline.cells.iter().any(|c| is_control(&c)), "{shown} carries no control");
+        let prunes = pipeline.cells.iter().any(|cell| cell.treatment.policy != Policy::Dense);
+        let has_control = pipeline.cells.iter().any(|cell| is_control(&cell));
+        assert!(has_control || !prunes, "{shown} carries no control");
         n_pipelines += 1;
     }
     assert!(n_pipelines >= 2);
@@ -55,6 +57,20 @@ fn locks_survive_writing_and_refuse_nonsense() {
     assert_eq!(ModelsLock::parse(&lock.to_toml().unwrap()).unwrap(), lock);
     let twice = format!("{text}\n{}", lock.to_toml().unwrap());
     assert!(ModelsLock::parse(&twice).unwrap_err().to_string().contains("listed twice"));
+    let repository = "[[repository]]\nrepo = \"a/b\"\npart = \"model\"\nasked = \"main\"\n\
+                      revision = \"c0ffee\"\n[[repository.files]]\npath = \"config.json\"\n\
+                      sha256 = \"SHA\"\nbytes = 3\n";
+    let repository = repository.replace("SHA", &"0".repeat(64));
+    let lock = ModelsLock::parse(&format!("{text}\n{repository}")).unwrap();
+    assert_eq!(ModelsLock::parse(&lock.to_toml().unwrap()).unwrap(), lock);
+    assert_eq!(lock.names(), ["smollm2"], "a repository is no name of its own");
+    let found = |asked| lock.find_part("a/b", asked, &Selection::Model).is_some();
+    assert_eq!((found("main"), found("c0ffee"), found("v1")), (true, true, false));
+    assert!(lock.find_part("a/b", "main", &Selection::Tokenizer).is_none());
+    let both = format!("{repository}{repository}");
+    assert!(ModelsLock::parse(&both).unwrap_err().to_string().contains("`a/b@main, model` is"));
+    let short = repository.replace("000\"", "\"");
+    assert!(ModelsLock::parse(&short).unwrap_err().to_string().contains("`a/b/config.json`"));
     let short = text.replace("sha256 = \"b", "sha256 = \"");
     assert!(ModelsLock::parse(&short).unwrap_err().to_string().contains("64 lower-case hex"));
 }

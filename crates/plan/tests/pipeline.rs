@@ -1,6 +1,9 @@
 //! Pipeline files: what a good one means, and that a bad one is told everything at once.
 
-use plan::{Filter, FilterError, Pipeline, Policy, Protocol, TextSource};
+use plan::{
+    Filter, FilterError, HubModel, ModelSource, Pipeline, Policy, Protocol, Reading, TextShape,
+    TextSource,
+};
 
 const GOOD: &str = r#"
 name = "small"
@@ -196,13 +199,74 @@ score = "impact"
 sparsity = 0.5
 "#;
     let pipeline = parse(text).unwrap();
-    assert_eq!(pipeline.models[0].path.as_deref(), Some("checkpoints/mine".as_ref()));
+    assert_eq!(pipeline.models[0].source, ModelSource::Path("checkpoints/mine".into()));
     let texts = pipeline.texts(&pipeline.cells);
     assert_eq!(texts[1].name, "old-notes");
     assert_eq!(texts[1].path.as_deref(), Some("old.raw".as_ref()));
     let found = parse(&text.replace("notes.jsonl", "notes.txt")).unwrap_err().join("\n");
-    assert!(found.contains("expected a .raw or .jsonl file"), "{found}");
+    assert!(found.contains("expected a file of .raw, .jsonl, .jsonl.gz"), "{found}");
     assert!(!found.contains("sweep"), "a mistake must not cause others: {found}");
+}
+
+#[test]
+fn models_of_the_hub_are_given_by_repository() {
+    let with = |lines: &str| parse(&GOOD.replacen("name = \"smollm2\"", lines, 1));
+    let hub = |lines: &str| match &with(lines).unwrap().models[0].source {
+        ModelSource::Hub(model) => model.clone(),
+        other => panic!("{other:?}"),
+    };
+    let plain = hub("name = \"qwen\"\nhub = \"Qwen/Qwen2.5-0.5B\"");
+    let name = "Qwen/Qwen2.5-0.5B".parse().unwrap();
+    assert_eq!(plain, HubModel { name, file: None, tokenizer: None });
+    let full = hub("name = \"m\"\nhub = \"a/b\"\nrevision = \"v1\"\nfile = \"q.gguf\"\n\
+                    tokenizer = \"c/d@v2\"");
+    assert_eq!(full.fetch_command(), "cargo xtask fetch a/b@v1 --file q.gguf --tokenizer c/d@v2");
+    let cases = [
+        ("name = \"m\"\nhub = \"gpt2\"", "`gpt2` is no repository of the Hub"),
+        ("name = \"m\"\nhub = \"a/b@v1\"", "give the revision as `revision`"),
+        ("name = \"m\"\nhub = \"a/b\"\nrevision = \"../v1\"", "`a/b@../v1` is no repository"),
+        ("name = \"m\"\nhub = \"a/b\"\npath = \"x\"", "give one of the two"),
+        ("name = \"m\"\nhub = \"a/b\"\nfile = \"x.bin\"", "expected a .gguf file"),
+        ("name = \"m\"\npath = \"x\"\ntokenizer = \"a/b\"", "belongs to a model of the Hub"),
+        ("name = \"smollm2\"\nhub = \"a/b\"", "takes no hub: rename it"),
+        ("name = \"smolm2\"", "did you mean `smollm2`?"),
+    ];
+    for (lines, message) in cases {
+        let found = with(lines).unwrap_err().join("\n");
+        assert!(found.contains(message), "{lines:?}: expected {message:?} in {found:?}");
+    }
+}
+
+#[test]
+fn parquet_says_whether_it_holds_rows_or_documents() {
+    let dataset = "name = \"wikitext2\"\nprotocol";
+    let with = |lines: &str| {
+        parse(
+            &GOOD
+                .replacen(dataset, &format!("{lines}\nprotocol"), 1)
+                .replace("[\"wikitext2\"]", "\"w\""),
+        )
+    };
+    let read = |lines: &str| {
+        let pipeline = with(lines).unwrap();
+        pipeline.texts(&pipeline.cells).into_iter().find(|text| text.name == "w").unwrap().reading
+    };
+    let shape = Some(TextShape::Rows);
+    let rows = read("name = \"w\"\npath = \"w.parquet\"\nshape = \"rows\"");
+    assert_eq!(rows, Reading { shape, documents: None });
+    let some = read("name = \"w\"\npath = \"w.json.gz\"\ndocuments = 9");
+    assert_eq!(some, Reading { shape: None, documents: Some(9) });
+    assert_eq!((rows.identity("ab"), some.identity("ab")), ("ab".into(), "ab documents=9".into()));
+    let cases = [
+        ("name = \"w\"\npath = \"w.parquet\"", "`shape` (`rows` or `documents`) belongs to"),
+        ("name = \"w\"\npath = \"w.raw\"\nshape = \"rows\"", "belongs to a .parquet file"),
+        ("name = \"w\"\npath = \"w.parquet\"\nshape = \"row\"", "did you mean `rows`?"),
+        ("name = \"c4\"\ndocuments = 9", "is a known text and takes no shape or documents"),
+    ];
+    for (lines, message) in cases {
+        let found = with(lines).unwrap_err().join("\n");
+        assert!(found.contains(message), "{lines:?}: expected {message:?} in {found:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{io::Write as _, path::Path};
 
 use anyhow::Context as _;
-use corpora::{Text, shared_document, windows};
+use corpora::{shared_document, windows};
 use plan::{CellRequest, Policy, Protocol};
 use pruning::{Selection, cut};
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::{
     fail::Fail,
     material::Material,
     stop::Stop,
-    subject, system, treatment,
+    subject, system, text, treatment,
 };
 
 /// What is printed with `--json`.
@@ -73,11 +73,11 @@ fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
     let device = subject::device(request.device).map_err(Fail::Usage)?;
     let mut errors = Vec::new();
     let mut keep = |error: anyhow::Error| errors.push(error);
-    let subject = subject::facts_and_tokenizer(&request.model).map_err(&mut keep).ok();
-    let read = |path: &Path| Text::read(path).map_err(anyhow::Error::from);
-    let text = read(&request.dataset).map_err(&mut keep).ok();
+    let subject = subject::facts_and_tokenizer(&request.model, None).map_err(&mut keep).ok();
+    let read = |path: &Path, reading| text::read(path, reading).map_err(anyhow::Error::from);
+    let text = read(&request.dataset, request.reading).map_err(&mut keep).ok();
     let calibration = match &request.calibration {
-        Some(calibration) => read(&calibration.path).map_err(&mut keep).ok(),
+        Some(text) => read(&text.path, text.reading).map_err(&mut keep).ok(),
         None => None,
     };
     if let (Some(calibration), Some(text)) = (&calibration, &text) {

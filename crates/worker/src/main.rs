@@ -13,6 +13,7 @@ mod speed;
 mod stop;
 mod subject;
 mod system;
+mod text;
 mod treatment;
 
 use std::{path::PathBuf, process::ExitCode};

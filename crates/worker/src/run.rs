@@ -21,7 +21,7 @@ use crate::{
     fail::Fail,
     material::Material,
     stop::Stop,
-    subject, system, treatment,
+    subject, system, text, treatment,
 };
 
 /// Reads a work order.
@@ -97,11 +97,12 @@ impl Inputs {
     pub(crate) fn read(order: &WorkOrder, cells: &[&OrderedCell]) -> Result<Self, Fail> {
         let mut errors = Vec::new();
         let (mut models, mut texts) = (BTreeMap::new(), BTreeMap::new());
-        for ModelInput { name, path, planned, .. } in &order.models {
+        for ModelInput { name, path, tokenizer, planned, .. } in &order.models {
             if cells.iter().any(|cell| cell.cell.model == *name) {
                 let subject = match planned {
                     true => subject::planned(path).map(|facts| (facts, None)),
-                    false => subject::facts_and_tokenizer(path).map(|(f, t)| (f, Some(t))),
+                    false => subject::facts_and_tokenizer(path, tokenizer.as_deref())
+                        .map(|(f, t)| (f, Some(t))),
                 };
                 match subject {
                     Ok(both) => drop(models.insert(name.clone(), both)),
@@ -109,9 +110,9 @@ impl Inputs {
                 }
             }
         }
-        for TextInput { name, path, .. } in &order.texts {
+        for TextInput { name, path, reading, .. } in &order.texts {
             if cells.iter().any(|cell| uses_text(&cell.cell, name)) {
-                match Text::read(path) {
+                match text::read(path, *reading) {
                     Ok(text) => drop(texts.insert(name.clone(), text)),
                     Err(error) => {
                         errors.push(anyhow::Error::from(error).context(format!("text `{name}`")));

@@ -52,10 +52,14 @@ pub(crate) fn planned(folder: &Path) -> anyhow::Result<ModelFacts> {
     Ok(sizes(&folder.join("config.json"))?)
 }
 
-/// Sizes and tokenizer of a model, without its weights; checked against each other.
-pub(crate) fn facts_and_tokenizer(path: &Path) -> anyhow::Result<(ModelFacts, Tokenizer)> {
+/// Sizes and tokenizer of a model, without its weights; checked against each other. The tokenizer may
+/// lie in a folder of its own.
+pub(crate) fn facts_and_tokenizer(
+    path: &Path,
+    tokenizer_folder: Option<&Path>,
+) -> anyhow::Result<(ModelFacts, Tokenizer)> {
     let facts = inspect(path)?;
-    let tokenizer = tokenizer(path)?;
+    let tokenizer = tokenizer(tokenizer_folder.unwrap_or(path))?;
     ensure!(
         tokenizer.vocabulary_size() <= facts.vocabulary,
         "{}: the tokenizer has {} ids, but vocab_size is {}; the two are not of one model",

