@@ -174,6 +174,7 @@ pub struct CellInspection {
     /// Tokens to read.
     pub tokens: u64,
     /// Whether units and tokens are guessed from the size of the text, for want of a tokenizer.
+    #[serde(default)]
     pub guessed: bool,
     /// Floating-point operations for one token.
     pub flops_per_token: f64,

@@ -46,6 +46,7 @@ const TEXTS: &[&str] = &[
     "versions",
     "host",
     "cpu",
+    "device",
     "weights_sha256",
     "tokenizer_sha256",
     "text_sha256",

@@ -136,7 +136,8 @@ fn a_truncated_gguf_names_file_and_tensor() {
     };
     let folder = tempfile::tempdir().unwrap();
     let cut = folder.path().join("cut.gguf");
-    for (length, expected) in [(bytes.len() - 1, "ends at byte"), (1000, "header"), (3, "header")] {
+    for (length, expected) in [(bytes.len() - 1, "reaches beyond"), (1000, "header"), (3, "header")]
+    {
         std::fs::write(&cut, &bytes[..length]).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_worker"))
             .args(["logits", "--tokens", "1 2 3", "--out"])
