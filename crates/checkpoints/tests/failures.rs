@@ -7,7 +7,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use checkpoints::{GgufFile, LoadError, open_folder};
+use checkpoints::{GgufFile, LoadError, Source as _, open_folder};
 use common::{Gguf, bin_of, safetensors, safetensors_with, words};
 use safetensors::Dtype;
 use tempfile::TempDir;
@@ -214,6 +214,25 @@ fn a_gguf_table_that_does_not_fit_its_file_is_refused() {
     let at = file.windows(8).rposition(|word| word == 32_u64.to_le_bytes()).unwrap();
     file[at..at + 8].fill(0);
     assert!(gguf_error(&file).contains("tensors `u` and `t` overlap"));
+}
+
+/// Found by fuzzing: a query projection that is a single number has no rows to put in order.
+#[test]
+fn rows_of_heads_that_are_not_there_are_refused() {
+    let one = words(&[1.0]);
+    let cases: [(u32, &[usize], usize); 4] =
+        [(2, &[], 1), (2, &[0, 4], 0), (0, &[4, 1], 4), (3, &[4, 1], 4)];
+    for (heads, shape, values) in cases {
+        let file = Gguf::default()
+            .text("general.architecture", "llama")
+            .count("llama.attention.head_count", heads)
+            .tensor("blk.0.attn_q.weight", 0, shape, &one.repeat(values));
+        let folder = folder_with(&[("model.gguf", &file.finish())]);
+        let file = GgufFile::open(&folder.path().join("model.gguf")).unwrap();
+        let error = file.values("model.layers.0.self_attn.q_proj.weight").unwrap_err().to_string();
+        let expected = format!("`llama.attention.head_count`: is {heads}, which does not divide");
+        assert!(error.contains("model.gguf") && error.contains(&expected), "{error}");
+    }
 }
 
 #[test]

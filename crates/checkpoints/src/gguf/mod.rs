@@ -117,7 +117,7 @@ impl GgufFile {
         // Where the file has no number of key heads, there are as many as query heads.
         let found = self.count(&self.key(key))?.or(self.count(&self.key(ALL))?);
         let heads = self.required(&self.key(key), found)?;
-        if heads == 0 || !rows.is_multiple_of(heads.saturating_mul(2)) {
+        if heads == 0 || rows == 0 || !rows.is_multiple_of(heads.saturating_mul(2)) {
             let reason =
                 format!("is {heads}, which does not divide {rows} rows into pairs of halves");
             return Err(self.bad(&self.key(key), reason));
