@@ -150,12 +150,7 @@ impl Blueprint for DecoderConfig {
             .map(|layer| self.load_layer(layer, w))
             .collect::<Result<Vec<_>, _>>()?;
         let norm = self.load_norm(w, "model.norm.weight", d_model)?;
-        let head = if self.tie_word_embeddings {
-            w.ignore("lm_head.weight");
-            embedding.clone()
-        } else {
-            w.matrix("lm_head.weight", [vocabulary, d_model])?
-        };
+        let head = w.head(self.tie_word_embeddings, &embedding, [vocabulary, d_model])?;
         Ok(Box::new(Decoder { config: self.clone(), embedding, layers, norm, head }))
     }
 }

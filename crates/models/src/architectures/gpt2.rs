@@ -121,13 +121,7 @@ impl Blueprint for Gpt2Config {
             .map(|layer| self.layer(w, &format!("{at}h.{layer}")))
             .collect::<Result<Vec<_>, _>>()?;
         let norm = Some(self.norm(w, &format!("{at}ln_f"))?);
-        let head = match self.tie_word_embeddings {
-            true => {
-                w.ignore("lm_head.weight");
-                embedding.clone()
-            }
-            false => w.matrix("lm_head.weight", [vocabulary, d_model])?,
-        };
+        let head = w.head(self.tie_word_embeddings, &embedding, [vocabulary, d_model])?;
         Ok(Box::new(PositionalDecoder {
             facts: self.facts(),
             embedding,

@@ -187,13 +187,7 @@ impl Blueprint for Mamba2Config {
         });
         let layers = layers.collect::<Result<Vec<_>, LoadError>>()?;
         let norm = norm("backbone.norm_f.weight", w)?;
-        let head = match self.tie_word_embeddings {
-            true => {
-                w.ignore("lm_head.weight");
-                embedding.clone()
-            }
-            false => w.matrix("lm_head.weight", [vocabulary, d_model])?,
-        };
+        let head = w.head(self.tie_word_embeddings, &embedding, [vocabulary, d_model])?;
         Ok(Box::new(Mamba2 { facts: self.facts(), embedding, layers, norm, head }))
     }
 }

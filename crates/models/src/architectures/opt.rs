@@ -147,13 +147,7 @@ impl Blueprint for OptConfig {
             true => Some(self.norm(w, &format!("{at}.final_layer_norm"))?),
             false => None,
         };
-        let head = match self.tie_word_embeddings {
-            true => {
-                w.ignore("lm_head.weight");
-                embedding.clone()
-            }
-            false => w.matrix("lm_head.weight", [vocabulary, embedded])?,
-        };
+        let head = w.head(self.tie_word_embeddings, &embedding, [vocabulary, embedded])?;
         Ok(Box::new(PositionalDecoder {
             facts: self.facts(),
             embedding,

@@ -199,6 +199,22 @@ impl<'a> Weights<'a> {
         Ok(Linear::new(weight, Some(self.vector(&format!("{name}.bias"), d_out)?)))
     }
 
+    /// The output head, `[vocabulary, d_embedding]`: the embedding itself where the two are tied.
+    pub(crate) fn head(
+        &mut self,
+        tied: bool,
+        embedding: &Tensor<2>,
+        dims: [Dim; 2],
+    ) -> Result<Tensor<2>, LoadError> {
+        const NAME: &str = "lm_head.weight";
+        if tied {
+            // Some checkpoints store it a second time.
+            self.ignore(NAME);
+            return Ok(embedding.clone());
+        }
+        self.matrix(NAME, dims)
+    }
+
     /// `{name}.weight` and `{name}.bias` of a LayerNorm.
     pub(crate) fn layer_norm(
         &mut self,

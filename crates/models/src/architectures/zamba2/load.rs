@@ -28,13 +28,7 @@ impl Zamba2Config {
         });
         let layers = layers.collect::<Result<Vec<_>, LoadError>>()?;
         let norm = self.norm(w, "model.final_layernorm.weight", d_model)?;
-        let head = match self.tie_word_embeddings {
-            true => {
-                w.ignore("lm_head.weight");
-                embedding.clone()
-            }
-            false => w.matrix("lm_head.weight", [vocabulary, d_model])?,
-        };
+        let head = w.head(self.tie_word_embeddings, &embedding, [vocabulary, d_model])?;
         Ok(Box::new(Zamba2 { config: self.clone(), embedding, layers, norm, head }))
     }
 
