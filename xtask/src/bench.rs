@@ -1,12 +1,12 @@
 //! `bench`: this project against PyTorch + transformers, side by side in one run.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::python::{self, succeed};
+use crate::python::{self, object, succeed};
 use crate::workspace::Workspace;
 use crate::{bench_families, build};
 
@@ -209,13 +209,7 @@ impl Bench<'_> {
 
 /// The JSON object that a run prints on its last line.
 fn answer(command: &mut Command) -> Result<Run> {
-    let output = command.stderr(Stdio::piped()).output().context("cannot start a run")?;
-    if !output.status.success() {
-        bail!("a run failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let last = text.lines().last().unwrap_or_default();
-    let value: Value = serde_json::from_str(last).context("a run printed no JSON object")?;
+    let value = object(command)?;
     let number = |name: &str| value[name].as_f64().with_context(|| format!("a run has no {name}"));
     Ok(Run {
         perplexity: number("perplexity")?,

@@ -1,13 +1,14 @@
 //! `bench --families`: dense tokens per second of every model family, beside transformers.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::bench::median;
 use crate::build::Programs;
+use crate::python::{object, output_of};
 use crate::workspace::Workspace;
 
 /// Families, as `bench/peer/families.py` names them, and the ratio that is aimed at: the reference runs
@@ -40,7 +41,7 @@ pub(crate) fn run(
     let script = workspace.root().join("bench/peer/families.py");
     let folder = workspace.cache().join("families");
     eprintln!("random models of about 100 M parameters: {}", folder.display());
-    answer_of(Command::new(python).arg(&script).arg("make").arg(&folder))?;
+    output_of(Command::new(python).arg(&script).arg("make").arg(&folder))?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from).to_string();
     let mut rows = Vec::new();
     for (name, target) in FAMILIES {
@@ -103,19 +104,4 @@ pub(crate) fn print(rows: &[Value]) {
             100.0 * number("share_of_product_rate"),
         );
     }
-}
-
-fn answer_of(command: &mut Command) -> Result<String> {
-    let output = command.stderr(Stdio::piped()).output().context("cannot start a run")?;
-    if !output.status.success() {
-        bail!("a run failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// The JSON object on the last line of what a command prints.
-fn object(command: &mut Command) -> Result<Value> {
-    let text = answer_of(command)?;
-    let last = text.lines().last().unwrap_or_default();
-    serde_json::from_str(last).context("a run printed no JSON object")
 }

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
 use crate::workspace::Workspace;
 
@@ -36,4 +37,20 @@ pub(crate) fn succeed(command: &mut Command) -> Result<()> {
     let status = status.with_context(|| format!("cannot start {command:?}"))?;
     ensure!(status.success(), "{command:?} failed");
     Ok(())
+}
+
+/// What a run prints on standard output.
+pub(crate) fn output_of(command: &mut Command) -> Result<String> {
+    let output = command.stderr(Stdio::piped()).output().context("cannot start a run")?;
+    if !output.status.success() {
+        bail!("a run failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The JSON object on the last line of what a run prints.
+pub(crate) fn object(command: &mut Command) -> Result<Value> {
+    let text = output_of(command)?;
+    let last = text.lines().last().unwrap_or_default();
+    serde_json::from_str(last).context("a run printed no JSON object")
 }
