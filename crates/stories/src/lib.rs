@@ -1,3 +1,4 @@
+//! The corpus that the project generates itself; its grammar, in full:
 #![doc = include_str!("../GRAMMAR.md")]
 
 mod author;
