@@ -58,6 +58,12 @@ impl Batch {
         self.sequences().flat_map(|rows| self.offset..self.offset + rows.len()).collect()
     }
 
+    /// Number of sequences, where all have the same length.
+    pub fn equal_sequences(&self) -> Option<usize> {
+        let longest = self.longest();
+        self.sequences().all(|rows| rows.len() == longest).then_some(self.starts.len())
+    }
+
     /// Tokens of the longest sequence, without those fed before.
     pub fn longest(&self) -> usize {
         self.sequences().map(|rows| rows.len()).max().unwrap_or(0)

@@ -4,6 +4,7 @@
 //! A forward pass knows nothing of pruning. At every feed-forward block it hands the block and its
 //! input to an executor, whose default is the plain dense computation.
 
+mod architecture;
 mod architectures;
 mod batch;
 mod cache;
@@ -15,6 +16,7 @@ mod tensor;
 mod weights;
 
 pub use ::checkpoints::Vocabulary;
+pub use architecture::Architecture;
 pub use architectures::{Model, ModelFacts, StateFacts};
 pub use batch::Batch;
 #[cfg(feature = "wgpu")]
@@ -26,4 +28,4 @@ pub use executor::{Dense, Executor, FfnSite, StateInputs, StateSite};
 pub use load::{LoadedModel, inspect, load, sizes};
 pub use nn::{Activation, Ffn, Linear, LowRank, Mixer, MixerShape};
 pub use tensor::{Values, into_values, matrix, vector_of};
-pub use weights::{Conversions, gguf_vocabulary};
+pub use weights::{Conversions, Parameter, Parameters, gguf_vocabulary};

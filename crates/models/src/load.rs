@@ -9,7 +9,7 @@ use crate::{
     Model, ModelFacts,
     architectures::{Blueprint, HubConfig, blueprint},
     error::LoadError,
-    weights::{Conversions, Weights},
+    weights::{Conversions, Stored, Weights},
 };
 
 /// A model with what the loader learnt about it.
@@ -68,7 +68,8 @@ pub fn inspect(path: &Path) -> Result<ModelFacts, LoadError> {
 /// shape as the config says, every weight finite.
 pub fn load(path: &Path, device: &Device) -> Result<LoadedModel, LoadError> {
     let (blueprint, source) = open(path)?;
-    let mut weights = Weights::new(source.as_ref(), device);
+    let stored = Stored(source.as_ref());
+    let mut weights = Weights::new(&stored, device);
     let model = blueprint.load(&mut weights)?;
     let (parameters, conversions) = weights.finish()?;
     Ok(LoadedModel { model, facts: blueprint.facts(), parameters, conversions })

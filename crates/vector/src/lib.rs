@@ -27,7 +27,7 @@ pub use gated_norm::gated_rms_norm;
 pub use heads::{Rotary, gather_heads, scatter_heads};
 pub use norm::rms_norm;
 pub use scan::{Decays, time_steps};
-pub use softmax::{LogSumExp, Visible, add_logits, causal_softmax};
+pub use softmax::{LogSumExp, Visible, add_logits, causal_softmax, nll_slope};
 pub use step::{Token, step};
 
 /// Rows a task takes at a time: enough to hide the cost of handing it out.

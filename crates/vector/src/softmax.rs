@@ -149,6 +149,30 @@ vectorised! {
     }
 }
 
+/// The gradient of `scale · Σ −ln p(target)` with respect to the logits: `scale · (p − one-hot)`, in place
+/// of the logits. `rows` holds the sums over all of them.
+///
+/// # Shapes
+/// - `rows`, `targets`: one entry a token
+/// - `logits`: `[tokens, vocabulary]`
+pub fn nll_slope(rows: &[LogSumExp], logits: &mut [f32], targets: &[u32], scale: f32) {
+    let vocabulary = logits.len() / rows.len().max(1);
+    logits.par_chunks_exact_mut(vocabulary).zip(rows).zip(targets).for_each(
+        |((logits, row), target)| {
+            nll_slope_row(logits, row.nats() as f32, scale);
+            logits[*target as usize] -= scale;
+        },
+    );
+}
+
+vectorised! {
+    fn nll_slope_row<'a>(logits: &'a mut [f32], nats: f32, scale: f32) -> () {
+        for logit in logits {
+            *logit = exp(*logit - nats) * scale;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +209,28 @@ mod tests {
                 for (key, weight) in row.iter().enumerate() {
                     let seen = key <= query && window.is_none_or(|window| query - key < window);
                     prop_assert_eq!(*weight > 0.0, seen);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        /// Against the definition in `f64`: 1e-6 of the scale.
+        #[test]
+        fn slope_is_p_less_one_hot(
+            logits in prop::collection::vec(-9.0_f32..9.0, 3 * 70), targets in prop::array::uniform3(0_u32..70),
+        ) {
+            let mut rows = [LogSumExp::EMPTY; 3];
+            add_logits(&mut rows, &logits, 0..70);
+            let mut slope = logits.clone();
+            nll_slope(&rows, &mut slope, &targets, 0.25);
+            for (token, target) in targets.iter().enumerate() {
+                let row = &logits[token * 70..][..70];
+                let sum: f64 = row.iter().map(|x| f64::from(*x).exp()).sum();
+                for (id, logit) in row.iter().enumerate() {
+                    let p = f64::from(*logit).exp() / sum;
+                    let expected = 0.25 * (p - f64::from(u8::from(id == *target as usize)));
+                    prop_assert!((f64::from(slope[token * 70 + id]) - expected).abs() < 2.5e-7);
                 }
             }
         }

@@ -24,7 +24,7 @@ use burn::tensor::Tensor;
 use crate::{Batch, Cache, Executor, ExecutorError, Ffn, LoadError, Mixer, weights::Weights};
 
 /// A checked config: what is known of a model before its weights are read.
-pub(crate) trait Blueprint {
+pub(crate) trait Blueprint: Send + Sync {
     /// Its sizes.
     fn facts(&self) -> ModelFacts;
 

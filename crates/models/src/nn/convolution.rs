@@ -60,25 +60,34 @@ impl Convolution {
         outputs
     }
 
-    /// The path of every other device, and the oracle of the fused one: one sequence.
+    /// The path of every other device, and the oracle of the fused one: sequences of one length, or a
+    /// single one with a past.
     ///
     /// # Shapes
-    /// - `x` and result: `[tokens, width]`
-    pub(crate) fn forward_composed(&self, x: Tensor<2>, past: Option<&mut Vec<f32>>) -> Tensor<2> {
-        let rows = 0;
-        let [tokens, width] = x.dims();
-        let before = self.before(past.as_deref().map(Vec::as_slice), width);
-        let before = TensorData::new(before, [self.reach(), width]);
-        let x = match self.reach() {
-            0 => x,
-            _ => Tensor::cat(vec![Tensor::from_data(before, &x.device()), x], rows),
-        };
+    /// - `x` and result: `[sequences · tokens, width]`
+    pub(crate) fn forward_composed(
+        &self,
+        x: Tensor<2>,
+        sequences: usize,
+        past: Option<&mut Vec<f32>>,
+    ) -> Tensor<2> {
+        let by_token = 1;
+        let [rows, width] = x.dims();
+        let tokens = rows / sequences;
+        let mut x: Tensor<3> = x.reshape([sequences, tokens, width]);
+        if self.reach() > 0 {
+            let mut before = self.before(past.as_deref().map(Vec::as_slice), width);
+            before.resize(sequences * self.reach() * width, 0.0);
+            let before = TensorData::new(before, [sequences, self.reach(), width]);
+            x = Tensor::cat(vec![Tensor::from_data(before, &x.device()), x], by_token);
+        }
         if let Some(past) = past {
-            let last = x.clone().narrow(rows, tokens, self.reach());
+            let last = x.clone().narrow(by_token, tokens, self.reach());
             *past = Values::of(last).to_vec();
         }
-        let tap = |k| x.clone().narrow(rows, k, tokens) * self.taps.clone().narrow(rows, k, 1);
-        let sum = (1..=self.reach()).fold(tap(0), |sum, k| sum + tap(k));
+        let taps: Tensor<3> = self.taps.clone().unsqueeze();
+        let tap = |k| x.clone().narrow(by_token, k, tokens) * taps.clone().narrow(by_token, k, 1);
+        let sum = (1..=self.reach()).fold(tap(0), |sum, k| sum + tap(k)).reshape([rows, width]);
         silu(match &self.bias {
             Some(bias) => sum + bias.clone().unsqueeze(),
             None => sum,

@@ -23,6 +23,10 @@ use crate::{
 /// 64 heads of 64 and 128 channels.
 const CHUNK: usize = 96;
 
+/// The same where gradients are recorded: every step over the square of a chunk is taken some thirty
+/// times there, so shorter ones pay.
+const CHUNK_WITH_GRADIENTS: usize = 32;
+
 /// Pieces of up to this many tokens are stepped through: a chunk reads and writes the state some ten
 /// times, however short it is.
 const STEPPED: usize = 8;
@@ -180,12 +184,19 @@ impl Mixer {
             x.clone().narrow(features, range.start, range.len())
         };
         let before = columns(&projected, self.shape.convolved_columns());
-        let convolved = site.batch.sequences().map(|sequence| {
-            let past = past.as_deref_mut().map(|past| &mut past.convolution);
-            let before = before.clone().narrow(rows, sequence.start, sequence.len());
-            self.convolution.forward_composed(before, past)
-        });
-        let convolved = Tensor::cat(convolved.collect(), rows);
+        let convolved = match site.batch.equal_sequences() {
+            Some(n) => {
+                let past = past.as_deref_mut().map(|past| &mut past.convolution);
+                self.convolution.forward_composed(before, n, past)
+            }
+            None => {
+                let of_sequence = |sequence: Range<usize>| {
+                    let before = before.clone().narrow(rows, sequence.start, sequence.len());
+                    self.convolution.forward_composed(before, 1, None)
+                };
+                Tensor::cat(site.batch.sequences().map(of_sequence).collect(), rows)
+            }
+        };
         let [x, b, c] = self.shape.parts().map(|part| columns(&convolved, part));
         let raw = columns(&projected, self.shape.time_columns());
         let [low, high] = self.dt_limits;
@@ -207,13 +218,23 @@ impl Mixer {
         batch: &Batch,
         past: Option<&mut RecurrentState>,
     ) -> Tensor<2> {
-        let fused = is_plain_cpu(&inputs.x.device());
+        let device = inputs.x.device();
+        if !is_plain_cpu(&device) {
+            let chunk = if device.is_autodiff() { CHUNK_WITH_GRADIENTS } else { CHUNK };
+            return match batch.equal_sequences() {
+                Some(n) => {
+                    composed(self.dynamics(), inputs, n, past.map(|past| &mut past.state), chunk)
+                }
+                None => by_sequence(inputs, batch, past, |inputs, past| {
+                    composed(self.dynamics(), inputs, 1, past, chunk)
+                }),
+            };
+        }
         by_sequence(inputs, batch, past, |inputs, past| {
             let [tokens, _] = inputs.x.dims();
-            match fused {
-                true if tokens <= STEPPED => stepped(self.dynamics(), inputs, past),
-                true => chunked(self.dynamics(), inputs, past, CHUNK),
-                false => composed(self.dynamics(), inputs, past, CHUNK),
+            match tokens <= STEPPED {
+                true => stepped(self.dynamics(), inputs, past),
+                false => chunked(self.dynamics(), inputs, past, CHUNK),
             }
         })
     }

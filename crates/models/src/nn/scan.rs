@@ -10,9 +10,7 @@ use crate::{
     tensor::{Values, into_values, matrix},
 };
 
-/// Axes of a chunk's cubes: its groups or heads.
-pub(super) const PARTS: usize = 0;
-/// Its tokens.
+/// Axes of a chunk's cubes, after its groups or heads: its tokens.
 pub(super) const TOKENS: usize = 1;
 /// What a token has in that part.
 pub(super) const FEATURES: usize = 2;
@@ -109,13 +107,7 @@ fn cube(values: Vec<f32>, shape: [usize; 3], device: &Device) -> Tensor<3> {
 }
 
 /// Rows of a matrix whose columns are so many parts of a width: `[parts, rows, width]`, without a copy.
-pub(super) fn cut(
-    x: &Tensor<2>,
-    first: usize,
-    rows: usize,
-    parts: usize,
-    width: usize,
-) -> Tensor<3> {
+fn cut(x: &Tensor<2>, first: usize, rows: usize, parts: usize, width: usize) -> Tensor<3> {
     let (tokens, by_part) = (0, 1);
     x.clone().narrow(tokens, first, rows).reshape([rows, parts, width]).swap_dims(tokens, by_part)
 }
@@ -219,7 +211,7 @@ mod tests {
             type Way<'a> = &'a dyn Fn(StateInputs, Option<&mut Vec<f32>>) -> Tensor<2>;
             let ways: [(&str, Way<'_>); 3] = [
                 ("chunked", &|inputs, past| chunked(dynamics, inputs, past, chunk)),
-                ("composed", &|inputs, past| composed(dynamics, inputs, past, chunk)),
+                ("composed", &|inputs, past| composed(dynamics, inputs, 1, past, chunk)),
                 ("stepped", &|inputs, past| stepped(dynamics, inputs, past)),
             ];
             for (name, way) in ways {
