@@ -2,6 +2,7 @@
 
 use crate::{
     draw::Draw,
+    plot::Question,
     slots::Kind,
     split::Split,
     templates::Register,
@@ -9,31 +10,37 @@ use crate::{
     world::{Event, Whereabouts, World},
 };
 
-/// People, places and owned things of a text: four candidates for every question.
+/// People, places and owned things of a text.
 pub(crate) const CAST: usize = 4;
 
 /// How often each kind of event is tried.
 const WEIGHTS: &[(Kind, usize)] = &[
-    (Kind::Go, 18),
-    (Kind::Give, 8),
-    (Kind::Bring, 8),
-    (Kind::Take, 6),
-    (Kind::Fetch, 6),
-    (Kind::Find, 8),
-    (Kind::Leave, 3),
-    (Kind::Store, 4),
-    (Kind::Hide, 3),
-    (Kind::Lose, 3),
-    (Kind::Wait, 4),
-    (Kind::Meet, 6),
-    (Kind::HolderIs, 12),
-    (Kind::PlaceIs, 9),
-    (Kind::PersonIn, 5),
+    (Kind::Go, 8),
+    (Kind::Give, 4),
+    (Kind::Bring, 4),
+    (Kind::Take, 4),
+    (Kind::Fetch, 4),
+    (Kind::Find, 4),
+    (Kind::Leave, 2),
+    (Kind::Store, 2),
+    (Kind::Hide, 2),
+    (Kind::Lose, 2),
+    (Kind::Coach, 16),
+    (Kind::Stray, 16),
+    (Kind::Meal, 16),
+    (Kind::Wait, 2),
+    (Kind::CoachWas, 20),
+    (Kind::StrayWas, 20),
+    (Kind::MealWas, 20),
+    (Kind::Meet, 3),
+    (Kind::HolderIs, 5),
+    (Kind::PlaceIs, 4),
+    (Kind::PersonIn, 3),
     (Kind::HourIs, 2),
     (Kind::Ask, 2),
-    (Kind::Work, 8),
-    (Kind::Feel, 4),
-    (Kind::Watch, 3),
+    (Kind::Work, 4),
+    (Kind::Feel, 2),
+    (Kind::Watch, 2),
 ];
 
 /// Tells a text, event by event.
@@ -44,8 +51,8 @@ pub(crate) struct Author<'d> {
     pub(crate) places: Vec<Place>,
     /// One for each person, and one more.
     pub(crate) things: Vec<Thing>,
-    /// The thing that will be asked for: meanwhile it is neither moved nor named.
-    pub(crate) reserved: Option<Thing>,
+    /// What will be asked for: meanwhile nothing is told of it.
+    pub(crate) reserved: Option<Question>,
     pub(crate) world: World,
     pub(crate) events: Vec<Event>,
 }
@@ -66,7 +73,7 @@ impl<'d> Author<'d> {
         }
     }
 
-    fn tell(&mut self, event: Event) {
+    pub(crate) fn tell(&mut self, event: Event) {
         let told = self.world.tell(event);
         debug_assert!(told.is_ok(), "{told:?}");
         self.events.push(event);
@@ -89,15 +96,9 @@ impl<'d> Author<'d> {
 
     /// Tells one event, or in a dialogue a question and its answer.
     pub(crate) fn go_on(&mut self) {
-        self.go_on_with(|_| true);
-    }
-
-    /// The same, with an event of a certain sort.
-    pub(crate) fn go_on_with(&mut self, fits: impl Fn(&Event) -> bool) {
         loop {
             let Some(kind) = self.draw.weighted(WEIGHTS) else { return };
-            let mut events = self.possible(kind);
-            events.retain(&fits);
+            let events = self.possible(kind);
             match self.draw.pick(&events) {
                 Some(Event::HolderIs { thing, .. } | Event::PlaceIs { thing, .. }) => {
                     return self.recall(thing);
@@ -126,71 +127,12 @@ impl<'d> Author<'d> {
         }
     }
 
-    /// Lets `who` receive the thing; where they have it already, they put it down first.
-    pub(crate) fn hand_to(&mut self, who: Person, thing: Thing) {
-        if self.world.whereabouts(thing) == Some(Whereabouts::With(who)) {
-            self.put_down(who, thing);
-        }
-        let Some(here) = self.world.place_of(who) else { return };
-        match self.world.whereabouts(thing) {
-            Some(Whereabouts::With(from)) if self.world.place_of(from) == Some(here) => {
-                self.tell(Event::Give { from, thing, to: who });
-            }
-            Some(Whereabouts::With(from)) => self.tell(Event::Bring { from, thing, to: who }),
-            _ => self.pick_up(who, thing),
-        }
-    }
-
-    /// Has the thing put down in a place, by whoever holds it; where nobody does, somebody picks it
-    /// up first.
-    pub(crate) fn bring_to(&mut self, place: Place, thing: Thing) {
-        let holder = self.world.whereabouts(thing).and_then(Whereabouts::holder);
-        let Some(who) = holder.or_else(|| self.draw.pick(&self.people)) else { return };
-        if holder.is_none() {
-            self.pick_up(who, thing);
-        }
-        if self.world.place_of(who) == Some(place) {
-            self.put_down(who, thing);
-        } else {
-            self.tell(Event::Store { who, thing, place });
-        }
-    }
-
-    fn pick_up(&mut self, who: Person, thing: Thing) {
-        let here = self.world.place_of(who);
-        match self.world.whereabouts(thing) {
-            Some(Whereabouts::LyingIn(place)) if here == Some(place) => {
-                self.tell(Event::Take { who, thing, place });
-            }
-            Some(Whereabouts::LyingIn(place)) => self.tell(Event::Fetch { who, thing, place }),
-            Some(Whereabouts::HiddenIn(place)) => {
-                if here != Some(place) {
-                    self.tell(Event::Go { who, place });
-                }
-                self.tell(Event::Find { who, thing, place });
-            }
-            Some(Whereabouts::With(_)) | None => {}
-        }
-    }
-
-    fn put_down(&mut self, who: Person, thing: Thing) {
-        let Some(place) = self.world.place_of(who) else { return };
-        let ways = [
-            Event::Leave { who, thing, place },
-            Event::Hide { who, thing, place },
-            Event::Lose { who, thing, place },
-        ];
-        if let Some(event) = self.draw.pick(&ways) {
-            self.tell(event);
-        }
-    }
-
     /// Every event of a kind that the world allows and that leaves the reserved thing alone.
     fn possible(&self, kind: Kind) -> Vec<Event> {
         let mut events = self.imaginable(kind);
         events.retain(|event| {
             self.world.allows(*event)
-                && (self.reserved.is_none() || event.slots().thing != self.reserved)
+                && (self.reserved.is_none() || Question::of(event) != self.reserved)
                 && !self.is_restless(*event)
         });
         events
@@ -242,6 +184,12 @@ impl<'d> Author<'d> {
             Kind::PlaceIs => things()
                 .flat_map(|thing| places().map(move |place| Event::PlaceIs { thing, place }))
                 .collect(),
+            Kind::Coach => all().map(|town| Event::Coach { town }).collect(),
+            Kind::Stray => all().map(|animal| Event::Stray { animal }).collect(),
+            Kind::Meal => all().map(|dish| Event::Meal { dish }).collect(),
+            Kind::CoachWas => all().map(|town| Event::CoachWas { town }).collect(),
+            Kind::StrayWas => all().map(|animal| Event::StrayWas { animal }).collect(),
+            Kind::MealWas => all().map(|dish| Event::MealWas { dish }).collect(),
             Kind::Wait => all().map(|until| Event::Wait { until }).collect(),
             Kind::HourIs => all().map(|hour| Event::HourIs { hour }).collect(),
             Kind::Work => people()

@@ -41,7 +41,7 @@ impl Stories {
         let mut draw = self.draw(split, Stream::Document(register), index);
         let (nearest, farthest) = distances(register).into_inner();
         let distance = nearest as usize + draw.below((farthest - nearest + 1) as usize);
-        let question = if draw.chance(1, 2) { Question::Holder } else { Question::Place };
+        let question = Question::ALL[draw.below(Question::ALL.len())];
         let story = Story::new(&mut draw, split, Shape { register, question, distance });
         Document { text: story.sentences.join(" ") }
     }

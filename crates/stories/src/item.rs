@@ -14,15 +14,12 @@ pub struct Item {
     pub text: String,
     /// The last word.
     pub answer: String,
-    /// Whether a person or a place is asked for.
+    /// What is asked for.
     pub question: Question,
     /// Sentences from the one that settles the answer to the last; 1 is the next sentence.
     pub distance_sentences: u32,
     /// Words from the answer in the settling sentence to the answer at the end; 1 is the next word.
     pub distance_words: u32,
-    /// Sentences from the last one that names the answer, for whatever reason, to the last sentence;
-    /// never more than `distance_sentences`.
-    pub last_named_sentences: u32,
 }
 
 impl Item {
@@ -32,8 +29,6 @@ impl Item {
         let answer = story.answer();
         let text = story.sentences[..=recalled].join(" ");
         let text = text.trim_end_matches('.').to_owned();
-        let names = |sentence: &String| words(sentence).any(|word| word == answer);
-        let named = story.sentences[..recalled].iter().rposition(names).unwrap_or(settled);
         let since: Vec<String> = story.sentences[settled..=recalled].to_vec();
         let behind = words(&since[0]).rev().position(|word| word == answer).unwrap_or(0);
         let after: usize = since[1..].iter().map(|sentence| words(sentence).count()).sum();
@@ -43,7 +38,6 @@ impl Item {
             question,
             distance_sentences: (recalled - settled) as u32,
             distance_words: (behind + after) as u32,
-            last_named_sentences: (recalled - named) as u32,
         }
     }
 }
@@ -83,19 +77,19 @@ impl Distances {
         Ok(Self { from, to })
     }
 
-    /// Items after which every distance has had both questions equally often.
+    /// Items after which every distance has had every question once.
     pub fn cycle(self) -> u64 {
-        2 * self.count()
+        Question::ALL.len() as u64 * self.count()
     }
 
     fn count(self) -> u64 {
         u64::from(self.to - self.from + 1)
     }
 
-    /// Distance and question of an item: all distances with one question, then with the other.
+    /// Distance and question of an item: all distances with one question, then with the next.
     pub(crate) fn of_item(self, index: u64) -> (usize, Question) {
-        let round = (index / self.count()).is_multiple_of(2);
-        let question = if round { Question::Holder } else { Question::Place };
+        let round = (index / self.count()) as usize;
+        let question = Question::ALL[round % Question::ALL.len()];
         (self.from as usize + (index % self.count()) as usize, question)
     }
 }
@@ -105,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cycle_has_every_distance_with_both_questions() {
+    fn a_cycle_has_every_distance_with_every_question() {
         let distances = Distances::new(3, 5).unwrap();
         let mut items: Vec<_> = (0..distances.cycle()).map(|i| distances.of_item(i)).collect();
         items.sort_unstable();

@@ -30,9 +30,11 @@ pub use overlap::Runs;
 pub use plot::Question;
 pub use read::{ReadError, Reading, answers};
 pub use split::Split;
-pub use story::{CROWDED_FROM, MOST_PIECES};
+pub use story::MOST_PIECES;
 pub use templates::Register;
 pub use text::{pieces, sentences, words};
 pub use tokenizer::{BEGINNING, VOCABULARY, save_tokenizer, train_tokenizer};
-pub use words::{Activity, Feeling, Hour, Person, Place, Scene, Thing, Weather};
+pub use words::{
+    Activity, Animal, Dish, Feeling, Hour, Person, Place, Scene, Thing, Town, Weather,
+};
 pub use world::{Contradiction, Event, Whereabouts, World};

@@ -5,23 +5,71 @@ use crate::{
     draw::Draw,
     split::Split,
     templates::Register,
-    words::{Person, Place, Thing},
+    words::{Animal, Dish, Person, Thing, Town, all},
     world::Event,
 };
 
-/// What the last sentence asks for.
+/// What the last sentence asks for: the one word of its list that the text has told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Question {
-    /// Who has the thing: the answer is a person.
-    Holder,
-    /// Where the thing lies: the answer is a place.
-    Place,
+    /// Where the coach came from.
+    Town,
+    /// Which animal joined them.
+    Animal,
+    /// What was cooked.
+    Dish,
 }
 
 impl Question {
-    /// Both of them.
-    pub const ALL: [Self; 2] = [Self::Holder, Self::Place];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Town, Self::Animal, Self::Dish];
+
+    /// The name in files and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Town => "town",
+            Self::Animal => "animal",
+            Self::Dish => "dish",
+        }
+    }
+
+    /// Every word that could be the answer.
+    pub fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Town => Town::words(),
+            Self::Animal => Animal::words(),
+            Self::Dish => Dish::words(),
+        }
+    }
+
+    /// The question that an event settles or recalls.
+    pub fn of(event: &Event) -> Option<Self> {
+        match event {
+            Event::Coach { .. } | Event::CoachWas { .. } => Some(Self::Town),
+            Event::Stray { .. } | Event::StrayWas { .. } => Some(Self::Animal),
+            Event::Meal { .. } | Event::MealWas { .. } => Some(Self::Dish),
+            _ => None,
+        }
+    }
+
+    /// An answer, and the events that settle and recall it.
+    fn events(self, draw: &mut Draw) -> Option<[Event; 2]> {
+        match self {
+            Self::Town => {
+                let town = draw.pick(&all().collect::<Vec<_>>())?;
+                Some([Event::Coach { town }, Event::CoachWas { town }])
+            }
+            Self::Animal => {
+                let animal = draw.pick(&all().collect::<Vec<_>>())?;
+                Some([Event::Stray { animal }, Event::StrayWas { animal }])
+            }
+            Self::Dish => {
+                let dish = draw.pick(&all().collect::<Vec<_>>())?;
+                Some([Event::Meal { dish }, Event::MealWas { dish }])
+            }
+        }
+    }
 }
 
 /// What is fixed about a text before anything is drawn.
@@ -37,91 +85,50 @@ pub(crate) struct Shape {
 #[derive(Clone, Debug)]
 pub(crate) struct Plot {
     pub(crate) people: Vec<Person>,
-    pub(crate) places: Vec<Place>,
     pub(crate) events: Vec<Event>,
-    /// Which event settles the thing that is asked for.
+    /// Which event settles what is asked for.
     pub(crate) settled: usize,
     /// Which event recalls it.
     pub(crate) recalled: usize,
 }
 
-/// In how many of a hundred texts one candidate more is named, when the thing is handed to somebody.
-/// Where it comes back to who had it, that person is named twice; this makes up for it.
-const NAMED_ONCE_MORE: usize = 50;
+/// Events between the introduction and the settling one, at most.
+const BEFORE: usize = 4;
 
 impl Plot {
     /// Draws a plot whose opening belongs to `split`.
     pub(crate) fn new(draw: &mut Draw, split: Split, shape: Shape) -> Self {
         let mut author = Author::new(draw, split, shape.register);
         let found = author.draw.chance(1, 2);
-        let thing = author.things[author.draw.below(CAST + usize::from(found))];
-        let candidates = match shape.question {
-            Question::Holder => author.people.iter().map(|who| Candidate::Person(*who)).collect(),
-            Question::Place => author.places.iter().map(|p| Candidate::Place(*p)).collect(),
-        };
         author.introduce(found);
-        author.reserved = Some(thing);
-        settle(&mut author, thing, candidates);
-        let settled = author.events.len() - 1;
+        author.reserved = Some(shape.question);
+        for _ in 0..author.draw.below(BEFORE + 1) {
+            author.go_on();
+        }
+        let events = shape.question.events(author.draw);
+        let settled = author.events.len();
+        events.iter().for_each(|[settles, _]| author.tell(*settles));
         while author.events.len() < settled + shape.distance {
             author.go_on();
         }
-        author.recall(thing);
-        let recalled = author.events.len() - 1;
+        let recalled = author.events.len();
+        events.iter().for_each(|[_, recalls]| author.tell(*recalls));
         author.reserved = None;
-        close(&mut author, thing);
-        let Author { people, places, events, .. } = author;
-        Self { people, places, events, settled, recalled }
+        close(&mut author);
+        let Author { people, events, .. } = author;
+        Self { people, events, settled, recalled }
     }
 }
 
-/// Whom or what the last question could ask for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Candidate {
-    Person(Person),
-    Place(Place),
-}
-
-impl Candidate {
-    fn is_named(self, event: &Event) -> bool {
-        let slots = event.slots();
-        match self {
-            Self::Person(who) => slots.people().any(|named| named == who),
-            Self::Place(place) => slots.place == Some(place),
-        }
-    }
-}
-
-/// Draws the answer and lets it receive the thing.
-///
-/// The settling sentence names the answer once more than it was. So that the answer is not the
-/// candidate that a text names most, each of the others is named once more before.
-fn settle(author: &mut Author<'_>, thing: Thing, candidates: Vec<Candidate>) {
-    let drawn = author.draw.sample(&candidates, CAST);
-    let Some((answer, others)) = drawn.split_first() else { return };
-    let person = matches!(answer, Candidate::Person(_));
-    let once_more = person && author.draw.chance(NAMED_ONCE_MORE, 100);
-    for other in others.iter().chain(&others[..usize::from(once_more)]) {
-        author.go_on_with(|event| {
-            candidates.iter().all(|candidate| candidate.is_named(event) == (candidate == other))
-        });
-    }
-    match *answer {
-        Candidate::Person(who) => author.hand_to(who, thing),
-        Candidate::Place(place) => author.bring_to(place, thing),
-    }
-}
-
-/// Recalls of other things after the one that mattered: all of them in an inventory.
-fn close(author: &mut Author<'_>, asked: Thing) {
-    let others: Vec<Thing> =
-        author.world.things().map(|(thing, _)| thing).filter(|thing| *thing != asked).collect();
+/// Recalls of things at the end: all of them in an inventory.
+fn close(author: &mut Author<'_>) {
+    let things: Vec<Thing> = author.world.things().map(|(thing, _)| thing).collect();
     let n = match author.register {
         Register::Narrative => author.draw.below(3),
         Register::Dialogue => author.draw.below(2),
-        Register::Inventory => others.len(),
+        Register::Inventory => CAST,
     };
-    for thing in author.draw.sample(&others, n) {
+    for thing in author.draw.sample(&things, n) {
         author.recall(thing);
     }
 }

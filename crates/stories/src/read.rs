@@ -4,11 +4,12 @@
 //! patterns, the events are replayed in an empty [`World`], and every one must be allowed.
 
 use crate::{
+    plot::Question,
     slots::{Kind, Slots},
     split::Split,
     templates::{Pattern, Piece, Register},
     text::sentences,
-    words::{Person, Place, Thing},
+    words::{Person, Place},
     world::{Contradiction, Event, World},
 };
 
@@ -107,35 +108,21 @@ impl Reading {
         }
     }
 
-    /// The sentence, counted from 0, that last changed where a thing is.
-    pub fn settled(&self, thing: Thing) -> Option<usize> {
-        let changes = |event: &Event| match event {
-            Event::Appear { thing: t, .. }
-            | Event::Lie { thing: t, .. }
-            | Event::Give { thing: t, .. }
-            | Event::Bring { thing: t, .. }
-            | Event::Take { thing: t, .. }
-            | Event::Fetch { thing: t, .. }
-            | Event::Store { thing: t, .. }
-            | Event::Find { thing: t, .. }
-            | Event::Leave { thing: t, .. }
-            | Event::Hide { thing: t, .. }
-            | Event::Lose { thing: t, .. } => *t == thing,
-            _ => false,
-        };
-        self.events.iter().rposition(changes)
+    /// The sentence, counted from 0, that first tells of what a question asks for.
+    pub fn settled(&self, question: Question) -> Option<usize> {
+        self.events.iter().position(|event| Question::of(event) == Some(question))
     }
 
-    /// The sentence, counted from 0, that last names a thing before the last sentence.
-    pub fn named(&self, thing: Thing) -> Option<usize> {
+    /// The sentence, counted from 0, that last tells of it before the last sentence.
+    pub fn named(&self, question: Question) -> Option<usize> {
         let (_, before) = self.events.split_last()?;
-        before.iter().rposition(|event| event.slots().thing == Some(thing))
+        before.iter().rposition(|event| Question::of(event) == Some(question))
     }
 }
 
-/// The last-word test of a passage that ends in its last word, without a full stop: every person and
-/// every place of the word lists with which it would be consistent. One is the proof that the text
-/// determines its answer.
+/// The last-word test of a passage that ends in its last word, without a full stop: every word of the
+/// lists of names with which it would be consistent. One is the proof that the text determines its
+/// answer.
 ///
 /// # Errors
 /// [`ReadError`] where the sentences before the last are inconsistent themselves.
@@ -144,11 +131,14 @@ pub fn answers(passage: &str) -> Result<Vec<&'static str>, ReadError> {
     let (last, before) = sentences.split_last().ok_or(ReadError::NoQuestion)?;
     let (stem, _) = last.rsplit_once(' ').ok_or(ReadError::NoQuestion)?;
     let reading = Reading::of_sentences(before)?;
-    let fits = |word: &&str| {
+    let fits = |word: &str| {
         let sentence = format!("{stem} {word}.");
         matches!(reading.register.readings(&sentence)[..], [event] if reading.world.allows(event))
     };
-    Ok([Person::words(), Place::words()].concat().into_iter().filter(fits).collect())
+    let people_and_places = [Person::words(), Place::words()];
+    let news = Question::ALL.map(Question::words);
+    let names = people_and_places.into_iter().chain(news).flatten().copied();
+    Ok(names.filter(|word| fits(word)).collect())
 }
 
 impl Register {
@@ -207,6 +197,9 @@ mod tests {
         let text =
             format!("{BEGINNING}Mira hid the key in the mill. By then the key was with Mira");
         assert_eq!(answers(&text), Ok(vec![]), "nobody has it");
+        let text =
+            format!("{BEGINNING}There was also a little goat. They all cared for their goat");
+        assert_eq!(answers(&text), Ok(vec!["goat"]));
     }
 
     #[test]
@@ -222,6 +215,7 @@ mod tests {
         refused("It was still noon in the village.");
         refused("Anna walked to the mill.");
         refused("There was a key in the mill.");
+        refused("They all cared for their goat.");
         assert!(Reading::of(&format!("{BEGINNING}Mira met Tomas in the mill.")).is_ok());
     }
 

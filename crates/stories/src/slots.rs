@@ -1,7 +1,10 @@
 //! Between an event and the words that fill a sentence: the kinds of events and their slots.
 
 use crate::{
-    words::{Activity, Feeling, Hour, Listed, Person, Place, Scene, Thing, Weather, all},
+    words::{
+        Activity, Animal, Dish, Feeling, Hour, Listed, Person, Place, Scene, Thing, Town, Weather,
+        all,
+    },
     world::Event,
 };
 
@@ -21,7 +24,13 @@ pub(crate) enum Kind {
     Store,
     Hide,
     Lose,
+    Coach,
+    Stray,
+    Meal,
     Wait,
+    CoachWas,
+    StrayWas,
+    MealWas,
     Meet,
     HolderIs,
     PlaceIs,
@@ -48,6 +57,12 @@ pub(crate) enum Slot {
     NewThing,
     /// `{l}`
     Place,
+    /// `{v}`
+    Town,
+    /// `{n}`
+    Animal,
+    /// `{d}`
+    Dish,
     /// `{t}`
     Hour,
     /// `{w}`
@@ -68,6 +83,9 @@ pub(crate) struct Slots {
     pub(crate) teller: Option<Person>,
     pub(crate) thing: Option<Thing>,
     pub(crate) place: Option<Place>,
+    pub(crate) town: Option<Town>,
+    pub(crate) animal: Option<Animal>,
+    pub(crate) dish: Option<Dish>,
     pub(crate) hour: Option<Hour>,
     pub(crate) weather: Option<Weather>,
     pub(crate) feeling: Option<Feeling>,
@@ -84,6 +102,9 @@ impl Slot {
             "o" => Self::Thing,
             "x" => Self::NewThing,
             "l" => Self::Place,
+            "v" => Self::Town,
+            "n" => Self::Animal,
+            "d" => Self::Dish,
             "t" => Self::Hour,
             "w" => Self::Weather,
             "f" => Self::Feeling,
@@ -107,6 +128,9 @@ impl Slots {
             Slot::Thing => word(self.thing),
             Slot::NewThing => self.thing.map(Thing::with_article),
             Slot::Place => word(self.place),
+            Slot::Town => word(self.town),
+            Slot::Animal => word(self.animal),
+            Slot::Dish => word(self.dish),
             Slot::Hour => word(self.hour),
             Slot::Weather => word(self.weather),
             Slot::Feeling => word(self.feeling),
@@ -133,6 +157,9 @@ impl Slots {
                     .collect()
             }
             Slot::Place => fill(text, |e| Self { place: Some(e), ..this }),
+            Slot::Town => fill(text, |e| Self { town: Some(e), ..this }),
+            Slot::Animal => fill(text, |e| Self { animal: Some(e), ..this }),
+            Slot::Dish => fill(text, |e| Self { dish: Some(e), ..this }),
             Slot::Hour => fill(text, |e| Self { hour: Some(e), ..this }),
             Slot::Weather => fill(text, |e| Self { weather: Some(e), ..this }),
             Slot::Feeling => fill(text, |e| Self { feeling: Some(e), ..this }),
@@ -168,7 +195,13 @@ impl Event {
             Self::Store { .. } => Kind::Store,
             Self::Hide { .. } => Kind::Hide,
             Self::Lose { .. } => Kind::Lose,
+            Self::Coach { .. } => Kind::Coach,
+            Self::Stray { .. } => Kind::Stray,
+            Self::Meal { .. } => Kind::Meal,
             Self::Wait { .. } => Kind::Wait,
+            Self::CoachWas { .. } => Kind::CoachWas,
+            Self::StrayWas { .. } => Kind::StrayWas,
+            Self::MealWas { .. } => Kind::MealWas,
             Self::Meet { .. } => Kind::Meet,
             Self::HolderIs { .. } => Kind::HolderIs,
             Self::PlaceIs { .. } => Kind::PlaceIs,
@@ -210,6 +243,11 @@ impl Event {
             Self::Wait { until: hour } | Self::HourIs { hour } => {
                 Slots { hour: Some(hour), ..empty }
             }
+            Self::Coach { town } | Self::CoachWas { town } => Slots { town: Some(town), ..empty },
+            Self::Stray { animal } | Self::StrayWas { animal } => {
+                Slots { animal: Some(animal), ..empty }
+            }
+            Self::Meal { dish } | Self::MealWas { dish } => Slots { dish: Some(dish), ..empty },
             Self::Meet { who, whom, place } => {
                 Slots { who: Some(who), whom: Some(whom), place: Some(place), ..empty }
             }
@@ -245,7 +283,13 @@ impl Kind {
             Self::Leave => Event::Leave { who: who?, thing: thing?, place: place? },
             Self::Hide => Event::Hide { who: who?, thing: thing?, place: place? },
             Self::Lose => Event::Lose { who: who?, thing: thing?, place: place? },
+            Self::Coach => Event::Coach { town: slots.town? },
+            Self::Stray => Event::Stray { animal: slots.animal? },
+            Self::Meal => Event::Meal { dish: slots.dish? },
             Self::Wait => Event::Wait { until: slots.hour? },
+            Self::CoachWas => Event::CoachWas { town: slots.town? },
+            Self::StrayWas => Event::StrayWas { animal: slots.animal? },
+            Self::MealWas => Event::MealWas { dish: slots.dish? },
             Self::Meet => Event::Meet { who: who?, whom: whom?, place: place? },
             Self::HolderIs => Event::HolderIs { thing: thing?, who: who? },
             Self::PlaceIs => Event::PlaceIs { thing: thing?, place: place? },

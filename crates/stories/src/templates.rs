@@ -61,7 +61,16 @@ static NARRATIVE: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
         (Kind::Store, &["{a} stored the {o} in the {l}."]),
         (Kind::Hide, &["{a} hid the {o} in the {l}."]),
         (Kind::Lose, &["{a} lost the {o} in the {l}."]),
+        (Kind::Coach, &["That day a coach came from {v}.", "A coach had just come from {v}."]),
+        (Kind::Stray, &["There was also a little {n}.", "They found a very young {n}."]),
+        (Kind::Meal, &["They cooked some {d} for everyone.", "There was enough {d} for everyone."]),
         (Kind::Wait, &["They all waited until {t}.", "Hours passed and it was {t}."]),
+        (
+            Kind::CoachWas,
+            &["They still spoke of the coach from {v}.", "Nobody forgot the coach from {v}."],
+        ),
+        (Kind::StrayWas, &["Everyone was fond of their {n}.", "They all cared for their {n}."]),
+        (Kind::MealWas, &["The whole house smelled of {d}.", "It still smelled a little of {d}."]),
         (Kind::Meet, &["{a} met {b} in the {l}.", "{a} saw {b} in the {l}."]),
         (
             Kind::HolderIs,
@@ -109,7 +118,13 @@ static DIALOGUE: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
         (Kind::Leave, &["\"I left the {o} in the {l},\" said {a}."]),
         (Kind::Hide, &["\"I hid the {o} in the {l},\" said {a}."]),
         (Kind::Lose, &["\"I lost the {o} in the {l},\" said {a}."]),
+        (Kind::Coach, &["\"A coach came from {v},\" said {s}."]),
+        (Kind::Stray, &["\"I saw a little {n},\" said {s}."]),
+        (Kind::Meal, &["\"We cooked some {d},\" said {s}."]),
         (Kind::Wait, &["\"We waited until {t},\" said {s}."]),
+        (Kind::CoachWas, &["\"I liked the coach from {v},\" said {s}."]),
+        (Kind::StrayWas, &["\"Somebody must feed our {n},\" said {s}."]),
+        (Kind::MealWas, &["\"It still smells of {d},\" said {s}."]),
         (Kind::Meet, &["\"I met {b} in the {l},\" said {a}."]),
         (Kind::HolderIs, &["\"The {o} was with {a},\" answered {s}."]),
         (Kind::PlaceIs, &["\"The {o} was in the {l},\" answered {s}."]),
@@ -137,7 +152,13 @@ static INVENTORY: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
         (Kind::Leave, &["The {o}: left in the {l} by {a}."]),
         (Kind::Hide, &["The {o}: hidden in the {l} by {a}."]),
         (Kind::Lose, &["The {o}: lost in the {l} by {a}."]),
+        (Kind::Coach, &["Coach of the day: from {v}."]),
+        (Kind::Stray, &["New in the house: one {n}."]),
+        (Kind::Meal, &["Food of the day: some {d}."]),
         (Kind::Wait, &["Time of the next note: {t}."]),
+        (Kind::CoachWas, &["Count: one coach from {v}."]),
+        (Kind::StrayWas, &["Count: there is one {n}."]),
+        (Kind::MealWas, &["Count: one pot of {d}."]),
         (Kind::Meet, &["Seen in the {l}: {a} and {b}."]),
         (Kind::HolderIs, &["Count: the {o} is with {a}."]),
         (Kind::PlaceIs, &["Count: the {o} is in the {l}."]),
@@ -201,7 +222,7 @@ mod tests {
             register.patterns().iter().map(|p| p.kind).collect::<BTreeSet<_>>()
         };
         for register in Register::ALL {
-            assert_eq!(kinds(register).len(), 23, "{}", register.name());
+            assert_eq!(kinds(register).len(), 29, "{}", register.name());
         }
     }
 
@@ -215,6 +236,9 @@ mod tests {
             Slot::Thing => "{o}",
             Slot::NewThing => "{x}",
             Slot::Place => "{l}",
+            Slot::Town => "{v}",
+            Slot::Animal => "{n}",
+            Slot::Dish => "{d}",
             Slot::Hour => "{t}",
             Slot::Weather => "{w}",
             Slot::Feeling => "{f}",
@@ -253,6 +277,9 @@ mod tests {
             teller: crate::words::all().nth(2),
             thing: crate::words::all().next(),
             place: crate::words::all().next(),
+            town: crate::words::all().next(),
+            animal: crate::words::all().next(),
+            dish: crate::words::all().next(),
             hour: crate::words::all().next(),
             weather: crate::words::all().next(),
             feeling: crate::words::all().next(),

@@ -86,6 +86,33 @@ listed! {
 }
 
 listed! {
+    /// A town that a coach comes from.
+    Town:
+    "Arden" "Belmont" "Calder" "Dunmore" "Elmford" "Fairby" "Glenrock" "Harwick"
+    "Inverlea" "Kelso" "Larkhill" "Marlow" "Norwell" "Oakham" "Pemberton" "Quenby"
+    "Redcliff" "Selwood" "Thornbury" "Upwood" "Velden" "Westport" "Yarrow" "Zellwood"
+    "Ashdown" "Brackley" "Corfield" "Denholm" "Everton" "Foxley" "Granton" "Hollin"
+}
+
+listed! {
+    /// An animal that joins everybody.
+    Animal:
+    "pony" "goat" "rabbit" "goose" "lamb" "mule" "hedgehog" "squirrel"
+    "hamster" "parrot" "raven" "tortoise" "ferret" "kitten" "puppy" "calf"
+    "foal" "piglet" "duck" "pigeon" "canary" "weasel" "badger" "beaver"
+    "otter" "lizard" "sparrow" "turkey" "heron" "magpie" "marten" "toad"
+}
+
+listed! {
+    /// What is cooked for everybody.
+    Dish:
+    "cabbage" "pumpkin" "lentils" "dumplings" "noodles" "beans" "trout" "herring"
+    "mutton" "pancakes" "mushrooms" "cider" "barley" "oats" "spinach" "carrots"
+    "turnips" "parsnips" "chestnuts" "plums" "rhubarb" "sausages" "goulash" "chowder"
+    "pickles" "mussels" "salmon" "custard" "ginger" "leeks" "radishes" "venison"
+}
+
+listed! {
     /// Part of the day; the next in the list follows, and after the last the first.
     Hour: "morning" "noon" "afternoon" "evening" "night"
 }
@@ -161,8 +188,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_people_places_and_things_have_one_meaning() {
-        let names = [Person::words(), Place::words(), Thing::words()].concat();
+    fn every_name_has_one_meaning() {
+        let lists = [Person::words(), Place::words(), Thing::words()];
+        let names = [lists, [Town::words(), Animal::words(), Dish::words()]].concat().concat();
         let phrases =
             [Hour::words(), Weather::words(), Feeling::words(), Activity::words(), Scene::words()];
         let others: BTreeSet<&str> =

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::words::{Activity, Feeling, Hour, Person, Place, Scene, Thing, Weather};
+use crate::words::{
+    Activity, Animal, Dish, Feeling, Hour, Person, Place, Scene, Thing, Town, Weather,
+};
 
 /// What one sentence says. The first group changes the world, the second recalls what is so by now,
 /// the third does neither.
@@ -35,9 +37,21 @@ pub enum Event {
     Hide { who: Person, thing: Thing, place: Place },
     /// Someone loses what they hold where they are.
     Lose { who: Person, thing: Thing, place: Place },
+    /// A coach comes from somewhere.
+    Coach { town: Town },
+    /// An animal joins everybody.
+    Stray { animal: Animal },
+    /// Something is cooked for all.
+    Meal { dish: Dish },
     /// Time passes to the next part of the day.
     Wait { until: Hour },
 
+    /// Where the coach came from.
+    CoachWas { town: Town },
+    /// Which animal it was.
+    StrayWas { animal: Animal },
+    /// What was cooked.
+    MealWas { dish: Dish },
     /// Two people are in one place.
     Meet { who: Person, whom: Person, place: Place },
     /// Who holds a thing.
@@ -100,6 +114,9 @@ pub struct Contradiction {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct World {
     hour: Option<Hour>,
+    town: Option<Town>,
+    animal: Option<Animal>,
+    dish: Option<Dish>,
     people: BTreeMap<Person, Place>,
     things: BTreeMap<Thing, Whereabouts>,
 }
@@ -168,6 +185,13 @@ impl World {
             | Event::Lose { who, thing, place } => {
                 here(who, place) && is(thing, Whereabouts::With(who))
             }
+            // Each of these happens once, so that a text knows one town, one animal and one dish.
+            Event::Coach { .. } => self.town.is_none(),
+            Event::Stray { .. } => self.animal.is_none(),
+            Event::Meal { .. } => self.dish.is_none(),
+            Event::CoachWas { town } => self.town == Some(town),
+            Event::StrayWas { animal } => self.animal == Some(animal),
+            Event::MealWas { dish } => self.dish == Some(dish),
             Event::Wait { until } => self.hour.is_some_and(|hour| hour.next() == until),
             Event::Meet { who, whom, place } => {
                 who != whom && here(who, place) && here(whom, place)
@@ -233,7 +257,13 @@ impl World {
             Event::Hide { thing, place, .. } | Event::Lose { thing, place, .. } => {
                 self.things.insert(thing, Whereabouts::HiddenIn(place));
             }
-            Event::Meet { .. }
+            Event::Coach { town } => self.town = Some(town),
+            Event::Stray { animal } => self.animal = Some(animal),
+            Event::Meal { dish } => self.dish = Some(dish),
+            Event::CoachWas { .. }
+            | Event::StrayWas { .. }
+            | Event::MealWas { .. }
+            | Event::Meet { .. }
             | Event::HolderIs { .. }
             | Event::PlaceIs { .. }
             | Event::PersonIn { .. }

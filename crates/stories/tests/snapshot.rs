@@ -14,7 +14,7 @@ fn now() -> String {
     let stories = Stories::new(1);
     let documents =
         Register::ALL.map(|r| serde_json::to_string(&stories.document(Split::Train, r, 0)));
-    let items = [2, 10, 38]
+    let items = [2, 30, 58]
         .map(|index| serde_json::to_string(&stories.item(Split::Test, Distances::ALL, index)));
     documents.into_iter().chain(items).map(|line| line.unwrap() + "\n").collect()
 }
