@@ -70,6 +70,14 @@ pub(crate) fn hub(workspace: &Workspace) -> Result<PathBuf> {
     }
 }
 
+/// Builds `training`, unless `SLIM_TRAINING` names a ready one.
+pub(crate) fn training(workspace: &Workspace) -> Result<PathBuf> {
+    match env::var_os("SLIM_TRAINING") {
+        Some(ready) => Ok(PathBuf::from(ready)),
+        None => find(&build(workspace, &["training"], "up to ten minutes")?, "training"),
+    }
+}
+
 fn find(built: &BTreeMap<String, PathBuf>, name: &str) -> Result<PathBuf> {
     built.get(name).cloned().with_context(|| format!("cargo built no `{name}`"))
 }

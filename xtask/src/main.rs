@@ -27,6 +27,7 @@ mod run_grid;
 mod snapshot;
 mod stop;
 mod test;
+mod train;
 mod worker;
 mod workspace;
 
@@ -56,6 +57,8 @@ enum Command {
     Cell(cell::Args),
     /// Write a model's logits for given tokens, to compare with another framework
     Logits(logits::Args),
+    /// Train the small models of the project
+    Train(train::Args),
     /// Time this project against PyTorch + transformers on this machine
     Bench(bench::Args),
     /// Make the golden checkpoints again, with PyTorch + transformers
@@ -87,6 +90,7 @@ fn run(command: &Command) -> anyhow::Result<i32> {
         Command::Report(args) => report::run(&workspace, args),
         Command::Cell(args) => cell::run(&workspace, args),
         Command::Logits(args) => logits::run(&workspace, args),
+        Command::Train(args) => train::run(&workspace, args),
         Command::Bench(args) => bench::run(&workspace, args),
         Command::Golden(args) => golden::run(&workspace, args),
         Command::Test(args) => test::run(&workspace, args),

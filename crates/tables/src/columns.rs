@@ -108,6 +108,10 @@ impl Batch {
         self.arrays.insert(name, Arc::new(UInt32Array::from_iter_values(values)));
     }
 
+    pub(crate) fn u64(&mut self, name: &'static str, values: impl Iterator<Item = u64>) {
+        self.arrays.insert(name, Arc::new(UInt64Array::from_iter_values(values)));
+    }
+
     pub(crate) fn f64(&mut self, name: &'static str, values: impl Iterator<Item = f64>) {
         self.arrays.insert(name, Arc::new(Float64Array::from_iter_values(values)));
     }

@@ -9,7 +9,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use plan::shortest_decimal;
 
-use crate::write::{TEMPORARY, WriteError, create_folders, sync_folder, write_atomically};
+use crate::write::{About, TEMPORARY, WriteError, create_folders, sync_folder, write_atomically};
 use crate::{
     CellRecord, FailureRecord, ItemRow, Lock, NO_WINDOW, StoreError, WindowRow, failures, items,
     lock, read, windows,
@@ -300,7 +300,7 @@ impl Store {
         let encode = |reason| StoreError::Encode { table, id: id.to_owned(), reason };
         let batch = batch.map_err(|error| encode(error.to_string()))?;
         let json = serde_json::to_string(cell).map_err(|error| encode(error.to_string()))?;
-        write_atomically(path, &batch, &json).map_err(|error| match error {
+        write_atomically(path, &batch, About::cell(&json)).map_err(|error| match error {
             WriteError::Encode(reason) => encode(reason),
             WriteError::Store(error) => error,
         })

@@ -21,6 +21,25 @@ pub(crate) enum WriteError {
     Store(StoreError),
 }
 
+/// What a file says about itself, in its metadata.
+#[derive(Clone, Copy)]
+pub(crate) struct About<'a> {
+    pub(crate) key: &'static str,
+    pub(crate) json: &'a str,
+}
+
+impl<'a> About<'a> {
+    /// The cell that the rows belong to.
+    pub(crate) fn cell(json: &'a str) -> Self {
+        Self { key: "slim.cell", json }
+    }
+
+    /// The recipe of a training run.
+    pub(crate) fn recipe(json: &'a str) -> Self {
+        Self { key: "slim.recipe", json }
+    }
+}
+
 /// Removes a temporary file unless it was renamed.
 struct Temporary {
     path: PathBuf,
@@ -42,7 +61,7 @@ impl Drop for Temporary {
 pub(crate) fn write_atomically(
     path: &Path,
     batch: &RecordBatch,
-    cell_json: &str,
+    about: About<'_>,
 ) -> Result<(), WriteError> {
     let store = |error| WriteError::Store(error);
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -55,7 +74,7 @@ pub(crate) fn write_atomically(
         .map_err(store)?;
     let to_sync =
         file.try_clone().map_err(StoreError::io("open", &temporary.path)).map_err(store)?;
-    encode(file, batch, cell_json).map_err(|error| match error {
+    encode(file, batch, about).map_err(|error| match error {
         ParquetError::External(source) => match source.downcast::<std::io::Error>() {
             Ok(source) => {
                 let path = temporary.path.clone();
@@ -71,10 +90,10 @@ pub(crate) fn write_atomically(
     sync_folder(folder).map_err(store)
 }
 
-fn encode(file: File, batch: &RecordBatch, cell_json: &str) -> Result<(), ParquetError> {
+fn encode(file: File, batch: &RecordBatch, about: About<'_>) -> Result<(), ParquetError> {
     let metadata = vec![
         KeyValue::new("slim.schema".to_owned(), SCHEMA_VERSION.to_owned()),
-        KeyValue::new("slim.cell".to_owned(), cell_json.to_owned()),
+        KeyValue::new(about.key.to_owned(), about.json.to_owned()),
     ];
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)

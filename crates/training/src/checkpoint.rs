@@ -1,0 +1,200 @@
+//! The state of a run on disk, from which it goes on as if it had never stopped.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use models::{Device, Parameter, Parameters, Tensor, Values, vector_of};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+use crate::optimiser::{Moments, state_of};
+
+/// What is known of a run besides its tensors.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// Steps taken.
+    pub(crate) step: usize,
+    /// Seconds spent in steps and measurements, over all sittings.
+    pub(crate) seconds: f64,
+    /// The measurements so far.
+    pub(crate) milestones: Vec<Milestone>,
+}
+
+/// One measurement, as the card tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Milestone {
+    pub(crate) step: usize,
+    /// Mean loss of the steps since the one before, nats.
+    pub(crate) train_nats: f64,
+    pub(crate) heldout_nats: f64,
+    pub(crate) accuracy: f64,
+    pub(crate) natural_sparsity: f64,
+    pub(crate) dead_neurons: usize,
+}
+
+/// Why a checkpoint cannot be written or taken up.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The system refuses.
+    #[error("cannot {action} {path}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Not a checkpoint, or a damaged one.
+    #[error("{path} is no checkpoint: {reason}; remove it to begin anew")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// It was made by another recipe.
+    #[error("{path} was made by another recipe; remove it, or give the run another folder")]
+    OtherRecipe {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Everything a run goes on from.
+pub(crate) struct Checkpoint {
+    pub(crate) progress: Progress,
+    pub(crate) parameters: Parameters,
+    pub(crate) moments: Moments,
+}
+
+/// Bytes of numbers, little end first.
+pub(crate) fn bytes_of(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// A tensor's bytes with its shape and type, before they are laid out in a file.
+pub(crate) struct Stored {
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Writes a safetensors file that appears complete or not at all.
+pub(crate) fn write_tensors(
+    path: &Path,
+    tensors: &BTreeMap<String, Stored>,
+    metadata: BTreeMap<&str, String>,
+) -> Result<(), CheckpointError> {
+    let failed =
+        |action| move |source| CheckpointError::Io { action, path: path.to_owned(), source };
+    let views = tensors.iter().map(|(name, tensor)| {
+        TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes).map(|view| (name, view))
+    });
+    let refused = |error: safetensors::SafeTensorError| io::Error::other(error.to_string());
+    let views = views.collect::<Result<Vec<_>, _>>().map_err(refused).map_err(failed("encode"))?;
+    let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let bytes =
+        safetensors::serialize(views, Some(metadata)).map_err(refused).map_err(failed("encode"))?;
+    write_whole(path, &bytes)
+}
+
+/// Writes a file that appears complete or not at all.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+    use std::io::Write as _;
+    let failed =
+        |action| move |source| CheckpointError::Io { action, path: path.to_owned(), source };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(failed("create the folder of"))?;
+    let mut file = NamedTempFile::new_in(folder).map_err(failed("write"))?;
+    file.write_all(bytes).map_err(failed("write"))?;
+    file.as_file().sync_all().map_err(failed("sync"))?;
+    readable_by_all(file.path()).map_err(failed("write"))?;
+    file.persist(path).map_err(|error| failed("write")(error.error))?;
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync"))
+}
+
+/// Temporary files are their owner's alone; what they become is an ordinary file.
+#[cfg(unix)]
+fn readable_by_all(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn readable_by_all(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+const PARTS: [&str; 3] = ["parameter/", "moment_1/", "moment_2/"];
+
+impl Checkpoint {
+    /// Writes it; `recipe` is what [`Checkpoint::read`] will ask for.
+    pub(crate) fn write(&self, path: &Path, recipe: &str) -> Result<(), CheckpointError> {
+        let stored = |shape: &[usize], values: &Tensor<1>| Stored {
+            dtype: Dtype::F32,
+            shape: shape.to_vec(),
+            bytes: bytes_of(&Values::of(values.clone())),
+        };
+        let mut tensors = BTreeMap::new();
+        for (name, parameter) in &self.parameters {
+            let shape = &parameter.shape;
+            tensors.insert(format!("{}{name}", PARTS[0]), stored(shape, &parameter.values));
+            if let Some(state) = self.moments.get(name) {
+                let moments = [&state.momentum.moment_1, &state.momentum.moment_2];
+                for (part, moment) in PARTS[1..].iter().zip(moments) {
+                    tensors.insert(format!("{part}{name}"), stored(shape, moment));
+                }
+            }
+        }
+        let progress = serde_json::to_string(&self.progress).unwrap_or_default();
+        let metadata = BTreeMap::from([("recipe", recipe.to_owned()), ("progress", progress)]);
+        write_tensors(path, &tensors, metadata)
+    }
+
+    /// The checkpoint at `path`; `None` where there is none.
+    pub(crate) fn read(path: &Path, recipe: &str) -> Result<Option<Self>, CheckpointError> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => {
+                return Err(CheckpointError::Io { action: "read", path: path.to_owned(), source });
+            }
+        };
+        let damaged = |reason: String| CheckpointError::Damaged { path: path.to_owned(), reason };
+        let (_, header) =
+            SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let said = header.metadata().clone().unwrap_or_default();
+        if said.get("recipe").is_none_or(|found| found != recipe) {
+            return Err(CheckpointError::OtherRecipe { path: path.to_owned() });
+        }
+        let progress = said.get("progress").ok_or_else(|| damaged("no progress".to_owned()))?;
+        let progress: Progress =
+            serde_json::from_str(progress).map_err(|error| damaged(error.to_string()))?;
+        let tensors =
+            SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let device = Device::flex();
+        let mut parts: [BTreeMap<String, Parameter>; 3] = Default::default();
+        for (name, view) in tensors.iter() {
+            let part = PARTS.iter().position(|part| name.starts_with(part));
+            let part = part.ok_or_else(|| damaged(format!("unknown tensor {name}")))?;
+            let (numbers, _) = view.data().as_chunks::<4>();
+            let values = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            let values = vector_of(values, &device);
+            let parameter = Parameter { shape: view.shape().to_vec(), values };
+            parts[part].insert(name[PARTS[part].len()..].to_owned(), parameter);
+        }
+        let [parameters, first, mut second] = parts;
+        let mut moments = Moments::new();
+        for (name, first) in first {
+            let second = second.remove(&name);
+            let second = second.ok_or_else(|| damaged(format!("no second moment of {name}")))?;
+            moments.insert(name, state_of(progress.step, first.values, second.values));
+        }
+        Ok(Some(Self { progress, parameters, moments }))
+    }
+}
