@@ -6,7 +6,7 @@ use plan::{Policy, Protocol, Rule, Score, shortest_decimal};
 use serde::Serialize;
 
 use crate::perplexity::{Perplexity, PerplexityTable};
-use crate::row::Row;
+use crate::row::{Row, newest};
 
 /// A table has a dial from this many different windows on.
 const FEWEST_WINDOWS: usize = 3;
@@ -44,6 +44,14 @@ pub(crate) struct Dial {
     /// Fields that several cells could fill (other seeds, code or calibration); the newest is
     /// shown.
     pub(crate) n_ambiguous: usize,
+}
+
+impl Dial {
+    /// Whether this is the dial of `table`.
+    pub(crate) fn is_of(&self, table: &PerplexityTable) -> bool {
+        (&self.model, &self.dataset, self.protocol)
+            == (&table.model, &table.dataset, table.protocol)
+    }
 }
 
 /// The dial of `table`; none with fewer than three windows or without compared cells.
@@ -89,9 +97,7 @@ pub(crate) fn of(table: &PerplexityTable) -> Option<Dial> {
     let rows = lines.into_iter().filter_map(|((_, rule, score), values)| {
         let sparsity = values.values().flatten().next()?.cell.treatment.sparsity;
         let values = values.into_iter().filter_map(|(window, candidates)| {
-            let newest = candidates
-                .into_iter()
-                .max_by_key(|row| (row.started_at_ms, std::cmp::Reverse(row.cell_id.clone())))?;
+            let newest = newest(candidates)?;
             let ratio = newest.measured.against_dense.compared()?.ratio;
             Some(DialValue { window, cell_id: newest.cell_id.clone(), ratio })
         });

@@ -1,17 +1,32 @@
 //! The sentences that open a report, generated from its tables.
 
-use plan::{Policy, Score, shortest_decimal};
+use plan::{Policy, Rule, Score, shortest_decimal};
 
 use crate::accuracy::{Accuracy, AccuracyTable};
 use crate::baseline::AgainstDense;
+use crate::contrast::{SCORE, pairs};
+use crate::dial::{Dial, DialValue};
 use crate::format::{count, p_value, percent, points, significant};
 use crate::perplexity::{Perplexity, PerplexityTable};
-use crate::row::Row;
+use crate::row::{Row, newest_dense};
 use crate::summary::Counts;
 
 /// One finding a table that has a dense cell.
-pub(crate) fn of(perplexity: &[PerplexityTable], accuracy: &[AccuracyTable]) -> Vec<String> {
-    let perplexity = perplexity.iter().filter_map(perplexity_finding);
+pub(crate) fn of(
+    perplexity: &[PerplexityTable],
+    dials: &[Dial],
+    accuracy: &[AccuracyTable],
+) -> Vec<String> {
+    let perplexity = perplexity.iter().filter_map(|table| {
+        let dial = dials.iter().find(|dial| dial.is_of(table));
+        let parts = [
+            Some(perplexity_finding(table)?),
+            natural_sparsity(table),
+            static_against_dynamic(table),
+            dial.and_then(|dial| dial_ends(table, dial)),
+        ];
+        Some(parts.into_iter().flatten().collect::<Vec<_>>().join(" "))
+    });
     perplexity.chain(accuracy.iter().filter_map(accuracy_finding)).collect()
 }
 
@@ -54,14 +69,58 @@ fn perplexity_finding(table: &PerplexityTable) -> Option<String> {
     Some(sentence + ".")
 }
 
-type Rated<'a, M> = Vec<(&'a Row<M>, f64)>;
-
-/// The dense row that findings are about: where code or limits changed between orders there are
-/// several, and each row is compared with its own.
-fn newest_dense<M>(rows: &[Row<M>]) -> Option<&Row<M>> {
-    let dense = rows.iter().filter(|row| row.cell.treatment.policy == Policy::Dense);
-    dense.max_by_key(|row| (row.started_at_ms, &row.cell_id))
+/// How many entries of the hidden are zero anyway; nothing for a model without feed-forward
+/// neurons, of which no cell drops any.
+fn natural_sparsity(table: &PerplexityTable) -> Option<String> {
+    let dense = newest_dense(&table.rows)?;
+    let has_neurons = table.rows.iter().any(|row| row.shares.reached_sparsity > 0.0);
+    has_neurons.then(|| {
+        format!(
+            "With nothing dropped, {} of the entries of its feed-forward layers are exactly zero.",
+            percent(dense.shares.natural_sparsity)
+        )
+    })
 }
+
+/// One set for all tokens against a set for each, at the largest sparsity that both have.
+fn static_against_dynamic(table: &PerplexityTable) -> Option<String> {
+    let pair = pairs(table).into_iter().next_back()?;
+    let fixed = pair.fixed.measured.against_dense.compared()?.ratio;
+    let dynamic = pair.dynamic.measured.against_dense.compared()?.ratio;
+    Some(format!(
+        "With {} of the neurons dropped ({}), one kept set for the whole run (static) gives {} \
+         times the perplexity of a set for every token (dynamic): {} against {} × dense.",
+        percent(pair.sparsity),
+        name(pair.fixed),
+        significant(fixed / dynamic, 3),
+        significant(fixed, 4),
+        significant(dynamic, 4),
+    ))
+}
+
+/// The shortest and the longest window of the line with the largest sparsity.
+fn dial_ends(table: &PerplexityTable, dial: &Dial) -> Option<String> {
+    let lines = dial.rows.iter().filter(|row| (row.score, row.rule) == (SCORE, Rule::WindowMean));
+    let line = lines.max_by(|a, b| a.sparsity.total_cmp(&b.sparsity))?;
+    let (first, last) = (line.values.first()?, line.values.last()?);
+    if first.window == last.window {
+        return None;
+    }
+    let end = |value: &DialValue| {
+        let row = table.rows.iter().find(|row| row.cell_id == value.cell_id)?;
+        Some(format!("{} at W={}", times(row, value.ratio), value.window))
+    };
+    Some(format!(
+        "Keeping each set for W tokens (κ={}, {}, {}) costs {} and {}.",
+        shortest_decimal(line.sparsity),
+        line.score,
+        line.rule,
+        end(first)?,
+        end(last)?
+    ))
+}
+
+type Rated<'a, M> = Vec<(&'a Row<M>, f64)>;
 
 /// Rows of a policy compared with `dense`, with their perplexity ratio. Controls (`random`,
 /// `reversed`) are left out where there is anything else: that a control is bad is no finding.

@@ -2,17 +2,19 @@
 //!
 //! Reads every table of a run with polars (this is the only crate that does), compares each cell
 //! with its dense baseline through `statistics`, prints the result as Markdown (or JSON) and writes
-//! the Markdown beside the tables. A file that cannot be read, a cell that failed and a cell that
+//! the Markdown and its pictures beside the tables. A file that cannot be read, a cell that failed and a cell that
 //! is missing are part of the report, never its end. The same tables give the same bytes.
 
 mod accuracy;
 mod baseline;
+mod contrast;
 mod dial;
 mod findings;
 mod format;
 mod markdown;
 mod page;
 mod perplexity;
+mod pictures;
 mod provenance;
 mod read;
 mod row;
@@ -28,20 +30,21 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use serde::Serialize;
 
+use crate::pictures::{Content, Picture};
 use crate::run::{Run, find_runs};
 use crate::summary::Summary;
 
-/// Prints what the tables of a run hold, and writes it as Markdown beside them.
+/// Prints what the tables of a run hold, and writes it as Markdown with pictures beside them.
 #[derive(Debug, Parser)]
 #[command(version, after_help = "Exit codes: 0 done, 2 usage, 4 the results folder cannot be used")]
 struct Args {
     /// A run's folder (with windows/, items/ or failures/), or a folder that holds runs
     #[arg(long, value_name = "DIR", default_value = "results")]
     results: PathBuf,
-    /// Print one JSON object with every row in full precision instead of Markdown
-    #[arg(long)]
+    /// Print one JSON object with every row in full precision instead of Markdown; write no file
+    #[arg(long, conflicts_with = "out")]
     json: bool,
-    /// Where the Markdown goes [default: report.md in each run's folder]
+    /// Where the Markdown goes, its pictures beside it [default: report.md in each run's folder]
     #[arg(long, value_name = "FILE.md")]
     out: Option<PathBuf>,
 }
@@ -66,32 +69,51 @@ fn main() -> ExitCode {
 
 fn report(args: &Args) -> Result<()> {
     let folders = find_runs(&args.results)?;
-    let mut summaries = Vec::new();
-    let mut pages = Vec::new();
-    for folder in &folders {
-        let run = Run::load(folder)?;
-        let summary = Summary::of(&run);
-        pages.push(page::render(&summary));
-        summaries.push(summary);
-    }
-
-    let text = if args.json {
+    let runs = folders.iter().map(|folder| Run::load(folder));
+    let summaries = runs.map(|run| Ok(Summary::of(&run?))).collect::<Result<Vec<_>>>()?;
+    if args.json {
         let mut json = serde_json::to_string_pretty(&Output { runs: &summaries })
             .context("cannot encode the report as JSON")?;
         json.push('\n');
-        json
-    } else {
-        pages.join("\n")
-    };
-    print(&text)?;
+        return print(&json);
+    }
 
-    match &args.out {
-        Some(file) => write(file, &pages.join("\n")),
-        None => {
-            let files = folders.iter().map(|folder| folder.join("report.md"));
-            files.zip(&pages).try_for_each(|(file, page)| write(&file, page))
+    let mut pages = Vec::new();
+    let mut pictures = Vec::new();
+    for (folder, summary) in folders.iter().zip(&summaries) {
+        // Several runs in one page have pictures of the same names in one folder.
+        let prefix = match (&args.out, folder.file_name()) {
+            (Some(_), Some(name)) if folders.len() > 1 => format!("{}-", name.to_string_lossy()),
+            _ => String::new(),
+        };
+        let own = pictures::of(summary)?;
+        pages.push(page::render(summary, &own, &prefix));
+        pictures.push((prefix, own));
+    }
+    let whole = pages.join("\n");
+    print(&whole)?;
+
+    if let Some(file) = &args.out {
+        write(file, &whole)?;
+    }
+    for ((folder, page), (prefix, own)) in folders.iter().zip(&pages).zip(&pictures) {
+        let file = args.out.clone().unwrap_or_else(|| folder.join("report.md"));
+        if args.out.is_none() {
+            write(&file, page)?;
+        }
+        write_pictures(own, &file, prefix)?;
+    }
+    Ok(())
+}
+
+/// Writes the pictures that there are beside `page`.
+fn write_pictures(pictures: &[Picture], page: &Path, prefix: &str) -> Result<()> {
+    for picture in pictures {
+        if let Content::Drawn { svg, .. } = &picture.content {
+            write(&page.with_file_name(format!("{prefix}{}", picture.name)), svg)?;
         }
     }
+    Ok(())
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {

@@ -1,4 +1,5 @@
-//! Markdown tables that are readable in a terminal too: every column padded to one width.
+//! Markdown tables that are readable in a terminal too: every column padded to one width; links to
+//! headings.
 
 /// On which side of its column a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,9 +64,21 @@ fn escape(text: &str) -> String {
     one_line.join(" ").replace('|', "\\|")
 }
 
+/// The anchor that Markdown viewers give a heading: in small letters, blanks as hyphens, without
+/// punctuation.
+pub(crate) fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn anchors_keep_letters_digits_and_hyphens() {
+        assert_eq!(anchor("Qwen2.5 · wikitext2 · ppl-101"), "qwen25--wikitext2--ppl-101");
+    }
 
     #[test]
     fn columns_are_aligned_and_empty_ones_left_out() {

@@ -7,27 +7,27 @@ use crate::baseline::AgainstDense;
 use crate::dial::Dial;
 use crate::format::{NOTHING, count, or_nothing, p_value, percent, points, significant, utc};
 use crate::markdown::Align::{Left, Right};
-use crate::markdown::Table;
+use crate::markdown::{Table, anchor};
 use crate::perplexity::{BOOTSTRAP, Perplexity, PerplexityTable};
+use crate::pictures::{Content, Picture};
 use crate::provenance::{Counted, Origins};
 use crate::row::Row;
 use crate::summary::Summary;
 
-/// The whole page of one run.
-pub(crate) fn render(summary: &Summary) -> String {
+/// The whole page of one run. The files of its pictures have their names, with `prefix` before them.
+pub(crate) fn render(summary: &Summary, pictures: &[Picture], prefix: &str) -> String {
     let mut page = format!("# Report: {}\n\n", summary.run);
     for warning in &summary.warnings {
         page += &format!("**WARNING: {warning}**\n\n");
     }
     page += &list(&summary.findings);
+    page += "\n## Pictures\n";
+    page.extend(pictures.iter().map(|picture| picture_section(picture, prefix)));
     page += "\n## Where the numbers come from\n\n";
     page += &list(&header(summary));
     for table in &summary.perplexity_tables {
         page += &perplexity_section(table);
-        let matching = summary.dials.iter().find(|dial| {
-            (&dial.model, &dial.dataset, dial.protocol)
-                == (&table.model, &table.dataset, table.protocol)
-        });
+        let matching = summary.dials.iter().find(|dial| dial.is_of(table));
         page += &matching.map(dial_section).unwrap_or_default();
     }
     for table in &summary.accuracy_tables {
@@ -77,9 +77,34 @@ fn counted(values: &[Counted]) -> String {
     values.join(", ")
 }
 
-/// `## model · dataset · protocol`
+fn picture_section(picture: &Picture, prefix: &str) -> String {
+    let name = picture.name;
+    match &picture.content {
+        Content::Nothing { reason } => format!("\nNo picture `{name}`: {reason}.\n"),
+        Content::Drawn { svg: _, alternative, caption, tables } => {
+            let link = |heading: &String| format!("[{heading}](#{})", anchor(heading));
+            let tables: Vec<String> = tables.iter().map(link).collect();
+            let tables = tables.join(", ");
+            let (image, text) = (link_target(&format!("{prefix}{name}")), caption.join(" "));
+            format!("\n![{alternative}]({image})\n\n{text}\nIts numbers: {tables}.\n")
+        }
+    }
+}
+
+/// A file's name as the target of a link; one with spaces or brackets needs angle brackets.
+fn link_target(file: &str) -> String {
+    let plain = |character: char| character.is_alphanumeric() || "-_.".contains(character);
+    if file.chars().all(plain) { file.to_owned() } else { format!("<{file}>") }
+}
+
+/// The heading of a perplexity table, by which the rest of the page refers to it.
+pub(crate) fn perplexity_heading(table: &PerplexityTable) -> String {
+    heading(&table.model, &table.dataset, table.protocol)
+}
+
+/// `model · dataset · protocol`
 fn heading(model: &str, dataset: &str, protocol: Protocol) -> String {
-    format!("\n## {model} · {dataset} · {protocol}\n\n")
+    format!("{model} · {dataset} · {protocol}")
 }
 
 /// The first columns of every table: what was done.
@@ -155,8 +180,8 @@ fn perplexity_section(table: &PerplexityTable) -> String {
         text.push(treatment(row).into_iter().chain(own).chain(common(row)));
     }
     format!(
-        "{}{}\nInterval: paired bootstrap over windows, {} resamples, seed {}.\n",
-        heading(&table.model, &table.dataset, table.protocol),
+        "\n## {}\n\n{}\nInterval: paired bootstrap over windows, {} resamples, seed {}.\n",
+        perplexity_heading(table),
         text.render(),
         BOOTSTRAP.resamples,
         BOOTSTRAP.seed
@@ -209,7 +234,7 @@ fn accuracy_section(table: &AccuracyTable) -> String {
         text.push(treatment(row).into_iter().chain(own).chain(common(row)));
     }
     format!(
-        "{}{}\nΔ: accuracy minus that of dense on the same items, in percentage points. The test \
+        "\n## {}\n\n{}\nΔ: accuracy minus that of dense on the same items, in percentage points. The test \
          is McNemar's (paired, exact), adjusted by Holm over this table; the unpaired p-values \
          are what was published elsewhere. Detectable: with power 0.8 at level 0.05.\n",
         heading(&table.model, &table.dataset, table.protocol),

@@ -60,6 +60,17 @@ impl<M> Row<M> {
     }
 }
 
+/// The newest of rows that could stand in one place; of equals the one with the lowest id.
+pub(crate) fn newest<'a, M>(rows: impl IntoIterator<Item = &'a Row<M>>) -> Option<&'a Row<M>> {
+    rows.into_iter().max_by_key(|row| (row.started_at_ms, std::cmp::Reverse(&row.cell_id)))
+}
+
+/// The dense row that findings and pictures are about: where code or limits changed between orders
+/// there are several, and each row is compared with its own.
+pub(crate) fn newest_dense<M>(rows: &[Row<M>]) -> Option<&Row<M>> {
+    newest(rows.iter().filter(|row| row.cell.treatment.policy == Policy::Dense))
+}
+
 fn shares(rows: &Rows) -> Shares {
     let mean = |windows: fn(&tables::WindowRow) -> f64, items: fn(&tables::ItemRow) -> f64| {
         let (sum, n) = match rows {

@@ -87,7 +87,8 @@ impl Summary {
             warnings.push(unknown.to_owned());
         }
         let counts = count_cells(run, missing.len());
-        let mut findings = findings::of(&perplexity_tables, &accuracy_tables);
+        let dials: Vec<Dial> = perplexity_tables.iter().filter_map(dial::of).collect();
+        let mut findings = findings::of(&perplexity_tables, &dials, &accuracy_tables);
         findings.push(findings::cells(&counts));
         Summary {
             run: run.name.clone(),
@@ -97,7 +98,7 @@ impl Summary {
             warnings,
             counts,
             origins,
-            dials: perplexity_tables.iter().filter_map(dial::of).collect(),
+            dials,
             perplexity_tables,
             accuracy_tables,
             failed: run.failures.clone(),

@@ -157,6 +157,12 @@ pub(crate) fn put_items(store: &Store, id: &str, treatment: Treatment, correct: 
     store.write_items(&record, &items(correct)).unwrap();
 }
 
+/// Writes a cell of windows of another model.
+pub(crate) fn put_of(store: &Store, model: &str, id: &str, treatment: Treatment, more: &[f64]) {
+    let cell = Cell { model: model.to_owned(), ..text_cell(treatment) };
+    store.write_windows(&record(id, cell, "code-a"), &windows(more)).unwrap();
+}
+
 pub(crate) fn put_failure(store: &Store, id: &str, treatment: Treatment, error: &str) {
     let failure = FailureRecord {
         id: id.to_owned(),
