@@ -25,16 +25,16 @@ const WEIGHTS: &[(Kind, usize)] = &[
     (Kind::Store, 2),
     (Kind::Hide, 2),
     (Kind::Lose, 2),
-    (Kind::Coach, 16),
-    (Kind::Stray, 16),
-    (Kind::Meal, 16),
+    (Kind::Coach, 30),
+    (Kind::Stray, 30),
+    (Kind::Meal, 30),
     (Kind::Wait, 2),
-    (Kind::CoachWas, 20),
-    (Kind::StrayWas, 20),
-    (Kind::MealWas, 20),
+    (Kind::CoachWas, 45),
+    (Kind::StrayWas, 45),
+    (Kind::MealWas, 45),
     (Kind::Meet, 3),
-    (Kind::HolderIs, 5),
-    (Kind::PlaceIs, 4),
+    (Kind::HolderIs, 4),
+    (Kind::PlaceIs, 3),
     (Kind::PersonIn, 3),
     (Kind::HourIs, 2),
     (Kind::Ask, 2),
@@ -42,6 +42,9 @@ const WEIGHTS: &[(Kind, usize)] = &[
     (Kind::Feel, 2),
     (Kind::Watch, 2),
 ];
+
+/// So many events must lie between two equal ones.
+const FRESH: usize = 3;
 
 /// Tells a text, event by event.
 pub(crate) struct Author<'d> {
@@ -134,8 +137,14 @@ impl<'d> Author<'d> {
             self.world.allows(*event)
                 && (self.reserved.is_none() || Question::of(event) != self.reserved)
                 && !self.is_restless(*event)
+                && !self.repeats(*event)
         });
         events
+    }
+
+    /// Whether the same has only just been said.
+    fn repeats(&self, event: Event) -> bool {
+        self.events.iter().rev().take(FRESH).any(|told| *told == event)
     }
 
     /// Whether someone would move on who has only just come.

@@ -10,6 +10,14 @@ use tempfile::NamedTempFile;
 
 use crate::StoryError;
 
+/// A temporary file; unlike most of their kind it may be read by all, as what it becomes.
+fn new_file(folder: &Path) -> std::io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    builder.tempfile_in(folder)
+}
+
 /// Writes documents or items as `.jsonl`. The field `text` is what the evaluation reads; the other
 /// fields of an item say where its answer was settled. The file appears complete or not at all.
 ///
@@ -21,7 +29,7 @@ pub fn write_jsonl<T: Serialize>(
 ) -> Result<(), StoryError> {
     let failed = |source| StoryError::Write { path: path.to_owned(), source };
     let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = BufWriter::new(NamedTempFile::new_in(folder).map_err(failed)?);
+    let mut file = BufWriter::new(new_file(folder).map_err(failed)?);
     for text in texts {
         serde_json::to_writer(&mut file, &text).map_err(|error| failed(error.into()))?;
         file.write_all(b"\n").map_err(failed)?;

@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Question {
-    /// Where the coach came from.
+    /// Which way the coach came.
     Town,
     /// Which animal joined them.
     Animal,

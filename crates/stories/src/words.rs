@@ -86,7 +86,7 @@ listed! {
 }
 
 listed! {
-    /// A town that a coach comes from.
+    /// A town on the way of a coach.
     Town:
     "Arden" "Belmont" "Calder" "Dunmore" "Elmford" "Fairby" "Glenrock" "Harwick"
     "Inverlea" "Kelso" "Larkhill" "Marlow" "Norwell" "Oakham" "Pemberton" "Quenby"

@@ -37,7 +37,7 @@ pub enum Event {
     Hide { who: Person, thing: Thing, place: Place },
     /// Someone loses what they hold where they are.
     Lose { who: Person, thing: Thing, place: Place },
-    /// A coach comes from somewhere.
+    /// A coach comes by way of a town.
     Coach { town: Town },
     /// An animal joins everybody.
     Stray { animal: Animal },
@@ -46,7 +46,7 @@ pub enum Event {
     /// Time passes to the next part of the day.
     Wait { until: Hour },
 
-    /// Where the coach came from.
+    /// Which way the coach came.
     CoachWas { town: Town },
     /// Which animal it was.
     StrayWas { animal: Animal },

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use stories::{Distances, Person, Reading, Register, Runs, Split, Stories, Thing};
 
 /// Long enough that chance makes no equal runs: see [`Runs`].
-const WORDS_OF_A_RUN: usize = 32;
+const WORDS_OF_A_RUN: usize = 48;
 const DOCUMENTS: u64 = 20_000;
 
 fn texts(split: Split, n: u64) -> Vec<String> {
