@@ -38,7 +38,10 @@ pub use outstanding::outstanding;
 pub use read::{read_cell, read_failure, read_items, read_windows};
 pub use record::{CellRecord, Provenance};
 pub use store::{CellStatus, Damaged, Store, StoredFile, Survey, Table};
-pub use training::{LayerRow, StepRow, layer_columns, step_columns, write_layers, write_steps};
+pub use training::{
+    LayerRow, StepRow, SweepRow, layer_columns, step_columns, write_layers, write_steps,
+    write_sweep,
+};
 pub use windows::{WindowRow, window_columns};
 
 /// Version of the tables' layout, stored in every file under `slim.schema`.

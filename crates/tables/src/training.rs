@@ -56,6 +56,35 @@ pub struct LayerRow {
     pub accuracy: f64,
 }
 
+/// One run of a sweep over the price of hidden activations.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SweepRow {
+    /// Coefficient of the penalty.
+    pub l1_coefficient: f64,
+    /// Mean negative log-likelihood of held-out documents at the end, in nats.
+    pub heldout_nats: f64,
+    /// Share of entries of h that are exactly zero, mean over sites.
+    pub natural_sparsity: f64,
+    /// Neurons that were zero at every token measured.
+    pub dead_neurons: u32,
+    /// Neurons of all sites.
+    pub neurons: u32,
+    /// Share of held-out last words that are right.
+    pub accuracy: f64,
+    /// Steps of the run.
+    pub steps: u32,
+}
+
+const SWEEP: &[Column] = &[
+    Column::new("l1_coefficient", Kind::F64, "coefficient of the penalty"),
+    Column::new("heldout_nats", Kind::F64, "mean negative log-likelihood of held-out text, nats"),
+    Column::new("natural_sparsity", Kind::F64, "share of entries of h that are exactly zero"),
+    Column::new("dead_neurons", Kind::U32, "neurons that were zero at every token measured"),
+    Column::new("neurons", Kind::U32, "neurons of all sites"),
+    Column::new("accuracy", Kind::F64, "share of held-out last words that are right"),
+    Column::new("steps", Kind::U32, "steps of the run"),
+];
+
 const STEPS: &[Column] = &[
     Column::new("step", Kind::U32, "step, from 0"),
     Column::new("tokens", Kind::U64, "targets seen, this step's among them"),
@@ -122,6 +151,22 @@ pub fn write_layers(path: &Path, rows: &[LayerRow], recipe: &str) -> Result<(), 
     batch.f64("heldout_nats", rows.iter().map(|row| row.heldout_nats));
     batch.f64("accuracy", rows.iter().map(|row| row.accuracy));
     write(path, batch.finish(LAYERS), recipe)
+}
+
+/// Writes a sweep; the file appears complete or not at all.
+///
+/// # Errors
+/// As [`write_steps`].
+pub fn write_sweep(path: &Path, rows: &[SweepRow], recipe: &str) -> Result<(), StoreError> {
+    let mut batch = Batch::new(rows.len());
+    batch.f64("l1_coefficient", rows.iter().map(|row| row.l1_coefficient));
+    batch.f64("heldout_nats", rows.iter().map(|row| row.heldout_nats));
+    batch.f64("natural_sparsity", rows.iter().map(|row| row.natural_sparsity));
+    batch.u32("dead_neurons", rows.iter().map(|row| row.dead_neurons));
+    batch.u32("neurons", rows.iter().map(|row| row.neurons));
+    batch.f64("accuracy", rows.iter().map(|row| row.accuracy));
+    batch.u32("steps", rows.iter().map(|row| row.steps));
+    write(path, batch.finish(SWEEP), recipe)
 }
 
 fn write(

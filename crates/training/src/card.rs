@@ -146,6 +146,9 @@ fn results(facts: &Facts<'_>) -> String {
     for (register, [model, unigram, trigram]) in &exam.perplexities {
         let _ = writeln!(text, "| {register} | {model:.2} | {unigram:.1} | {trigram:.2} |");
     }
+    if let Some(note) = &facts.recipe.note {
+        let _ = writeln!(text, "\n{note}");
+    }
     let _ = writeln!(
         text,
         "\nBefore rounding to F16 the loss on held-out text was {:.5} nats.",

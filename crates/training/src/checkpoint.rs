@@ -9,9 +9,11 @@ use std::{
 use models::{Device, Parameter, Parameters, Tensor, Values, vector_of};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
-use crate::optimiser::{Moments, state_of};
+use crate::{
+    optimiser::{Moments, state_of},
+    recipe::Recipe,
+};
 
 /// What is known of a run besides its tensors.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -110,30 +112,21 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CheckpointErr
         |action| move |source| CheckpointError::Io { action, path: path.to_owned(), source };
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(failed("create the folder of"))?;
-    let mut file = NamedTempFile::new_in(folder).map_err(failed("write"))?;
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are their owner's alone; what this one becomes is an ordinary file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let mut file = builder.tempfile_in(folder).map_err(failed("write"))?;
     file.write_all(bytes).map_err(failed("write"))?;
     file.as_file().sync_all().map_err(failed("sync"))?;
-    readable_by_all(file.path()).map_err(failed("write"))?;
     file.persist(path).map_err(|error| failed("write")(error.error))?;
     fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync"))
-}
-
-/// Temporary files are their owner's alone; what they become is an ordinary file.
-#[cfg(unix)]
-fn readable_by_all(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn readable_by_all(_path: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 const PARTS: [&str; 3] = ["parameter/", "moment_1/", "moment_2/"];
 
 impl Checkpoint {
-    /// Writes it; `recipe` is what [`Checkpoint::read`] will ask for.
+    /// Writes it; `recipe` is its JSON, which [`Checkpoint::read`] will compare.
     pub(crate) fn write(&self, path: &Path, recipe: &str) -> Result<(), CheckpointError> {
         let stored = |shape: &[usize], values: &Tensor<1>| Stored {
             dtype: Dtype::F32,
@@ -156,8 +149,8 @@ impl Checkpoint {
         write_tensors(path, &tensors, metadata)
     }
 
-    /// The checkpoint at `path`; `None` where there is none.
-    pub(crate) fn read(path: &Path, recipe: &str) -> Result<Option<Self>, CheckpointError> {
+    /// The checkpoint at `path`, made by this recipe; `None` where there is none.
+    pub(crate) fn read(path: &Path, recipe: &Recipe) -> Result<Option<Self>, CheckpointError> {
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -169,7 +162,7 @@ impl Checkpoint {
         let (_, header) =
             SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
         let said = header.metadata().clone().unwrap_or_default();
-        if said.get("recipe").is_none_or(|found| found != recipe) {
+        if !said.get("recipe").is_some_and(|made_by| recipe.trains_what(made_by)) {
             return Err(CheckpointError::OtherRecipe { path: path.to_owned() });
         }
         let progress = said.get("progress").ok_or_else(|| damaged("no progress".to_owned()))?;

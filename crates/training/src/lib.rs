@@ -17,6 +17,7 @@ mod penalty;
 mod recipe;
 mod run;
 mod schedule;
+mod sweep;
 mod text;
 
 pub use checkpoint::CheckpointError;
@@ -25,9 +26,10 @@ pub use exam::ExamError;
 pub use loss::StepError;
 pub use optimiser::AdamWSettings;
 pub use penalty::L1Form;
-pub use recipe::{Corpus, L1, Measure, Recipe, RecipeError, Schedule};
+pub use recipe::{Corpus, L1, Measure, Recipe, RecipeError, Schedule, Sweep};
 pub use run::{Event, TrainError, Workplace, begin_anew, workplace};
 pub use schedule::LearningRate;
+pub use sweep::sweep;
 
 use run::Trained;
 

@@ -165,8 +165,9 @@ mod tests {
 
     /// The gradient of every tensor of every recipe, against the change of the loss along it.
     ///
-    /// The loss is some 4 nats in `f32`, good to 1e-6; a step of 1e-2 of the tensor's length along the
-    /// gradient changes it by far more, and its third derivative by far less: 2 %.
+    /// A step of 2e-4 of the tensor's length along its gradient: at ten times that the first layer of a
+    /// mixer is visibly curved. The loss is some 4 nats, summed in `f64` from logits in `f32`, which leaves
+    /// about 1e-3 of a slope; the rest is 2 %.
     #[test]
     fn gradients_are_slopes() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -193,7 +194,7 @@ mod tests {
                 let length = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
                 let values = into_values(parameters[tensor].values.clone());
                 let size = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-                let step = 1e-2 * size.max(0.3);
+                let step = 2e-4 * size.max(0.3);
                 let moved = |sign: f64| {
                     let along = values.iter().zip(&gradient);
                     let moved = along.map(|(v, g)| v + (sign * step / length) as f32 * g);
@@ -208,7 +209,7 @@ mod tests {
                     continue;
                 }
                 let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
-                let tolerance = 0.02 * length + 2e-5;
+                let tolerance = 0.02 * length + 1e-3;
                 assert!((slope - length).abs() < tolerance, "{name}, {tensor}: {slope} {length}");
             }
         }

@@ -14,7 +14,8 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use training::{
-    Event, Recipe, RecipeError, Workplace, begin_anew, train_and_export, workplace, write_texts,
+    Event, Recipe, RecipeError, Workplace, begin_anew, sweep, train_and_export, workplace,
+    write_texts,
 };
 
 #[derive(Debug, Parser)]
@@ -87,16 +88,12 @@ fn run(path: &Path, work: &Path, out: &Path, restart: bool) -> anyhow::Result<i3
     let stop = || asked.load(Ordering::Relaxed);
     let shown = Shown::new(&recipe);
     let folder = out.join(&recipe.name);
-    let done = train_and_export(
-        &recipe,
-        &path.to_string_lossy(),
-        &workplace,
-        &folder,
-        &stop,
-        &mut |event| {
-            shown.event(event);
-        },
-    )
+    let named = path.to_string_lossy();
+    let mut tell = |event| shown.event(event);
+    let done = match recipe.sweep {
+        Some(_) => sweep(&recipe, &named, &workplace, &folder, &stop, &mut tell),
+        None => train_and_export(&recipe, &named, &workplace, &folder, &stop, &mut tell),
+    }
     .with_context(|| format!("{} is not trained", recipe.name))?;
     shown.bar.finish_and_clear();
     if !done {
@@ -131,6 +128,11 @@ impl Shown {
 
     fn event(&self, event: Event) {
         match event {
+            Event::Begins { coefficient } => {
+                self.bar.set_position(0);
+                self.bar.reset_eta();
+                self.line(format!("{}: λ = {coefficient}", self.name));
+            }
             Event::Resumed { step } => {
                 self.bar.set_position(step as u64);
                 self.bar.reset_eta();

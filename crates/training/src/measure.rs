@@ -27,7 +27,8 @@ impl Measured {
     /// Share of exact zeros over all sites, each with the same weight.
     pub(crate) fn natural_sparsity(&self) -> f64 {
         let shares = self.sites.iter().map(Activity::natural_sparsity);
-        shares.sum::<f64>() / self.sites.len().max(1) as f64
+        // A sum of nothing is −0, which would be shown.
+        (0.0 + shares.sum::<f64>()) / self.sites.len().max(1) as f64
     }
 
     /// Neurons that never fired, and all neurons.

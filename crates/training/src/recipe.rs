@@ -18,6 +18,9 @@ pub struct Recipe {
     pub name: String,
     /// What the model is for, in a sentence; goes into its card.
     pub about: String,
+    /// What its card has to say of the results, where they call for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Decides the first parameters.
     pub seed: u64,
     /// The fields of `config.json`, except for those that the tokenizer decides.
@@ -32,6 +35,17 @@ pub struct Recipe {
     pub l1: Option<L1>,
     /// What is measured on the way.
     pub measure: Measure,
+    /// Where the recipe is to be run at several prices, for a curve and not for a model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<Sweep>,
+}
+
+/// The prices of a sweep.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sweep {
+    /// λ of each run, in place of `l1.coefficient`.
+    pub l1_coefficients: Vec<f64>,
 }
 
 /// The texts that are trained on.
@@ -144,6 +158,12 @@ impl Recipe {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// Whether a recipe, as JSON, trains the same weights: all but what is said about them is equal.
+    pub(crate) fn trains_what(&self, json: &str) -> bool {
+        let bare = |recipe: &Self| Self { about: String::new(), note: None, ..recipe.clone() };
+        serde_json::from_str::<Self>(json).is_ok_and(|other| bare(&other) == bare(self))
+    }
+
     /// What would be trained, in a line.
     pub fn summary(&self) -> String {
         let Self { name, schedule, corpus, l1, .. } = self;
@@ -153,7 +173,11 @@ impl Recipe {
             None => String::new(),
         };
         let millions = tokens as f64 / 1e6;
-        format!("{name}: {} steps, {millions:.2} M tokens{price}", schedule.steps)
+        let times = match &self.sweep {
+            Some(sweep) => format!(", at each of {} prices", sweep.l1_coefficients.len()),
+            None => String::new(),
+        };
+        format!("{name}: {} steps, {millions:.2} M tokens{price}{times}", schedule.steps)
     }
 
     fn mistakes(&self) -> Vec<String> {
@@ -205,6 +229,14 @@ impl Recipe {
             require(
                 l1.coefficient >= 0.0 && l1.coefficient.is_finite(),
                 "`l1.coefficient` must be 0 or more",
+            );
+        }
+        if let Some(sweep) = &self.sweep {
+            require(self.l1.is_some(), "`sweep` needs an `[l1]` whose coefficient it replaces");
+            let good = |c: &f64| *c >= 0.0 && c.is_finite();
+            require(
+                !sweep.l1_coefficients.is_empty() && sweep.l1_coefficients.iter().all(good),
+                "`sweep.l1_coefficients` must be one or more numbers, 0 or more",
             );
         }
         for field in DECIDED {

@@ -51,6 +51,11 @@ pub enum TrainError {
 /// What a run tells whoever watches it.
 #[derive(Clone, Copy, Debug)]
 pub enum Event {
+    /// A run of a sweep begins.
+    Begins {
+        /// Its coefficient.
+        coefficient: f64,
+    },
     /// It goes on after so many steps of an earlier sitting.
     Resumed {
         /// Steps taken before.
@@ -118,7 +123,7 @@ pub(crate) fn train(
     export::write_json(&workplace.config(), &export::config(recipe, &texts.tokenizer))?;
     let architecture = Architecture::read(&workplace.config())?;
     let json = recipe.json();
-    let found = Checkpoint::read(&workplace.checkpoint(), &json)?;
+    let found = Checkpoint::read(&workplace.checkpoint(), recipe)?;
     let mut sitting = match found {
         Some(checkpoint) => {
             tell(Event::Resumed { step: checkpoint.progress.step });

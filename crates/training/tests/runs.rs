@@ -151,6 +151,26 @@ fn check_folder(folder: &Path) {
 }
 
 #[test]
+fn a_sweep_writes_a_curve() {
+    let folder = tempfile::tempdir().unwrap();
+    let steps = RECIPE.replace("steps = 18", "steps = 6");
+    let recipe = format!("{steps}\n[sweep]\nl1_coefficients = [0.0, 5.0]\n");
+    let said = finish(start(folder.path(), &recipe));
+    assert!(said.contains("λ = 0") && said.contains("λ = 5"), "{said}");
+    let curve = fs::metadata(folder.path().join("out/tiny/curve.parquet")).unwrap();
+    assert!(curve.len() > 500);
+    let page = fs::read_to_string(folder.path().join("out/tiny/README.md")).unwrap();
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| 0 ") || line.starts_with("| 5 "))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    let zeros = |row: &[&str]| row[4].trim_end_matches(" %").parse::<f64>().unwrap();
+    assert_eq!(rows.len(), 2, "{page}");
+    assert!(zeros(&rows[1]) > zeros(&rows[0]), "a high price leaves fewer neurons active: {page}");
+}
+
+#[test]
 fn every_mistake_of_a_recipe_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let wrong = RECIPE
@@ -169,5 +189,5 @@ fn every_mistake_of_a_recipe_is_told() {
     let output = start(folder.path(), &wrong).wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("line 44") && said.contains("coeficient"), "{said}");
+    assert!(said.contains("line 38") && said.contains("coeficient"), "{said}");
 }
