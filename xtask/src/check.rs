@@ -7,16 +7,18 @@ use anyhow::{Context, Result};
 use plan::exit::DONE;
 
 use crate::build::cargo;
-use crate::check_gpu;
 use crate::exit::OTHER;
 use crate::report::status;
 use crate::workspace::Workspace;
+use crate::{check_fresh, check_gpu};
 
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask check          purpose lines, format, clippy
   cargo xtask check gpu      type-check cuda, run the golden tests on wgpu; its first build takes some
-                             30 minutes and goes to target/gpu";
+                             30 minutes and goes to target/gpu
+  cargo xtask check fresh    clone the last commit into an empty folder, build it from nothing and run
+                             the README's command; with --warm on this workspace's built dependencies";
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -25,6 +27,9 @@ pub(crate) struct Args {
     /// What to check [default: sources]
     #[arg(value_enum, default_value_t = What::Sources, hide_default_value = true)]
     what: What,
+    /// Of `fresh`: build on the dependencies that are built here
+    #[arg(long)]
+    warm: bool,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -33,6 +38,8 @@ enum What {
     Sources,
     /// The features `cuda` and `wgpu`
     Gpu,
+    /// A fresh clone, by the README's commands
+    Fresh,
 }
 
 /// Runs the command; the value is its exit code.
@@ -40,6 +47,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     match args.what {
         What::Sources => sources(workspace),
         What::Gpu => check_gpu::run(workspace),
+        What::Fresh => check_fresh::run(workspace, args.warm),
     }
 }
 

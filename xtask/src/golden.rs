@@ -1,9 +1,11 @@
-//! `golden`: makes the golden checkpoints again, with the reference implementations.
+//! `golden`: makes the golden checkpoints again, and the expected logits of the small models, with the
+//! reference implementations.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
+use plan::exit::DONE;
 
 use crate::python;
 use crate::report::status;
@@ -13,7 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask golden                      # makes target/golden-venv with pip (about 5 GB), once
   cargo xtask golden --python ~/venv/bin/python
-  git diff --stat crates/models/tests/golden
+  git diff --stat crates/models/tests
 
 The scripts are seeded: with the packages of requirements.txt they write the files that are committed.";
 
@@ -33,5 +35,11 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         Some(python) => python.clone(),
         None => python::environment(workspace, "golden-venv", &golden.join("requirements.txt"))?,
     };
-    status(Command::new(python).arg(golden.join("all.py")))
+    for script in [golden.join("all.py"), golden.with_file_name("trained").join("make.py")] {
+        let code = status(Command::new(&python).arg(script))?;
+        if code != DONE {
+            return Ok(code);
+        }
+    }
+    Ok(DONE)
 }

@@ -8,6 +8,7 @@ mod bench_families;
 mod build;
 mod cell;
 mod check;
+mod check_fresh;
 mod check_gpu;
 mod code_version;
 mod completions;
@@ -61,7 +62,7 @@ enum Command {
     Train(train::Args),
     /// Time this project against PyTorch + transformers on this machine
     Bench(bench::Args),
-    /// Make the golden checkpoints again, with PyTorch + transformers
+    /// Make the golden files again, with PyTorch + transformers
     Golden(golden::Args),
     /// Run every test of the workspace
     Test(test::Args),

@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// A run's folder, or a folder of runs [default: results]
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// Print one JSON object instead of Markdown
+    /// Print one JSON object instead of Markdown, and write no file
     #[arg(long)]
     json: bool,
 }

@@ -17,7 +17,8 @@ use crate::{build, dry_run, report, stop, worker};
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask run-grid                                  the small grid, about 10 minutes
+  cargo xtask run-grid                                  the small models of the project, a few minutes
+  cargo xtask run-grid pipelines/smollm2.toml           a real model, about 10 minutes
   cargo xtask run-grid pipelines/smollm2-full.toml --dry-run
   cargo xtask run-grid --filter 'policy=dynamic,sparsity=0.9'
   cargo xtask run-grid --filter policy=dense,policy=static --json
@@ -29,7 +30,7 @@ resumes. `cargo xtask --help` lists the exit codes.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The pipeline file [default: pipelines/smollm2.toml]
+    /// The pipeline file [default: pipelines/quick.toml]
     pipeline: Option<PathBuf>,
     /// List the cells, the peak memory and the time expected; run nothing
     #[arg(long)]
@@ -55,7 +56,7 @@ pub(crate) struct Args {
 /// Runs the command; the value is the exit code.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     let stop = Stop::install()?;
-    let default_pipeline = || workspace.root().join("pipelines/smollm2.toml");
+    let default_pipeline = || workspace.root().join("pipelines/quick.toml");
     let pipeline = args.pipeline.clone().unwrap_or_else(default_pipeline);
     let results = args.results.clone().unwrap_or_else(|| workspace.root().join("results"));
     let purpose = if args.dry_run { Purpose::Plan } else { Purpose::Run };

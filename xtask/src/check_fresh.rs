@@ -1,0 +1,106 @@
+//! `check fresh`: what someone sees who clones the repository and types the README's commands.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use plan::exit::DONE;
+use serde_json::Value;
+
+use crate::build::cargo;
+use crate::exit::OTHER;
+use crate::workspace::Workspace;
+
+/// What the grid may take after the build, by issue and README.
+const LIMIT_SECONDS: f64 = 300.0;
+
+/// Clones the last commit into an empty folder, runs `cargo xtask run-grid` there, and looks at what
+/// appeared; `warm` lends the clone this workspace's built dependencies.
+pub(crate) fn run(workspace: &Workspace, warm: bool) -> Result<i32> {
+    let folder = tempfile::tempdir().context("cannot make an empty folder")?;
+    let clone = folder.path().join("slim");
+    git(workspace.root(), [OsStr::new("clone"), "--quiet".as_ref(), ".".as_ref(), clone.as_ref()])?;
+    let changed = git(workspace.root(), ["status", "--porcelain"])?;
+    if !changed.is_empty() {
+        eprintln!("note: the clone has the last commit, not what was changed since");
+    }
+    let command = || {
+        let mut command = cargo();
+        command.current_dir(&clone);
+        // The clone is not to find this workspace's sources, texts or weights.
+        for variable in
+            ["CARGO_MANIFEST_DIR", "SLIM_DATA", "SLIM_CACHE", "SLIM_WORKER", "SLIM_REPORT"]
+        {
+            command.env_remove(variable);
+        }
+        if warm {
+            command.env("CARGO_TARGET_DIR", workspace.root().join("target"));
+        }
+        command
+    };
+    let begun = Instant::now();
+    let mut build = command();
+    build.args(["build", "--release", "--workspace", "--quiet"]);
+    build.args(["--bin", "xtask", "--bin", "worker", "--bin", "report"]);
+    if !build.status().context("cannot start cargo")?.success() {
+        bail!("the clone does not build");
+    }
+    eprintln!(
+        "built in {:.0} s{}",
+        begun.elapsed().as_secs_f64(),
+        if warm { ", warm" } else { "" }
+    );
+
+    let begun = Instant::now();
+    let mut grid = command();
+    grid.args(["xtask", "run-grid", "--json"]).stderr(Stdio::inherit());
+    let output = grid.output().context("cannot start cargo")?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let summary: Value = serde_json::from_slice(&output.stdout)
+        .context("`cargo xtask run-grid --json` printed no JSON")?;
+    let problems = problems(&clone, &summary, output.status.code(), seconds);
+    let cells = &summary["cells"];
+    eprintln!("run-grid: {seconds:.0} s, {} of {} cells", cells["done"], cells["total"]);
+    for problem in &problems {
+        eprintln!("error: {problem}");
+    }
+    Ok(if problems.is_empty() { DONE } else { OTHER })
+}
+
+/// Runs git; what it printed.
+fn git<S: AsRef<OsStr>>(folder: &Path, args: impl IntoIterator<Item = S>) -> Result<String> {
+    let mut command = Command::new("git");
+    let output = command.args(args).current_dir(folder).output().context("cannot start git")?;
+    if !output.status.success() {
+        bail!("git failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What is not as the README says.
+fn problems(clone: &Path, summary: &Value, code: Option<i32>, seconds: f64) -> Vec<String> {
+    let mut problems = Vec::new();
+    if code != Some(DONE) {
+        problems.push(format!("run-grid ended with {code:?}"));
+    }
+    if summary["cells"]["done"] != summary["cells"]["total"] {
+        problems.push(format!("cells are missing: {}", summary["cells"]));
+    }
+    if seconds > LIMIT_SECONDS {
+        problems.push(format!("run-grid took {seconds:.0} s, over {LIMIT_SECONDS:.0} s"));
+    }
+    for file in ["report.md", "static-and-dynamic.svg", "dial.svg"] {
+        let path = clone.join("results/quick").join(file);
+        if std::fs::metadata(&path).map_or(0, |file| file.len()) < 1000 {
+            problems.push(format!("{} is missing or empty", path.display()));
+        }
+    }
+    match git(clone, ["status", "--porcelain"]) {
+        Ok(changed) if changed.is_empty() => {}
+        Ok(changed) => problems.push(format!("the run left files that git sees:\n{changed}")),
+        Err(error) => problems.push(format!("{error:#}")),
+    }
+    problems
+}
