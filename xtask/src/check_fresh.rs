@@ -1,7 +1,7 @@
 //! `check fresh`: what someone sees who clones the repository and types the README's commands.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -36,7 +36,9 @@ pub(crate) fn run(workspace: &Workspace, warm: bool) -> Result<i32> {
             command.env_remove(variable);
         }
         if warm {
-            command.env("CARGO_TARGET_DIR", workspace.root().join("target"));
+            let own = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+            let own = own.unwrap_or_else(|| workspace.root().join("target"));
+            command.env("CARGO_TARGET_DIR", own);
         }
         command
     };
