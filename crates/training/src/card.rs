@@ -59,7 +59,6 @@ fn head(facts: &Facts<'_>) -> String {
 
 fn training(facts: &Facts<'_>) -> String {
     let Recipe { schedule, corpus, seed, l1, .. } = facts.recipe;
-    let tokens = schedule.steps * schedule.batch_sequences * corpus.sequence_tokens;
     let mut text = format!(
         "## Training\n\n\
          ```\ncargo xtask train {}\n```\n\n\
@@ -71,7 +70,7 @@ fn training(facts: &Facts<'_>) -> String {
         schedule.steps,
         schedule.batch_sequences,
         corpus.sequence_tokens,
-        tokens as f64 / 1e6,
+        facts.recipe.tokens() as f64 / 1e6,
         corpus.seed,
         schedule.learning_rate.peak,
         facts.progress.seconds / 60.0,

@@ -28,14 +28,19 @@ pub(crate) struct Progress {
 
 /// One measurement, as the card tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Milestone {
-    pub(crate) step: usize,
+pub struct Milestone {
+    /// Steps taken.
+    pub step: usize,
     /// Mean loss of the steps since the one before, nats.
-    pub(crate) train_nats: f64,
-    pub(crate) heldout_nats: f64,
-    pub(crate) accuracy: f64,
-    pub(crate) natural_sparsity: f64,
-    pub(crate) dead_neurons: usize,
+    pub train_nats: f64,
+    /// Mean loss of held-out documents, nats.
+    pub heldout_nats: f64,
+    /// Share of held-out last words that are right.
+    pub accuracy: f64,
+    /// Share of exact zeros among hidden activations.
+    pub natural_sparsity: f64,
+    /// Neurons that never fired.
+    pub dead_neurons: usize,
 }
 
 /// Why a checkpoint cannot be written or taken up.

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use models::{Architecture, Parameters};
-use serde::Serialize;
 use stories::{Distances, NGram, Question, Register, Split, Stories, StoryError};
 use tokenizers::Tokenizer;
 
@@ -25,7 +24,7 @@ const BASELINE_SEQUENCES: usize = 4000;
 const BIN: u32 = 4;
 
 /// Right answers among so many.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Count {
     pub(crate) right: u64,
     pub(crate) n: u64,

@@ -20,7 +20,7 @@ mod schedule;
 mod sweep;
 mod text;
 
-pub use checkpoint::CheckpointError;
+pub use checkpoint::{CheckpointError, Milestone};
 pub use evaluation_texts::write_texts;
 pub use exam::ExamError;
 pub use loss::StepError;
@@ -48,8 +48,9 @@ pub fn train_and_export(
     stop: &dyn Fn() -> bool,
     tell: &mut dyn FnMut(Event),
 ) -> Result<bool, TrainError> {
-    let Some(trained) = run::train(recipe, workplace, stop, tell)? else { return Ok(false) };
-    let Trained { texts, architecture, checkpoint, last } = &trained;
+    let texts = text::Texts::of(recipe)?;
+    let trained = run::train(recipe, &texts, workplace, stop, tell)?;
+    let Some(Trained { architecture, checkpoint, last }) = &trained else { return Ok(false) };
     let tokenizer = &texts.tokenizer;
     let parameters = export::rounded(&checkpoint.parameters);
     let exam = exam::exam(recipe, architecture, &parameters, tokenizer, &texts.train)?;

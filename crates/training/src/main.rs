@@ -14,8 +14,8 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use training::{
-    Event, Recipe, RecipeError, Workplace, begin_anew, sweep, train_and_export, workplace,
-    write_texts,
+    Event, Milestone, Recipe, RecipeError, Workplace, begin_anew, sweep, train_and_export,
+    workplace, write_texts,
 };
 
 #[derive(Debug, Parser)]
@@ -142,14 +142,15 @@ impl Shown {
                 self.bar.set_position(taken as u64);
                 self.bar.set_message(format!("loss {loss_nats:.3}"));
             }
-            Event::Measured {
-                step,
-                train_nats,
-                heldout_nats,
-                accuracy,
-                natural_sparsity,
-                dead_neurons,
-            } => {
+            Event::Measured(milestone) => {
+                let Milestone {
+                    step,
+                    train_nats,
+                    heldout_nats,
+                    accuracy,
+                    natural_sparsity,
+                    dead_neurons,
+                } = milestone;
                 self.line(format!(
                     "{}: step {step}  loss {train_nats:.4}  held out {heldout_nats:.4} nats  last words \
                      {:.1} %  zeros {:.1} %  dead neurons {dead_neurons}",

@@ -164,15 +164,19 @@ impl Recipe {
         serde_json::from_str::<Self>(json).is_ok_and(|other| bare(&other) == bare(self))
     }
 
+    /// Targets of the whole run.
+    pub(crate) fn tokens(&self) -> usize {
+        self.schedule.steps * self.schedule.batch_sequences * self.corpus.sequence_tokens
+    }
+
     /// What would be trained, in a line.
     pub fn summary(&self) -> String {
-        let Self { name, schedule, corpus, l1, .. } = self;
-        let tokens = schedule.steps * schedule.batch_sequences * corpus.sequence_tokens;
+        let Self { name, schedule, l1, .. } = self;
         let price = match l1 {
             Some(l1) => format!(", L1 {} over {}", l1.coefficient, l1.form),
             None => String::new(),
         };
-        let millions = tokens as f64 / 1e6;
+        let millions = self.tokens() as f64 / 1e6;
         let times = match &self.sweep {
             Some(sweep) => format!(", at each of {} prices", sweep.l1_coefficients.len()),
             None => String::new(),

@@ -68,26 +68,12 @@ pub enum Event {
         /// Mean loss of the step, nats.
         loss_nats: f64,
     },
-    /// Held-out text was measured, and a checkpoint written.
-    Measured {
-        /// Steps taken.
-        step: usize,
-        /// Mean loss since the measurement before, nats.
-        train_nats: f64,
-        /// Mean loss of held-out documents, nats.
-        heldout_nats: f64,
-        /// Share of held-out last words that are right.
-        accuracy: f64,
-        /// Share of exact zeros among hidden activations.
-        natural_sparsity: f64,
-        /// Neurons that never fired.
-        dead_neurons: usize,
-    },
+    /// Held-out text was measured, and a checkpoint is written.
+    Measured(Milestone),
 }
 
 /// A finished run.
 pub(crate) struct Trained {
-    pub(crate) texts: Texts,
     pub(crate) architecture: Architecture,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) last: Measured,
@@ -114,11 +100,11 @@ impl Workplace {
 /// Takes all steps of the recipe; `None` if `stop` said so first. The checkpoint is up to date then.
 pub(crate) fn train(
     recipe: &Recipe,
+    texts: &Texts,
     workplace: &Workplace,
     stop: &dyn Fn() -> bool,
     tell: &mut dyn FnMut(Event),
 ) -> Result<Option<Trained>, TrainError> {
-    let texts = Texts::of(recipe)?;
     // The reader of configs reads files, and whoever looks into the folder wants one too.
     export::write_json(&workplace.config(), &export::config(recipe, &texts.tokenizer))?;
     let architecture = Architecture::read(&workplace.config())?;
@@ -140,15 +126,14 @@ pub(crate) fn train(
     let mut last = None;
     while sitting.progress.step < recipe.schedule.steps {
         let begun = Instant::now();
-        sitting.step(recipe, &architecture, &texts, begun)?;
+        sitting.step(recipe, &architecture, texts, begun)?;
         let taken = sitting.progress.step;
         let loss_nats = sitting.rows.last().map_or(f64::NAN, |row| row.loss_nats);
         tell(Event::Step { taken, loss_nats });
         let ends = taken == recipe.schedule.steps;
         if ends || taken.is_multiple_of(recipe.measure.every_steps) {
-            let measured = sitting.measure(&architecture, &texts)?;
-            let milestone = sitting.milestone(&measured);
-            tell(milestone);
+            let measured = sitting.measure(&architecture, texts)?;
+            tell(Event::Measured(sitting.milestone(&measured)));
             sitting.progress.seconds += begun.elapsed().as_secs_f64();
             sitting.save(workplace, &measured, &json)?;
             last = Some(measured);
@@ -161,10 +146,10 @@ pub(crate) fn train(
     }
     let last = match last {
         Some(last) => last,
-        None => sitting.measure(&architecture, &texts)?,
+        None => sitting.measure(&architecture, texts)?,
     };
     let checkpoint = sitting.into_checkpoint();
-    Ok(Some(Trained { texts, architecture, checkpoint, last }))
+    Ok(Some(Trained { architecture, checkpoint, last }))
 }
 
 /// A run between two checkpoints.
@@ -256,7 +241,7 @@ impl Sitting {
     }
 
     /// Notes a measurement; what to tell of it.
-    fn milestone(&mut self, measured: &Measured) -> Event {
+    fn milestone(&mut self, measured: &Measured) -> Milestone {
         let losses = self.rows.iter().map(|row| row.loss_nats);
         let milestone = Milestone {
             step: self.progress.step,
@@ -267,9 +252,7 @@ impl Sitting {
             dead_neurons: measured.dead().0,
         };
         self.progress.milestones.push(milestone);
-        let Milestone { step, train_nats, heldout_nats, accuracy, natural_sparsity, dead_neurons } =
-            milestone;
-        Event::Measured { step, train_nats, heldout_nats, accuracy, natural_sparsity, dead_neurons }
+        milestone
     }
 
     /// Writes the tables of the steps since the last checkpoint, then the checkpoint: a run that is

@@ -9,6 +9,7 @@ use crate::{
     checkpoint::write_whole,
     recipe::{L1, Recipe},
     run::{Event, TrainError, Workplace, train},
+    text::Texts,
 };
 
 /// Trains the recipe at each of its coefficients, each in its own part of the workplace, and writes
@@ -25,12 +26,14 @@ pub fn sweep(
     tell: &mut dyn FnMut(Event),
 ) -> Result<bool, TrainError> {
     let coefficients = recipe.sweep.iter().flat_map(|sweep| &sweep.l1_coefficients);
+    // The price has no part in the texts.
+    let texts = Texts::of(recipe)?;
     let mut rows = Vec::new();
     for coefficient in coefficients {
         let point = at(recipe, *coefficient);
         let here = Workplace(workplace.0.join(format!("l1={coefficient}")));
         tell(Event::Begins { coefficient: *coefficient });
-        let Some(trained) = train(&point, &here, stop, tell)? else { return Ok(false) };
+        let Some(trained) = train(&point, &texts, &here, stop, tell)? else { return Ok(false) };
         let (dead, neurons) = trained.last.dead();
         rows.push(SweepRow {
             l1_coefficient: *coefficient,
@@ -61,8 +64,6 @@ fn at(recipe: &Recipe, coefficient: f64) -> Recipe {
 }
 
 fn page(recipe: &Recipe, path: &str, rows: &[SweepRow]) -> String {
-    let tokens =
-        recipe.schedule.steps * recipe.schedule.batch_sequences * recipe.corpus.sequence_tokens;
     let form = recipe.l1.map_or_else(String::new, |l1| l1.form.to_string());
     let mut text = format!(
         "# {}\n\n{}\n\n```\ncargo xtask train {path}\n```\n\n\
@@ -73,7 +74,7 @@ fn page(recipe: &Recipe, path: &str, rows: &[SweepRow]) -> String {
         recipe.name,
         recipe.about,
         recipe.schedule.steps,
-        tokens as f64 / 1e6,
+        recipe.tokens() as f64 / 1e6,
         rows.first().map_or(0.0, |row| row.l1_coefficient),
     );
     for row in rows {
