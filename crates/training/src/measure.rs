@@ -1,13 +1,13 @@
 //! What a model can do at some point of its training: held-out loss, last words, sparsity by layer.
 
+use corpora::Item;
+use evaluation::{evaluate_items, evaluate_windows};
 use models::{
-    Architecture, Batch, Device, Executor, ExecutorError, FfnSite, Model, Parameters, Tensor,
-    Values,
+    Architecture, Dense, Device, Executor, ExecutorError, FfnSite, Parameters, Tensor, Values,
 };
 use tables::LayerRow;
-use vector::LogSumExp;
 
-use crate::{loss::StepError, text::batches};
+use crate::{loss::StepError, text::groups};
 
 /// Tokens that are run at a time.
 const TOKENS_AT_A_TIME: usize = 4096;
@@ -111,11 +111,11 @@ pub(crate) fn measure(
     let model = architecture.build(parameters, &Device::flex())?;
     let mut watching = Watching::default();
     let (mut nll, mut targets) = (0.0, 0);
-    for batch in batches(heldout, TOKENS_AT_A_TIME) {
-        let predicted = predictions(model.as_ref(), &batch, &mut watching)?;
-        for rows in batch.sequences() {
-            nll += predicted[rows.start..rows.end - 1].iter().map(|p| p.nll_nats).sum::<f64>();
-            targets += rows.len() - 1;
+    for windows in groups(heldout, TOKENS_AT_A_TIME) {
+        let windows: Vec<&[u32]> = windows.iter().map(Vec::as_slice).collect();
+        for window in evaluate_windows(model.as_ref(), &mut watching, &windows)? {
+            nll += window.nll_nats;
+            targets += window.n_targets;
         }
     }
     let right = is_last_right(architecture, parameters, items)?;
@@ -134,37 +134,11 @@ pub(crate) fn is_last_right(
 ) -> Result<Vec<bool>, StepError> {
     let model = architecture.build(parameters, &Device::flex())?;
     let mut right = Vec::with_capacity(items.len());
-    for batch in batches(items, TOKENS_AT_A_TIME) {
-        let predicted = predictions(model.as_ref(), &batch, &mut models::Dense)?;
-        right.extend(batch.sequences().map(|rows| predicted[rows.end - 2].is_argmax));
+    for passages in groups(items, TOKENS_AT_A_TIME) {
+        let item = |ids: &Vec<u32>| Item { index: 0, ids: ids.clone(), n_targets: 1 };
+        let passages: Vec<Item> = passages.iter().map(item).collect();
+        let results = evaluate_items(model.as_ref(), &mut Dense, &passages)?;
+        right.extend(results.iter().map(|result| result.correct));
     }
     Ok(right)
-}
-
-/// What is said of the id behind a row.
-#[derive(Clone, Copy)]
-struct Prediction {
-    nll_nats: f64,
-    is_argmax: bool,
-}
-
-/// For every row of a batch, of the id that follows it (the last row of a sequence says nothing).
-fn predictions(
-    model: &dyn Model,
-    batch: &Batch,
-    executor: &mut dyn Executor,
-) -> Result<Vec<Prediction>, ExecutorError> {
-    let hidden = model.forward(batch, executor)?;
-    let vocabulary = model.facts().vocabulary;
-    let logits = Values::of(model.logits(hidden));
-    let mut sums = vec![LogSumExp::EMPTY; batch.n_tokens()];
-    vector::add_logits(&mut sums, &logits, 0..vocabulary);
-    let next = batch.ids().iter().skip(1).chain([&0]);
-    let rows = sums.iter().zip(logits.chunks_exact(vocabulary)).zip(next);
-    Ok(rows
-        .map(|((sum, logits), next)| Prediction {
-            nll_nats: sum.nats() - f64::from(logits[*next as usize]),
-            is_argmax: sum.argmax() == *next as usize,
-        })
-        .collect())
 }

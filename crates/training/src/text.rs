@@ -1,6 +1,5 @@
 //! The ids that a run is trained on and measured with.
 
-use models::Batch;
 use stories::{Distances, Register, Split, Stories, StoryError, train_tokenizer};
 use tokenizers::Tokenizer;
 
@@ -90,9 +89,9 @@ fn sequences(
     Ok(sequences)
 }
 
-/// Sequences in batches of about so many tokens.
-pub(crate) fn batches(sequences: &[Vec<u32>], tokens: usize) -> Vec<Batch> {
-    let mut batches = Vec::new();
+/// Neighbouring sequences in groups of about so many tokens.
+pub(crate) fn groups(sequences: &[Vec<u32>], tokens: usize) -> Vec<&[Vec<u32>]> {
+    let mut groups = Vec::new();
     let mut rest = sequences;
     while !rest.is_empty() {
         let mut n = 0;
@@ -102,10 +101,10 @@ pub(crate) fn batches(sequences: &[Vec<u32>], tokens: usize) -> Vec<Batch> {
             n += 1;
         }
         let (here, after) = rest.split_at(n);
-        batches.push(Batch::new(here.iter().map(Vec::as_slice)));
+        groups.push(here);
         rest = after;
     }
-    batches
+    groups
 }
 
 #[cfg(test)]
@@ -125,11 +124,10 @@ mod tests {
     }
 
     #[test]
-    fn batches_hold_every_sequence_once() {
+    fn groups_hold_every_sequence_once() {
         let sequences: Vec<Vec<u32>> = [3, 4, 9, 1].map(|n| vec![7; n]).into();
-        let batches = batches(&sequences, 8);
         let lengths: Vec<Vec<usize>> =
-            batches.iter().map(|b| b.sequences().map(|rows| rows.len()).collect()).collect();
+            groups(&sequences, 8).iter().map(|g| g.iter().map(Vec::len).collect()).collect();
         assert_eq!(lengths, [vec![3, 4], vec![9], vec![1]]);
     }
 }
