@@ -204,3 +204,22 @@ fn parameters_are_counted_as_stored() {
         assert_eq!(loaded.facts.state.map_or(0, |s| s.sites), mixers, "{}", name(&folder));
     }
 }
+
+/// One layer at a time, every site under its own number, gives the same bits as all of them together.
+#[test]
+fn layers_one_by_one_are_the_forward_pass() {
+    for folder in folders() {
+        let model = model(&folder);
+        let ids: Vec<u32> = (0..40).map(|i| i * 7 % model.facts().vocabulary as u32).collect();
+        let batch = Batch::new([&ids[..], &ids[..9]]);
+        let (mut whole, mut pieces) = (Remembering::default(), Remembering::default());
+        let expected = model.forward(&batch, &mut whole).unwrap();
+        let mut x = model.start(&batch).unwrap();
+        for layer in 0..model.facts().layers {
+            x = model.through(layer..layer + 1, x, &batch, None, &mut pieces).unwrap();
+        }
+        let found = model.finish(x);
+        assert_eq!(into_values(found), into_values(expected), "{}", name(&folder));
+        assert_eq!(whole.0, pieces.0, "{}", name(&folder));
+    }
+}

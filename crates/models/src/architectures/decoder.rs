@@ -8,7 +8,7 @@ use vector::Rotary;
 
 use super::{Blueprint, HubConfig, Model, ModelFacts, check_batch, embed, head_product};
 use crate::{
-    Activation, Batch, Cache, Executor, ExecutorError, Ffn, FfnSite,
+    Activation, Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, Mixer,
     error::LoadError,
     nn::{Attention, AttentionShape, RmsNorm, Rope},
     weights::{Dim, Weights},
@@ -266,25 +266,34 @@ impl Model for Decoder {
         Box::new(model)
     }
 
+    fn with_mixers(&self, _: Vec<Mixer>) -> Box<dyn Model> {
+        Box::new(self.clone())
+    }
+
     fn new_cache(&self) -> Cache {
         Cache::empty(self.layers.len(), 0)
     }
 
-    fn advance(
+    fn start(&self, batch: &Batch) -> Result<Tensor<2>, ExecutorError> {
+        check_batch(batch, &self.facts())?;
+        let x = embed(&self.embedding, batch.ids().iter().map(|id| *id as usize));
+        let scale = self.config.embedding_scale;
+        Ok(if scale == 1.0 { x } else { x * scale })
+    }
+
+    fn through(
         &self,
+        layers: Range<usize>,
+        mut x: Tensor<2>,
         batch: &Batch,
         mut past: Option<&mut Cache>,
         executor: &mut dyn Executor,
     ) -> Result<Tensor<2>, ExecutorError> {
-        check_batch(batch, &self.facts())?;
         let positions = batch.offset()..batch.offset() + batch.longest();
         let rotaries: Vec<Rotary> =
             self.config.ropes.iter().map(|rope| rope.turns(positions.clone())).collect();
-        let mut x = embed(&self.embedding, batch.ids().iter().map(|id| *id as usize));
-        if self.config.embedding_scale != 1.0 {
-            x = x * self.config.embedding_scale;
-        }
-        for (index, layer) in self.layers.iter().enumerate() {
+        for index in layers {
+            let layer = &self.layers[index];
             let rotary = &rotaries[self.config.layers[index].rope];
             let past = past.as_deref_mut().map(|past| &mut past.attention[index]);
             let (normed, residual) = layer.attention_norm.forward(x);
@@ -302,7 +311,11 @@ impl Model for Decoder {
             x = residual + change;
             executor.layer_end(index, &x);
         }
-        Ok(self.norm.forward(x).0)
+        Ok(x)
+    }
+
+    fn finish(&self, x: Tensor<2>) -> Tensor<2> {
+        self.norm.forward(x).0
     }
 
     fn logits_of(&self, hidden: Tensor<2>, ids: Range<usize>) -> Tensor<2> {

@@ -227,25 +227,43 @@ impl Model for Mamba2 {
         self.layers.iter().map(|layer| &layer.mixer).collect()
     }
 
+    fn with_mixers(&self, mixers: Vec<Mixer>) -> Box<dyn Model> {
+        let mut model = self.clone();
+        for (layer, mixer) in model.layers.iter_mut().zip(mixers) {
+            layer.mixer = mixer;
+        }
+        Box::new(model)
+    }
+
     fn new_cache(&self) -> Cache {
         Cache::empty(0, self.layers.len())
     }
 
-    fn advance(
+    fn start(&self, batch: &Batch) -> Result<Tensor<2>, ExecutorError> {
+        check_batch(batch, &self.facts)?;
+        Ok(embed(&self.embedding, batch.ids().iter().map(|id| *id as usize)))
+    }
+
+    fn through(
         &self,
+        layers: Range<usize>,
+        mut x: Tensor<2>,
         batch: &Batch,
         mut past: Option<&mut Cache>,
         executor: &mut dyn Executor,
     ) -> Result<Tensor<2>, ExecutorError> {
-        check_batch(batch, &self.facts)?;
-        let mut x = embed(&self.embedding, batch.ids().iter().map(|id| *id as usize));
-        for (index, layer) in self.layers.iter().enumerate() {
+        for index in layers {
+            let layer = &self.layers[index];
             let past = past.as_deref_mut().map(|past| &mut past.recurrent[index]);
             let (normed, residual) = layer.norm.forward(x);
             x = residual + layer.mixer.forward(normed, [index, index], batch, past, executor)?;
             executor.layer_end(index, &x);
         }
-        Ok(self.norm.forward(x).0)
+        Ok(x)
+    }
+
+    fn finish(&self, x: Tensor<2>) -> Tensor<2> {
+        self.norm.forward(x).0
     }
 
     fn logits_of(&self, hidden: Tensor<2>, ids: Range<usize>) -> Tensor<2> {

@@ -145,8 +145,43 @@ pub trait Model: Send + Sync {
         Vec::new()
     }
 
+    /// The same model with other mixers (a cut); everything else is shared.
+    fn with_mixers(&self, mixers: Vec<Mixer>) -> Box<dyn Model>;
+
     /// The past of a sequence that has not begun.
     fn new_cache(&self) -> Cache;
+
+    /// The residual stream before the first layer.
+    ///
+    /// # Shapes
+    /// - returns: `[tokens, d_model]`, rows in the order of `batch`
+    ///
+    /// # Errors
+    /// An id or a sequence that the model cannot take.
+    fn start(&self, batch: &Batch) -> Result<Tensor<2>, ExecutorError>;
+
+    /// The residual stream after some layers; with a `past`, of the next tokens of its sequence. Layers
+    /// one by one give what they give together.
+    ///
+    /// # Shapes
+    /// - `x` and result: `[tokens, d_model]`, rows in the order of `batch`
+    ///
+    /// # Errors
+    /// What the executor refuses.
+    fn through(
+        &self,
+        layers: Range<usize>,
+        x: Tensor<2>,
+        batch: &Batch,
+        past: Option<&mut Cache>,
+        executor: &mut dyn Executor,
+    ) -> Result<Tensor<2>, ExecutorError>;
+
+    /// What is ready for [`Model::logits`], from the residual stream after the last layer.
+    ///
+    /// # Shapes
+    /// - `x` and result: `[tokens, d_model]`
+    fn finish(&self, x: Tensor<2>) -> Tensor<2>;
 
     /// The residual stream after the last norm, ready for [`Model::logits`]; with a `past`, of the next
     /// tokens of its sequence. [`Model::forward`] and [`Model::extend`] are what to call.
@@ -161,7 +196,11 @@ pub trait Model: Send + Sync {
         batch: &Batch,
         past: Option<&mut Cache>,
         executor: &mut dyn Executor,
-    ) -> Result<Tensor<2>, ExecutorError>;
+    ) -> Result<Tensor<2>, ExecutorError> {
+        let x = self.start(batch)?;
+        let x = self.through(0..self.facts().layers, x, batch, past, executor)?;
+        Ok(self.finish(x))
+    }
 
     /// Whole sequences, each from its first token.
     ///

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use super::{Model, ModelFacts, check_batch, embed, head_product};
 use crate::{
-    Batch, Cache, Executor, ExecutorError, Ffn, FfnSite,
+    Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, Mixer,
     nn::{Attention, LayerNorm, Linear},
 };
 
@@ -70,24 +70,34 @@ impl Model for PositionalDecoder {
         Box::new(model)
     }
 
+    fn with_mixers(&self, _: Vec<Mixer>) -> Box<dyn Model> {
+        Box::new(self.clone())
+    }
+
     fn new_cache(&self) -> Cache {
         Cache::empty(self.layers.len(), 0)
     }
 
-    fn advance(
-        &self,
-        batch: &Batch,
-        mut past: Option<&mut Cache>,
-        executor: &mut dyn Executor,
-    ) -> Result<Tensor<2>, ExecutorError> {
+    fn start(&self, batch: &Batch) -> Result<Tensor<2>, ExecutorError> {
         check_batch(batch, &self.facts)?;
         let mut x = embed(&self.embedding, batch.ids().iter().map(|id| *id as usize));
         if let Some([enter, _]) = &self.projections {
             x = enter.forward(x);
         }
         let rows = batch.positions().into_iter().map(|p| p + self.position_offset);
-        x = x + embed(&self.positions, rows);
-        for (index, layer) in self.layers.iter().enumerate() {
+        Ok(x + embed(&self.positions, rows))
+    }
+
+    fn through(
+        &self,
+        layers: Range<usize>,
+        mut x: Tensor<2>,
+        batch: &Batch,
+        mut past: Option<&mut Cache>,
+        executor: &mut dyn Executor,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        for index in layers {
+            let layer = &self.layers[index];
             let past = past.as_deref_mut().map(|past| &mut past.attention[index]);
             x = with_norm(x, &layer.attention_norm, self.norm_first, |x| {
                 Ok(layer.attention.forward(x, batch, None, past))
@@ -96,13 +106,17 @@ impl Model for PositionalDecoder {
             x = with_norm(x, &layer.ffn_norm, self.norm_first, |x| executor.ffn(&site, x))?;
             executor.layer_end(index, &x);
         }
+        Ok(x)
+    }
+
+    fn finish(&self, mut x: Tensor<2>) -> Tensor<2> {
         if let Some(norm) = &self.norm {
             x = norm.forward(x);
         }
-        if let Some([_, leave]) = &self.projections {
-            x = leave.forward(x);
+        match &self.projections {
+            Some([_, leave]) => leave.forward(x),
+            None => x,
         }
-        Ok(x)
     }
 
     fn logits_of(&self, hidden: Tensor<2>, ids: Range<usize>) -> Tensor<2> {

@@ -94,6 +94,10 @@ impl Use {
 }
 
 impl Zamba2 {
+    fn embedded(&self, batch: &Batch) -> Tensor<2> {
+        embed(&self.embedding, batch.ids().iter().map(|id| *id as usize))
+    }
+
     fn uses(&self) -> impl Iterator<Item = &Use> {
         self.layers.iter().filter_map(|layer| layer.shared.as_ref())
     }
@@ -125,23 +129,38 @@ impl Model for Zamba2 {
         self.layers.iter().map(|layer| &layer.mixer).collect()
     }
 
+    fn with_mixers(&self, mixers: Vec<Mixer>) -> Box<dyn Model> {
+        let mut model = self.clone();
+        for (layer, mixer) in model.layers.iter_mut().zip(mixers) {
+            layer.mixer = mixer;
+        }
+        Box::new(model)
+    }
+
     fn new_cache(&self) -> Cache {
         Cache::empty(self.uses().count(), self.layers.len())
     }
 
-    fn advance(
+    fn start(&self, batch: &Batch) -> Result<Tensor<2>, ExecutorError> {
+        check_batch(batch, &self.config.facts())?;
+        Ok(self.embedded(batch))
+    }
+
+    fn through(
         &self,
+        layers: Range<usize>,
+        mut x: Tensor<2>,
         batch: &Batch,
         mut past: Option<&mut Cache>,
         executor: &mut dyn Executor,
     ) -> Result<Tensor<2>, ExecutorError> {
-        check_batch(batch, &self.config.facts())?;
         let positions = batch.offset()..batch.offset() + batch.longest();
         let rotary = self.config.rope.as_ref().map(|rope| rope.turns(positions));
-        let embedding = embed(&self.embedding, batch.ids().iter().map(|id| *id as usize));
-        let mut x = embedding.clone();
-        let mut index = 0;
-        for (number, layer) in self.layers.iter().enumerate() {
+        let embedding = self.embedded(batch);
+        let is_use = |layer: &&Layer| layer.shared.is_some();
+        let mut index = self.layers[..layers.start].iter().filter(is_use).count();
+        for number in layers {
+            let layer = &self.layers[number];
             let mut input = x.clone();
             if let Some(shared) = &layer.shared {
                 let site = FfnSite { index, layer: number, ffn: &shared.block.ffn, batch };
@@ -157,7 +176,11 @@ impl Model for Zamba2 {
             x = x + layer.mixer.forward(normed, [number, number], batch, past, executor)?;
             executor.layer_end(number, &x);
         }
-        Ok(self.norm.forward(x).0)
+        Ok(x)
+    }
+
+    fn finish(&self, x: Tensor<2>) -> Tensor<2> {
+        self.norm.forward(x).0
     }
 
     fn logits_of(&self, hidden: Tensor<2>, ids: Range<usize>) -> Tensor<2> {
