@@ -7,8 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use plan::{
-    CalibrationText, CellRequest, DeviceName, Part, Policy, Protocol, Reading, Rule, Score,
-    TextShape, Treatment, TreatmentSpec,
+    CalibrationText, CellRequest, DeviceName, Mode, Part, Policy, Protocol, Reading, Recalibration,
+    Rule, Score, TextShape, Treatment, TreatmentSpec,
 };
 
 use crate::build;
@@ -29,9 +29,12 @@ Examples:
 
 Which options a policy takes:
   dense     none
-  static    --score --sparsity, --calibrate unless the score is weight or random, --cut if wanted
-  dynamic   --score --sparsity
-  window    --score --sparsity --window --rule";
+  static    --score --sparsity, --calibrate unless the score looks at no text (weight, state-weight,
+            random), --cut if wanted, of a state --recalibration if wanted
+  dynamic   --score --sparsity, of a state --mode if wanted
+  window    --score --sparsity --window --rule, of a state --mode if wanted
+
+With --part state the scores are ghost, ghost-factored, state-weight, state-taylor and random.";
 
 /// Arguments of `cell`.
 #[derive(Debug, clap::Args)]
@@ -53,10 +56,13 @@ pub(crate) struct Args {
     /// How the kept set changes over time
     #[arg(long, value_parser = names::<Policy>(Policy::NAMES))]
     policy: Policy,
-    /// What ranks the neurons
+    /// What is pruned: ffn (neurons) or state (channels of Mamba-2 mixers)
+    #[arg(long, value_parser = names::<Part>(Part::NAMES), default_value_t = Part::Ffn)]
+    part: Part,
+    /// What ranks the neurons or channels
     #[arg(long, value_parser = names::<Score>(Score::NAMES))]
     score: Option<Score>,
-    /// Share of neurons dropped, 0 <= S < 1
+    /// Share of neurons or channels dropped, 0 <= S < 1
     #[arg(long, value_name = "S", default_value_t = 0.0, allow_negative_numbers = true)]
     sparsity: f64,
     /// Tokens that share one kept set
@@ -68,6 +74,12 @@ pub(crate) struct Args {
     /// Tokens whose scores the rule `prompt` sums [default: 64]
     #[arg(long, value_name = "TOKENS")]
     prompt_tokens: Option<usize>,
+    /// What a dynamic or windowed set of state channels acts on [default: read]
+    #[arg(long, value_parser = names::<Mode>(Mode::NAMES))]
+    mode: Option<Mode>,
+    /// On which activations state channels are chosen for a static set [default: sequential]
+    #[arg(long, value_parser = names::<Recalibration>(Recalibration::NAMES))]
+    recalibration: Option<Recalibration>,
     /// Seed of everything random
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -120,15 +132,22 @@ fn as_count(limit: Option<u64>) -> Option<usize> {
 /// The arguments as one checked request.
 fn request(args: &Args) -> Result<CellRequest, Exit> {
     let spec = TreatmentSpec {
-        part: Part::Ffn,
+        part: args.part,
         policy: args.policy,
         score: args.score,
         sparsity: args.sparsity,
         window: args.window,
         rule: args.rule,
         prompt_tokens: args.prompt_tokens,
-        seed: args.seed,
+        mode: args.mode,
+        recalibration: args.recalibration,
+        ..TreatmentSpec::of(args.policy, args.seed)
     };
+    if args.policy == Policy::Observe {
+        let message =
+            "what is observed is a table: ask for it in a pipeline (pipelines/atlas.toml)";
+        return Err(Exit::usage(message.to_owned()));
+    }
     let treatment = Treatment::new(spec)
         .map_err(|error| Exit::usage(format!("{error} (see `cargo xtask cell --help`)")))?;
     if args.cut && args.policy != Policy::Static {

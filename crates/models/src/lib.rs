@@ -12,6 +12,7 @@ mod error;
 mod executor;
 mod load;
 mod nn;
+mod share;
 mod tensor;
 mod weights;
 
@@ -27,5 +28,6 @@ pub use error::{ExecutorError, LoadError};
 pub use executor::{Dense, Executor, FfnSite, StateInputs, StateSite};
 pub use load::{LoadedModel, inspect, load, sizes};
 pub use nn::{Activation, Ffn, Linear, LowRank, Mixer, MixerShape};
+pub use share::{PartShare, ffn_share, state_share};
 pub use tensor::{Values, into_values, matrix, vector_of};
 pub use weights::{Conversions, Parameter, Parameters, gguf_vocabulary};

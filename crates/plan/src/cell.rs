@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{DeviceName, Policy, Protocol, Treatment};
+use crate::{DeviceName, Needs, Observation, Part, Policy, Protocol, Treatment};
 
 /// Where the kept sets are chosen when they are chosen before the run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -44,22 +44,49 @@ impl Cell {
     /// `smollm2 wikitext2 ppl-1024 window κ=.9 W=64 window-mean magnitude`.
     pub fn label(&self) -> String {
         let Treatment { policy, score, sparsity, window, rule, .. } = &self.treatment;
+        let Treatment { part, mode, recalibration, observation, .. } = &self.treatment;
         let mut label = format!("{} {} {} {policy}", self.model, self.dataset, self.protocol);
-        if *policy != Policy::Dense {
+        let mut add = |word: &dyn std::fmt::Display| {
+            let _ = write!(label, " {word}");
+        };
+        if *part != Part::Ffn {
+            add(part);
+        }
+        observation.iter().for_each(|observation| add(observation));
+        if *sparsity != 0.0 || self.treatment.prunes() {
             let decimal = shortest_decimal(*sparsity);
             let bare = decimal.strip_prefix('0').filter(|rest| !rest.is_empty());
-            let _ = write!(label, " κ={}", bare.unwrap_or(&decimal));
+            add(&format!("κ={}", bare.unwrap_or(&decimal)));
         }
-        if let (Policy::Window, Some(tokens)) = (policy, window) {
-            let _ = write!(label, " W={tokens}");
+        if let (Policy::Window | Policy::Observe, Some(tokens)) = (policy, window) {
+            add(&format!("W={tokens}"));
         }
-        if let Some(rule) = rule {
-            let _ = write!(label, " {rule}");
-        }
-        if let Some(score) = score {
-            let _ = write!(label, " {score}");
-        }
+        rule.iter().for_each(|rule| add(rule));
+        score.iter().for_each(|score| add(score));
+        mode.iter().for_each(|mode| add(mode));
+        recalibration.iter().for_each(|recalibration| add(recalibration));
         label
+    }
+
+    /// The cell whose stored scores choose this cell's static sets; none where no text does.
+    ///
+    /// It is what a pipeline asks for with `policy = "observe"` on the calibration text, so the two share
+    /// one file.
+    pub fn scores_cell(&self) -> Option<Cell> {
+        let calibration = self.calibration.as_ref()?;
+        let treatment = &self.treatment;
+        let observation = match treatment.score.map(|score| score.needs())? {
+            Needs::Gradient => Observation::Gradient,
+            _ => Observation::Forward,
+        };
+        Some(Cell {
+            model: self.model.clone(),
+            dataset: calibration.dataset.clone(),
+            protocol: Protocol::Perplexity { window_tokens: calibration.window_tokens },
+            limit: calibration.limit,
+            calibration: None,
+            treatment: Treatment::scores(treatment.part, observation, treatment.seed),
+        })
     }
 }
 
@@ -97,10 +124,11 @@ pub struct Inputs {
 /// sorted, so neither the order nor the format of a pipeline file matters.
 pub fn cell_id(cell: &Cell, inputs: &Inputs) -> String {
     let Cell { model: _, dataset: _, protocol, limit, calibration, treatment } = cell;
-    let Treatment { part, policy, score, sparsity, window, rule, prompt_tokens, seed } = treatment;
+    let Treatment { part, policy, score, sparsity, window, rule, prompt_tokens, .. } = treatment;
+    let Treatment { mode, recalibration, observation, sample, seed, .. } = treatment;
     let Inputs { weights, tokenizer, text, calibration_text, code_version, dtype, device } = inputs;
     let calibration = calibration.as_ref();
-    let fields: BTreeMap<&str, Value> = BTreeMap::from([
+    let mut fields: BTreeMap<&str, Value> = BTreeMap::from([
         ("calibration", json!(calibration.is_some())),
         ("calibration_limit", json!(calibration.and_then(|c| c.limit))),
         ("calibration_text", json!(calibration_text)),
@@ -122,6 +150,14 @@ pub fn cell_id(cell: &Cell, inputs: &Inputs) -> String {
         ("weights", json!(weights)),
         ("window", json!(window)),
     ]);
+    // Axes that came later are there only where they are used, so that they gave no old cell a new id.
+    let later = [
+        ("mode", mode.map(|m| json!(m.as_str()))),
+        ("observation", observation.map(|o| json!(o.as_str()))),
+        ("recalibration", recalibration.map(|r| json!(r.as_str()))),
+        ("sample", sample.map(|n| json!(n))),
+    ];
+    fields.extend(later.into_iter().filter_map(|(key, value)| Some((key, value?))));
     let canonical = Value::from_iter(fields.iter().map(|(k, v)| (*k, v.clone())));
     // Text of a JSON value cannot fail; keys are sorted because they were inserted sorted.
     let digest = Sha256::digest(canonical.to_string().as_bytes());

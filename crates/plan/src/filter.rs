@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use crate::{Cell, UnknownName, shortest_decimal};
 
-const KEYS: &[&str] =
-    &["model", "dataset", "protocol", "policy", "score", "sparsity", "window", "rule"];
+const KEYS: &[&str] = &[
+    "model", "dataset", "protocol", "part", "policy", "score", "sparsity", "window", "rule", "mode",
+];
 
 /// Which cells are meant: a cell must match one value of every key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,10 +40,12 @@ fn value_of(cell: &Cell, key: &str) -> String {
         "model" => cell.model.clone(),
         "dataset" => cell.dataset.clone(),
         "protocol" => cell.protocol.to_string(),
+        "part" => treatment.part.to_string(),
         "policy" => treatment.policy.to_string(),
         "score" => or_none(treatment.score.map(|score| score.to_string())),
         "sparsity" => shortest_decimal(treatment.sparsity),
         "window" => or_none(treatment.window.map(|window| window.to_string())),
+        "mode" => or_none(treatment.mode.map(|mode| mode.to_string())),
         _ => or_none(treatment.rule.map(|rule| rule.to_string())),
     }
 }

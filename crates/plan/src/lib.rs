@@ -24,6 +24,7 @@ mod reader;
 mod reading;
 mod sweep;
 mod treatment;
+mod treatment_error;
 mod vocabulary;
 
 pub use cell::{Calibration, Cell, Inputs, cell_id, shortest_decimal};
@@ -48,5 +49,10 @@ pub use pipeline::{
 };
 pub use reader::{Mistake, Mistakes};
 pub use reading::Reading;
-pub use treatment::{DEFAULT_PROMPT_TOKENS, Treatment, TreatmentError, TreatmentSpec};
-pub use vocabulary::{Part, Policy, Protocol, Rule, Score, TextShape};
+pub use treatment::{
+    DEFAULT_DROPPED_WINDOW, DEFAULT_PROMPT_TOKENS, DEFAULT_SAMPLE, Treatment, TreatmentSpec,
+};
+pub use treatment_error::TreatmentError;
+pub use vocabulary::{
+    Mode, Needs, Observation, Part, Policy, Protocol, Recalibration, Rule, Score, TextShape,
+};

@@ -6,8 +6,8 @@ use std::ops::Range;
 use crate::pipeline::DatasetEntry;
 use crate::reader::{At, Raw, Reader, Section};
 use crate::{
-    Calibration, Cell, ModelEntry, Part, Policy, Rule, Score, Treatment, TreatmentSpec,
-    UnknownName, shortest_decimal,
+    Calibration, Cell, Mode, ModelEntry, Observation, Part, Policy, Recalibration, Rule, Score,
+    Treatment, TreatmentSpec, UnknownName, shortest_decimal,
 };
 
 const SWEEP_KEYS: &[&str] = &[
@@ -18,6 +18,10 @@ const SWEEP_KEYS: &[&str] = &[
     "rule",
     "prompt_tokens",
     "part",
+    "mode",
+    "recalibration",
+    "observation",
+    "sample",
     "datasets",
     "models",
 ];
@@ -64,6 +68,14 @@ pub(crate) fn read_cells<'a>(
                         let message = format!(
                             "policy `{}` needs calibration text: give dataset `{}` a `calibration`",
                             treatment.policy, dataset.name
+                        );
+                        reader.mistake(&sweep.span, &sweep.place, message);
+                    }
+                    if treatment.policy == Policy::Observe && !dataset.protocol.is_perplexity() {
+                        let message = format!(
+                            "policy `observe` reads windows of text, and `{}` has items: name the \
+                             texts with `datasets`",
+                            dataset.name
                         );
                         reader.mistake(&sweep.span, &sweep.place, message);
                     }
@@ -164,40 +176,14 @@ fn read_sweep<'a>(
 ) -> Sweep {
     let place = section.place.as_str();
     reader.check_keys(section, SWEEP_KEYS);
-    reader.required(section, "policy", "`static`, `dynamic` or `window`");
-    let policies = axis(reader, section, "policy", Reader::name::<Policy>);
-    let scores = axis(reader, section, "score", Reader::name::<Score>);
-    let sparsities = axis(reader, section, "sparsity", sparsity);
-    let windows = axis(reader, section, "window", Reader::count);
-    let rules = axis(reader, section, "rule", Reader::name::<Rule>);
-    let prompts = axis(reader, section, "prompt_tokens", Reader::count);
-    let mut parts = axis(reader, section, "part", Reader::name::<Part>);
-    if !section.table.contains_key("part") {
-        parts.push(Part::Ffn);
-    }
+    reader.required(section, "policy", "`static`, `dynamic`, `window` or `observe`");
+    let axes = Axes::read(reader, section);
     let mut treatments = Vec::new();
-    for &policy in &policies {
-        if !check_axes(reader, section, policy, &rules) {
+    for &policy in &axes.policies {
+        if !check_axes(reader, section, policy, &axes.rules) {
             continue;
         }
-        let is_window = policy == Policy::Window;
-        let mut specs = vec![TreatmentSpec::of(policy, seed)];
-        specs = product(specs, &parts, |spec, &part| TreatmentSpec { part, ..spec });
-        specs = product(specs, &scores, |spec, &s| TreatmentSpec { score: Some(s), ..spec });
-        specs = product(specs, &sparsities, |spec, &sparsity| TreatmentSpec { sparsity, ..spec });
-        if is_window {
-            specs = product(specs, &windows, |spec, &w| TreatmentSpec { window: Some(w), ..spec });
-            specs = product(specs, &rules, |spec, &r| TreatmentSpec { rule: Some(r), ..spec });
-            let (with, without): (Vec<_>, Vec<_>) = specs
-                .into_iter()
-                .partition(|spec| spec.rule == Some(Rule::Prompt) && !prompts.is_empty());
-            specs = without;
-            specs.extend(product(with, &prompts, |spec, &tokens| TreatmentSpec {
-                prompt_tokens: Some(tokens),
-                ..spec
-            }));
-        }
-        for spec in specs {
+        for spec in axes.specs(policy, seed) {
             match Treatment::new(spec) {
                 Ok(treatment) => treatments.push(treatment),
                 Err(error) => reader.mistake(&section.span, place, error.to_string()),
@@ -215,13 +201,101 @@ fn read_sweep<'a>(
     }
 }
 
-/// Every specification with every value.
+/// The lists of a sweep.
+struct Axes {
+    policies: Vec<Policy>,
+    parts: Vec<Part>,
+    scores: Vec<Score>,
+    sparsities: Vec<f64>,
+    windows: Vec<usize>,
+    rules: Vec<Rule>,
+    prompts: Vec<usize>,
+    modes: Vec<Mode>,
+    recalibrations: Vec<Recalibration>,
+    observations: Vec<Observation>,
+    samples: Vec<usize>,
+}
+
+impl Axes {
+    fn read<'a>(reader: &mut Reader<'a>, section: &Section<'a>) -> Self {
+        let mut parts = axis(reader, section, "part", Reader::name::<Part>);
+        if !section.table.contains_key("part") {
+            parts.push(Part::Ffn);
+        }
+        Self {
+            parts,
+            policies: axis(reader, section, "policy", Reader::name::<Policy>),
+            scores: axis(reader, section, "score", Reader::name::<Score>),
+            sparsities: axis(reader, section, "sparsity", sparsity),
+            windows: axis(reader, section, "window", Reader::count),
+            rules: axis(reader, section, "rule", Reader::name::<Rule>),
+            prompts: axis(reader, section, "prompt_tokens", Reader::count),
+            modes: axis(reader, section, "mode", Reader::name::<Mode>),
+            recalibrations: axis(reader, section, "recalibration", Reader::name::<Recalibration>),
+            observations: axis(reader, section, "observation", Reader::name::<Observation>),
+            samples: axis(reader, section, "sample", Reader::count),
+        }
+    }
+
+    /// The product of all lists that the policy takes, the first changing slowest.
+    fn specs(&self, policy: Policy, seed: u64) -> Vec<TreatmentSpec> {
+        type Spec = TreatmentSpec;
+        let mut specs = vec![Spec::of(policy, seed)];
+        specs = product(specs, &self.parts, |spec, &part| Spec { part, ..spec });
+        specs =
+            product(specs, &self.observations, |spec, &o| Spec { observation: Some(o), ..spec });
+        specs = product(specs, &self.scores, |spec, &s| Spec { score: Some(s), ..spec });
+        specs = product(specs, &self.sparsities, |spec, &sparsity| Spec { sparsity, ..spec });
+        if matches!(policy, Policy::Window | Policy::Observe) {
+            specs = product(specs, &self.windows, |spec, &w| Spec { window: Some(w), ..spec });
+        }
+        if policy == Policy::Window {
+            specs = product(specs, &self.rules, |spec, &r| Spec { rule: Some(r), ..spec });
+            let (with, without): (Vec<_>, Vec<_>) = specs
+                .into_iter()
+                .partition(|spec| spec.rule == Some(Rule::Prompt) && !self.prompts.is_empty());
+            specs = without;
+            specs.extend(product(with, &self.prompts, |spec, &tokens| Spec {
+                prompt_tokens: Some(tokens),
+                ..spec
+            }));
+        }
+        specs = product(specs, &self.modes, |spec, &m| Spec { mode: Some(m), ..spec });
+        specs = product(specs, &self.recalibrations, |spec, &r| Spec {
+            recalibration: Some(r),
+            ..spec
+        });
+        product(specs, &self.samples, |spec, &n| Spec { sample: Some(n), ..spec })
+    }
+}
+
+/// Every specification with every value; unchanged where there is no value.
 fn product<T>(
     specs: Vec<TreatmentSpec>,
     values: &[T],
     set: impl Fn(TreatmentSpec, &T) -> TreatmentSpec,
 ) -> Vec<TreatmentSpec> {
+    if values.is_empty() {
+        return specs;
+    }
     specs.iter().flat_map(|spec| values.iter().map(|value| set(spec.clone(), value))).collect()
+}
+
+/// For every key whether a policy needs it and whether it takes it.
+fn axes_of(policy: Policy) -> [(&'static str, bool, bool); 8] {
+    let observes = policy == Policy::Observe;
+    let is_window = policy == Policy::Window;
+    let changes = is_window || policy == Policy::Dynamic;
+    [
+        ("score", !observes, true),
+        ("sparsity", !observes, true),
+        ("window", is_window, is_window || observes),
+        ("rule", is_window, is_window),
+        ("mode", false, changes),
+        ("recalibration", false, policy == Policy::Static),
+        ("observation", observes, observes),
+        ("sample", false, observes),
+    ]
 }
 
 /// Which axes a policy needs and which it does not take.
@@ -237,18 +311,15 @@ fn check_axes<'a>(
         reader.mistake(&span, &section.place, message);
         return false;
     }
-    let is_window = policy == Policy::Window;
     let mut ok = true;
-    for (key, needed) in
-        [("score", true), ("sparsity", true), ("window", is_window), ("rule", is_window)]
-    {
+    for (key, needed, taken) in axes_of(policy) {
         match section.table.get(key) {
             None if needed => {
                 let message = format!("missing key `{key}`: policy `{policy}` needs it");
                 reader.mistake(&section.span, &section.place, message);
                 ok = false;
             }
-            Some(value) if !needed => {
+            Some(value) if !taken => {
                 let message = format!("policy `{policy}` takes no `{key}`");
                 reader.mistake(&value.span(), &section.place, message);
                 ok = false;

@@ -1,11 +1,17 @@
-//! What is done to the model in one cell: policy, score, sparsity, window, rule, seed.
+//! What is done to the model in one cell: part, policy, score, sparsity, window, rule, seed.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Part, Policy, Rule, Score};
+use crate::{Mode, Needs, Observation, Part, Policy, Recalibration, Rule, Score, TreatmentError};
 
 /// Tokens whose scores the rule `prompt` sums when nothing else is said.
 pub const DEFAULT_PROMPT_TOKENS: usize = 64;
+
+/// Neurons or channels of a site that an ablation measures when nothing else is said.
+pub const DEFAULT_SAMPLE: usize = 32;
+
+/// Tokens for which an ablation drops a state channel at a time when nothing else is said.
+pub const DEFAULT_DROPPED_WINDOW: usize = 16;
 
 /// What is done to the model, checked: only combinations that mean something can be built.
 ///
@@ -14,20 +20,30 @@ pub const DEFAULT_PROMPT_TOKENS: usize = 64;
 #[serde(try_from = "TreatmentSpec")]
 #[non_exhaustive]
 pub struct Treatment {
-    /// What is pruned.
+    /// What is pruned or observed.
     pub part: Part,
     /// How the kept set changes over time.
     pub policy: Policy,
-    /// What ranks the neurons; none when dense.
+    /// What ranks the neurons or channels; none when dense.
     pub score: Option<Score>,
-    /// Requested share of neurons dropped, κ, `0 ≤ κ < 1`; 0 when dense.
+    /// Requested share of neurons or channels dropped, κ, `0 ≤ κ < 1`; 0 when dense.
     pub sparsity: f64,
-    /// Tokens that share one kept set; 1 when dynamic, none when dense or static.
+    /// Tokens that share one kept set; 1 when dynamic, none when dense or static. For an ablation of
+    /// the state: tokens for which a channel is dropped at a time.
     pub window: Option<usize>,
     /// How a window's set is chosen; only for the policy `window`.
     pub rule: Option<Rule>,
     /// Tokens whose scores the rule `prompt` sums; only for that rule.
     pub prompt_tokens: Option<usize>,
+    /// What a dynamic or windowed set of state channels acts on.
+    pub mode: Option<Mode>,
+    /// The activations that a static set of state channels is chosen on; none where the score looks
+    /// at none.
+    pub recalibration: Option<Recalibration>,
+    /// What is measured; only for the policy `observe`.
+    pub observation: Option<Observation>,
+    /// Neurons or channels of a site that an ablation measures.
+    pub sample: Option<usize>,
     /// Seed of everything random in the cell.
     pub seed: u64,
 }
@@ -47,6 +63,10 @@ pub struct TreatmentSpec {
     pub window: Option<usize>,
     pub rule: Option<Rule>,
     pub prompt_tokens: Option<usize>,
+    pub mode: Option<Mode>,
+    pub recalibration: Option<Recalibration>,
+    pub observation: Option<Observation>,
+    pub sample: Option<usize>,
     pub seed: u64,
 }
 
@@ -61,114 +81,231 @@ impl TreatmentSpec {
             window: None,
             rule: None,
             prompt_tokens: None,
+            mode: None,
+            recalibration: None,
+            observation: None,
+            sample: None,
             seed,
         }
     }
-}
 
-/// Why a combination means nothing.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum TreatmentError {
-    /// A required field is absent.
-    #[error("policy `{policy}` needs a {field}")]
-    Needed {
-        /// The policy that needs it.
-        policy: Policy,
-        /// The name of the absent field.
-        field: &'static str,
-    },
-    /// A field is given that has no meaning here.
-    #[error("policy `{policy}` takes no {field}")]
-    NotTaken {
-        /// The policy that does not take it.
-        policy: Policy,
-        /// The name of the field.
-        field: &'static str,
-    },
-    /// κ outside its range.
-    #[error("sparsity {0} is outside 0 <= sparsity < 1")]
-    Sparsity(f64),
-    /// κ with more digits than every JSON reader keeps.
-    #[error("sparsity {0} has more than 12 decimals: write it shorter")]
-    SparsityDigits(f64),
-    /// A window of no tokens.
-    #[error("window 0 holds no token: the smallest window is 1")]
-    EmptyWindow,
-    /// A dynamic treatment with another window.
-    #[error("policy `dynamic` is a window of 1 token, not {0}: use policy `window`")]
-    DynamicWindow(usize),
-    /// A prompt of no tokens.
-    #[error("prompt_tokens 0 holds no token: the smallest prompt is 1")]
-    EmptyPrompt,
-    /// Prompt length given to a rule that has none.
-    #[error("prompt_tokens belongs to the rule `prompt` only")]
-    PromptWithoutRule,
+    fn is_given(&self, field: &str) -> bool {
+        match field {
+            "score" => self.score.is_some(),
+            "sparsity" => self.sparsity != 0.0,
+            "window" => self.window.is_some(),
+            "rule" => self.rule.is_some(),
+            "mode" => self.mode.is_some(),
+            "recalibration" => self.recalibration.is_some(),
+            "observation" => self.observation.is_some(),
+            _ => self.sample.is_some(),
+        }
+    }
+
+    /// Refuses the first of `fields` that is given.
+    fn takes_none_of(&self, fields: &[&'static str]) -> Result<(), TreatmentError> {
+        let policy = self.policy;
+        match fields.iter().find(|field| self.is_given(field)) {
+            Some(&field) => Err(TreatmentError::NotTaken { policy, field }),
+            None => Ok(()),
+        }
+    }
+
+    fn needed<T>(&self, given: Option<T>, field: &'static str) -> Result<T, TreatmentError> {
+        given.ok_or(TreatmentError::Needed { policy: self.policy, field })
+    }
+
+    fn check_sparsity(&self) -> Result<(), TreatmentError> {
+        if !(0.0..1.0).contains(&self.sparsity) {
+            return Err(TreatmentError::Sparsity(self.sparsity));
+        }
+        // JSON readers keep short decimals exactly and may miss long ones by one bit, which would
+        // give the cell another id on the other side.
+        if format!("{:.12}", self.sparsity).parse() != Ok(self.sparsity) {
+            return Err(TreatmentError::SparsityDigits(self.sparsity));
+        }
+        Ok(())
+    }
+
+    /// The score of a policy that drops something, and what the part asks of it.
+    fn check_score(&self) -> Result<Score, TreatmentError> {
+        let score = self.needed(self.score, "score")?;
+        if !score.ranks(self.part) {
+            return Err(TreatmentError::ScoreOfOtherPart { score, part: self.part });
+        }
+        let before_the_run = self.policy == Policy::Static || self.rule == Some(Rule::Calibration);
+        if score.needs() == Needs::Gradient && !before_the_run {
+            return Err(TreatmentError::GradientAtRunTime(score));
+        }
+        Ok(score)
+    }
+
+    fn filled_prompt(&self) -> Result<Option<usize>, TreatmentError> {
+        match (self.rule, self.prompt_tokens) {
+            (Some(Rule::Prompt), Some(0)) => Err(TreatmentError::EmptyPrompt),
+            (Some(Rule::Prompt), given) => Ok(Some(given.unwrap_or(DEFAULT_PROMPT_TOKENS))),
+            (_, Some(_)) => Err(TreatmentError::PromptWithoutRule),
+            (_, None) => Ok(None),
+        }
+    }
+
+    /// `mode` of a set that changes over time: `read` unless said otherwise, of the state alone.
+    fn filled_mode(&self) -> Result<Option<Mode>, TreatmentError> {
+        let (part, policy) = (self.part, self.policy);
+        match (part, self.mode) {
+            (Part::State, mode) => Ok(Some(mode.unwrap_or(Mode::Read))),
+            (Part::Ffn, Some(_)) => Err(TreatmentError::NotOfPart { part, policy, field: "mode" }),
+            (Part::Ffn, None) => Ok(None),
+        }
+    }
+
+    fn dense(self) -> Result<Self, TreatmentError> {
+        self.takes_none_of(&["score", "sparsity", "window", "rule", "mode"])?;
+        self.takes_none_of(&["recalibration", "observation", "sample"])?;
+        Ok(Self { part: Part::Ffn, ..self })
+    }
+
+    fn fixed(self) -> Result<Self, TreatmentError> {
+        self.takes_none_of(&["window", "rule", "mode", "observation", "sample"])?;
+        let score = self.check_score()?;
+        let (part, policy) = (self.part, self.policy);
+        let recalibration = match (part, score.needs(), self.recalibration) {
+            (Part::State, Needs::Nothing, _) => None,
+            // A gradient through layers that are cut already is that of another model.
+            (Part::State, Needs::Gradient, None | Some(Recalibration::OneShot)) => {
+                Some(Recalibration::OneShot)
+            }
+            (Part::State, Needs::Forward, given) => {
+                Some(given.unwrap_or(Recalibration::Sequential))
+            }
+            (_, _, None) => None,
+            (_, _, Some(_)) => {
+                return Err(TreatmentError::NotOfPart { part, policy, field: "recalibration" });
+            }
+        };
+        Ok(Self { recalibration, ..self })
+    }
+
+    fn dynamic(self) -> Result<Self, TreatmentError> {
+        self.takes_none_of(&["rule", "recalibration", "observation", "sample"])?;
+        self.check_score()?;
+        match self.window {
+            None | Some(1) => Ok(Self { window: Some(1), mode: self.filled_mode()?, ..self }),
+            Some(other) => Err(TreatmentError::DynamicWindow(other)),
+        }
+    }
+
+    fn windowed(self) -> Result<Self, TreatmentError> {
+        self.takes_none_of(&["recalibration", "observation", "sample"])?;
+        if self.needed(self.window, "window")? == 0 {
+            return Err(TreatmentError::EmptyWindow);
+        }
+        self.needed(self.rule, "rule")?;
+        self.check_score()?;
+        Ok(Self { mode: self.filled_mode()?, ..self })
+    }
+
+    fn observing(self) -> Result<Self, TreatmentError> {
+        self.takes_none_of(&["rule", "mode", "recalibration"])?;
+        let observation = self.needed(self.observation, "observation")?;
+        let part = self.part;
+        let wrong = |problem| Err(TreatmentError::Observation { observation, part, problem });
+        let is_overlap = observation == Observation::Overlap;
+        let is_ablation = observation == Observation::Ablation;
+        if is_overlap && part == Part::State {
+            return wrong("is not measured: only neurons have kept sets of a token");
+        }
+        if is_overlap && (self.score.is_none() || self.sparsity == 0.0) {
+            return wrong("needs a score and a sparsity");
+        }
+        if is_overlap {
+            self.check_score()?;
+        } else if self.score.is_some() || self.sparsity != 0.0 {
+            return wrong("takes no score and no sparsity");
+        }
+        if !is_ablation && self.sample.is_some() {
+            return wrong("takes no sample");
+        }
+        if self.sample == Some(0) {
+            return Err(TreatmentError::EmptySample);
+        }
+        if self.window == Some(0) {
+            return Err(TreatmentError::EmptyWindow);
+        }
+        let drops_for_a_while = is_ablation && part == Part::State;
+        if !drops_for_a_while && self.window.is_some() {
+            return wrong("takes no window");
+        }
+        Ok(Self {
+            sample: is_ablation.then(|| self.sample.unwrap_or(DEFAULT_SAMPLE)),
+            window: drops_for_a_while.then(|| self.window.unwrap_or(DEFAULT_DROPPED_WINDOW)),
+            ..self
+        })
+    }
 }
 
 impl Treatment {
     /// Checks a specification and fills what it leaves open.
     ///
-    /// Filled: `window = 1` for `dynamic`, `prompt_tokens = 64` for the rule `prompt`.
+    /// Filled: `window = 1` for `dynamic`, `prompt_tokens = 64` for the rule `prompt`; for the state
+    /// `mode = read` and, for a static set by activations, `recalibration = sequential`; for an
+    /// ablation `sample = 32`, of the state `window = 16`.
     ///
     /// # Errors
     /// [`TreatmentError`] says which field is missing, superfluous or out of range.
     pub fn new(spec: TreatmentSpec) -> Result<Treatment, TreatmentError> {
-        let TreatmentSpec { part, policy, score, sparsity, window, rule, prompt_tokens, seed } =
-            spec;
-        let needed = |field| TreatmentError::Needed { policy, field };
-        let not_taken = |field| TreatmentError::NotTaken { policy, field };
-        if !(0.0..1.0).contains(&sparsity) {
-            return Err(TreatmentError::Sparsity(sparsity));
-        }
-        // JSON readers keep short decimals exactly and may miss long ones by one bit, which would
-        // give the cell another id on the other side.
-        if format!("{sparsity:.12}").parse() != Ok(sparsity) {
-            return Err(TreatmentError::SparsityDigits(sparsity));
-        }
-        match policy {
-            Policy::Dense if score.is_some() => return Err(not_taken("score")),
-            Policy::Dense if sparsity != 0.0 => return Err(not_taken("sparsity")),
-            Policy::Dense => {}
-            _ if score.is_none() => return Err(needed("score")),
-            _ => {}
-        }
-        let window = match (policy, window) {
-            (Policy::Dense | Policy::Static, Some(_)) => return Err(not_taken("window")),
-            (Policy::Dense | Policy::Static, None) => None,
-            (Policy::Dynamic, None | Some(1)) => Some(1),
-            (Policy::Dynamic, Some(other)) => return Err(TreatmentError::DynamicWindow(other)),
-            (Policy::Window, None) => return Err(needed("window")),
-            (Policy::Window, Some(0)) => return Err(TreatmentError::EmptyWindow),
-            (Policy::Window, Some(tokens)) => Some(tokens),
-        };
-        match (policy, rule) {
-            (Policy::Window, None) => return Err(needed("rule")),
-            (Policy::Dense | Policy::Static | Policy::Dynamic, Some(_)) => {
-                return Err(not_taken("rule"));
-            }
-            _ => {}
-        }
-        let prompt_tokens = match (rule, prompt_tokens) {
-            (Some(Rule::Prompt), Some(0)) => return Err(TreatmentError::EmptyPrompt),
-            (Some(Rule::Prompt), given) => Some(given.unwrap_or(DEFAULT_PROMPT_TOKENS)),
-            (_, Some(_)) => return Err(TreatmentError::PromptWithoutRule),
-            (_, None) => None,
-        };
+        spec.check_sparsity()?;
+        let prompt_tokens = spec.filled_prompt()?;
+        let spec = match spec.policy {
+            Policy::Dense => spec.dense(),
+            Policy::Static => spec.fixed(),
+            Policy::Dynamic => spec.dynamic(),
+            Policy::Window => spec.windowed(),
+            Policy::Observe => spec.observing(),
+        }?;
+        let TreatmentSpec { part, policy, score, sparsity, window, rule, mode, .. } = spec;
+        let TreatmentSpec { recalibration, observation, sample, seed, .. } = spec;
         // Adding zero turns -0.0 into 0.0, which would otherwise be a second name for the same κ.
         let sparsity = sparsity + 0.0;
-        Ok(Treatment { part, policy, score, sparsity, window, rule, prompt_tokens, seed })
+        Ok(Treatment {
+            part,
+            policy,
+            score,
+            sparsity,
+            window,
+            rule,
+            prompt_tokens,
+            mode,
+            recalibration,
+            observation,
+            sample,
+            seed,
+        })
     }
 
     /// The model as it is.
     pub fn dense(seed: u64) -> Treatment {
+        Self::bare(Part::Ffn, Policy::Dense, seed)
+    }
+
+    /// The scores of a part that a forward pass or gradients give.
+    pub(crate) fn scores(part: Part, observation: Observation, seed: u64) -> Treatment {
+        Treatment { observation: Some(observation), ..Self::bare(part, Policy::Observe, seed) }
+    }
+
+    fn bare(part: Part, policy: Policy, seed: u64) -> Treatment {
         Treatment {
-            part: Part::Ffn,
-            policy: Policy::Dense,
+            part,
+            policy,
             score: None,
             sparsity: 0.0,
             window: None,
             rule: None,
             prompt_tokens: None,
+            mode: None,
+            recalibration: None,
+            observation: None,
+            sample: None,
             seed,
         }
     }
@@ -176,10 +313,15 @@ impl Treatment {
     /// Whether the kept sets are chosen on calibration text before the run.
     ///
     /// True for `static` and for the rule `calibration`, unless the score looks at no text
-    /// (`weight`, `random`).
+    /// (`weight`, `state-weight`, `random`).
     pub fn needs_calibration(&self) -> bool {
         let chosen_before = self.policy == Policy::Static || self.rule == Some(Rule::Calibration);
-        chosen_before && self.score.is_some_and(Score::needs_text)
+        chosen_before && self.score.is_some_and(|score| score.needs() != Needs::Nothing)
+    }
+
+    /// Whether anything may be dropped.
+    pub fn prunes(&self) -> bool {
+        !matches!(self.policy, Policy::Dense | Policy::Observe)
     }
 }
 
@@ -276,6 +418,56 @@ mod tests {
         assert!(with(Policy::Window, Score::Magnitude, Some(Rule::Calibration), Some(4)));
         assert!(!with(Policy::Window, Score::Magnitude, Some(Rule::WindowMean), Some(4)));
         assert!(!Treatment::dense(1).needs_calibration());
+    }
+
+    fn state(policy: Policy, score: Score) -> TreatmentSpec {
+        let (part, score) = (Part::State, Some(score));
+        TreatmentSpec { part, score, sparsity: 0.5, ..TreatmentSpec::of(policy, 1) }
+    }
+
+    #[test]
+    fn the_state_has_scores_modes_and_recalibration_of_its_own() {
+        use TreatmentError::*;
+        let fixed = |score| Treatment::new(state(Policy::Static, score)).unwrap().recalibration;
+        assert_eq!(fixed(Score::Ghost), Some(Recalibration::Sequential));
+        assert_eq!(fixed(Score::StateTaylor), Some(Recalibration::OneShot));
+        assert_eq!(fixed(Score::StateWeight), None);
+        let dynamic = state(Policy::Dynamic, Score::Ghost);
+        assert_eq!(Treatment::new(dynamic.clone()).unwrap().mode, Some(Mode::Read));
+        let write = TreatmentSpec { mode: Some(Mode::Write), ..dynamic.clone() };
+        assert_eq!(Treatment::new(write.clone()).unwrap().mode, Some(Mode::Write));
+        let refused = |spec: TreatmentSpec| Treatment::new(spec).unwrap_err();
+        let ffn = TreatmentSpec { part: Part::Ffn, score: Some(Score::Impact), ..write };
+        let (part, policy) = (Part::Ffn, Policy::Dynamic);
+        assert_eq!(refused(ffn), NotOfPart { part, policy, field: "mode" });
+        let (part, score) = (Part::State, Score::Magnitude);
+        let wrong = TreatmentSpec { score: Some(score), ..dynamic };
+        assert_eq!(refused(wrong), ScoreOfOtherPart { score, part });
+        let late = state(Policy::Dynamic, Score::StateTaylor);
+        assert_eq!(refused(late), GradientAtRunTime(Score::StateTaylor));
+    }
+
+    #[test]
+    fn observations_take_what_they_use() {
+        let observe = |part, observation| TreatmentSpec {
+            part,
+            observation: Some(observation),
+            ..TreatmentSpec::of(Policy::Observe, 1)
+        };
+        let new = |spec: TreatmentSpec| Treatment::new(spec);
+        assert!(new(TreatmentSpec::of(Policy::Observe, 1)).is_err(), "what?");
+        assert!(new(observe(Part::Ffn, Observation::Forward)).is_ok());
+        let ablation = new(observe(Part::State, Observation::Ablation)).unwrap();
+        assert_eq!((ablation.sample, ablation.window), (Some(32), Some(16)));
+        let ablation = new(observe(Part::Ffn, Observation::Ablation)).unwrap();
+        assert_eq!((ablation.sample, ablation.window), (Some(32), None));
+        let overlap = observe(Part::Ffn, Observation::Overlap);
+        assert!(new(overlap.clone()).is_err(), "of which sets?");
+        let (score, sparsity) = (Some(Score::Magnitude), 0.9);
+        assert!(new(TreatmentSpec { score, sparsity, ..overlap }).is_ok());
+        let forward = observe(Part::Ffn, Observation::Forward);
+        assert!(new(TreatmentSpec { score, sparsity, ..forward }).is_err());
+        assert!(new(observe(Part::State, Observation::Overlap)).is_err());
     }
 
     #[test]

@@ -78,11 +78,14 @@ vocabulary! {
         Dynamic => "dynamic",
         /// Tokens of one commitment window share one kept set.
         Window => "window",
+        /// Nothing is dropped; scores are measured and stored (the importance atlas).
+        Observe => "observe",
     }
 }
 
 vocabulary! {
-    /// What ranks the neurons of a site; larger means keep. `w_i` are the weights leaving neuron i.
+    /// What ranks the neurons or state channels of a site; larger means keep. `w_i` are the weights
+    /// leaving neuron i, `g = ∂(mean NLL)/∂h`; the symbols of the state are those of spec.md section 5.
     Score, "score" {
         /// `Σ_t |h_ti|`
         Magnitude => "magnitude",
@@ -94,19 +97,87 @@ vocabulary! {
         Energy => "energy",
         /// `‖h_·i‖₂·‖w_i‖₁`
         Wanda => "wanda",
+        /// `|Σ_t g_ti·h_ti|`: first order, true gradient of the loss.
+        Taylor => "taylor",
+        /// `Σ_t (g_ti·h_ti)²`
+        Fisher => "fisher",
         /// Seeded uniform: the control that every grid carries.
         Random => "random",
         /// Minus `magnitude`: the other control.
         Reversed => "reversed",
+        /// State: `sqrt(mean_t Σ_heads Σ_p H²·C'²)`, what reading the channel adds to the output.
+        Ghost => "ghost",
+        /// State: `mean(H²)·mean(C'²)`, the earlier prototype of `ghost`.
+        GhostFactored => "ghost-factored",
+        /// State: `‖W_B[n]‖₂·‖W_C[n]‖₂`, the magnitude baseline.
+        StateWeight => "state-weight",
+        /// State: `|Σ_t C'_t·∂(mean NLL)/∂C'_t|`, first order.
+        StateTaylor => "state-taylor",
     }
 }
 
+/// What has to be known before a score can be worked out, from cheap to dear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Needs {
+    /// The weights, or nothing at all: a static cut needs no calibration text.
+    Nothing,
+    /// Activations of a forward pass.
+    Forward,
+    /// Gradients of the loss, which only a calibration text can give.
+    Gradient,
+}
+
 impl Score {
-    /// Whether the score of a neuron depends on the tokens that the model reads.
-    ///
-    /// `weight` and `random` do not: a static cut by them needs no calibration text.
-    pub fn needs_text(self) -> bool {
-        !matches!(self, Score::Weight | Score::Random)
+    /// What the score rests on.
+    pub fn needs(self) -> Needs {
+        match self {
+            Score::Weight | Score::StateWeight | Score::Random => Needs::Nothing,
+            Score::Taylor | Score::Fisher | Score::StateTaylor => Needs::Gradient,
+            _ => Needs::Forward,
+        }
+    }
+
+    /// Whether the score ranks what that part is made of.
+    pub fn ranks(self, part: Part) -> bool {
+        let is_of_state = matches!(
+            self,
+            Score::Ghost | Score::GhostFactored | Score::StateWeight | Score::StateTaylor
+        );
+        self == Score::Random || is_of_state == (part == Part::State)
+    }
+}
+
+vocabulary! {
+    /// What a dynamic or windowed set of state channels acts on.
+    Mode, "mode" {
+        /// `C'`: a skipped channel keeps its memory, the error lives as long as the set.
+        Read => "read",
+        /// `B'` and `C'`: what is not written stays missing.
+        Write => "write",
+    }
+}
+
+vocabulary! {
+    /// The activations on which a layer's state channels are scored for a static set.
+    Recalibration, "recalibration" {
+        /// Layers in order, each on activations that already passed the cut layers below.
+        Sequential => "sequential",
+        /// All layers on those of the dense model.
+        OneShot => "one-shot",
+    }
+}
+
+vocabulary! {
+    /// What the policy `observe` measures.
+    Observation, "observation" {
+        /// Every score that a forward pass gives.
+        Forward => "forward",
+        /// The scores that need gradients of the loss.
+        Gradient => "gradient",
+        /// What dropping one neuron or channel alone does to the loss, on a seeded sample.
+        Ablation => "ablation",
+        /// How fast the per-token kept sets of neurons change, by lag.
+        Overlap => "overlap",
     }
 }
 
@@ -143,6 +214,8 @@ vocabulary! {
     Part, "part" {
         /// The feed-forward block: scratch work, recomputed for every token.
         Ffn => "ffn",
+        /// The recurrent state of a Mamba-2 mixer: memory, carried from token to token.
+        State => "state",
     }
 }
 

@@ -3,32 +3,44 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
 use plan::{
-    Calibration, Cell, DeviceName, Inputs, Part, Policy, Protocol, Rule, Score, Treatment,
-    TreatmentSpec, cell_id,
+    Calibration, Cell, DeviceName, Inputs, Mode, Observation, Part, Policy, Protocol, Rule, Score,
+    Treatment, TreatmentSpec, cell_id,
 };
 use proptest::prelude::*;
 
 /// Any valid treatment.
 fn treatments() -> impl Strategy<Value = Treatment> {
-    let policy = prop::sample::select(Policy::ALL.to_vec());
-    let score = prop::sample::select(Score::ALL.to_vec());
+    let what = (
+        prop::sample::select(Part::ALL.to_vec()),
+        prop::sample::select(Policy::ALL.to_vec()),
+        prop::sample::select(Score::ALL.to_vec()),
+        prop::sample::select(Observation::ALL.to_vec()),
+    );
     let rule = prop::sample::select(Rule::ALL.to_vec());
-    let sparsity = (0u64..1_000_000_000_000).prop_map(|trillionths| trillionths as f64 / 1e12);
-    (policy, score, sparsity, 1usize..2000, rule, 1usize..100, any::<u64>()).prop_map(
-        |(policy, score, sparsity, window, rule, prompt, seed)| {
+    let mode = prop::sample::select(Mode::ALL.to_vec());
+    let sparsity = (1u64..1_000_000_000_000).prop_map(|trillionths| trillionths as f64 / 1e12);
+    (what, sparsity, 1usize..2000, rule, mode, 1usize..100, any::<u64>()).prop_filter_map(
+        "a treatment that means something",
+        |((part, policy, score, observation), sparsity, window, rule, mode, count, seed)| {
             let windowed = policy == Policy::Window;
-            let pruned = policy != Policy::Dense;
-            let spec = TreatmentSpec {
-                part: Part::Ffn,
-                policy,
+            let observes = policy == Policy::Observe;
+            let overlap = observes && observation == Observation::Overlap;
+            let drops = observes && observation == Observation::Ablation;
+            let pruned = overlap || !observes && policy != Policy::Dense;
+            let changes = windowed || policy == Policy::Dynamic;
+            Treatment::new(TreatmentSpec {
+                part,
                 score: pruned.then_some(score),
                 sparsity: if pruned { sparsity } else { 0.0 },
-                window: windowed.then_some(window),
+                window: (windowed || drops && part == Part::State).then_some(window),
                 rule: windowed.then_some(rule),
-                prompt_tokens: (windowed && rule == Rule::Prompt).then_some(prompt),
-                seed,
-            };
-            Treatment::new(spec).unwrap()
+                prompt_tokens: (windowed && rule == Rule::Prompt).then_some(count),
+                mode: (changes && part == Part::State).then_some(mode),
+                observation: observes.then_some(observation),
+                sample: drops.then_some(count),
+                ..TreatmentSpec::of(policy, seed)
+            })
+            .ok()
         },
     )
 }

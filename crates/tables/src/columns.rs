@@ -116,6 +116,14 @@ impl Batch {
         self.arrays.insert(name, Arc::new(Float64Array::from_iter_values(values)));
     }
 
+    pub(crate) fn optional_f64(
+        &mut self,
+        name: &'static str,
+        values: impl Iterator<Item = Option<f64>>,
+    ) {
+        self.arrays.insert(name, Arc::new(Float64Array::from_iter(values)));
+    }
+
     pub(crate) fn bool(&mut self, name: &'static str, values: impl Iterator<Item = bool>) {
         self.arrays.insert(name, Arc::new(BooleanArray::from_iter(values.map(Some))));
     }

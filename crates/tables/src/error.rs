@@ -70,14 +70,14 @@ pub enum StoreError {
     /// A cell without rows says nothing.
     #[error("cell {0} has no rows: a cell without results has failed")]
     NoRows(String),
-    /// Windows for a protocol of items, or the reverse.
-    #[error("cell {id}: rows of protocol `{protocol}` do not belong in the table `{table}`")]
+    /// Rows of another kind than the cell gives.
+    #[error("cell {id} gives rows of the table `{expected}`, not of `{table}`")]
     WrongTable {
         /// The cell.
         id: String,
-        /// Its protocol.
-        protocol: plan::Protocol,
-        /// The table.
+        /// Its table.
+        expected: Table,
+        /// The table of the rows.
         table: Table,
     },
     /// A name that cannot be part of a folder or file name.

@@ -8,6 +8,7 @@
 //!   plan.toml, order.json                                     what was asked for
 //!   windows/model=M/dataset=D/sparsity=0.9/window=64/<cell id>.parquet    protocols `ppl-T`
 //!   items/model=M/dataset=D/sparsity=0/window=__HIVE_DEFAULT_PARTITION__/<cell id>.parquet
+//!   neurons/..., channels/..., overlaps/...             what the policy `observe` measures
 //!   failures/<cell id>.parquet
 //!   .lock                                                     held while a worker runs
 //! ```
@@ -16,12 +17,15 @@
 //! of it is on disk (temporary name, sync, rename, sync of the folder), so a complete file *is* the
 //! record that its cell is done, and a process that is killed leaves nothing but a temporary file.
 
+mod channels;
 mod columns;
 mod error;
 mod failures;
 mod items;
 mod lock;
+mod neurons;
 mod outstanding;
+mod overlaps;
 mod read;
 mod record;
 mod store;
@@ -29,14 +33,19 @@ mod training;
 mod windows;
 mod write;
 
+pub use channels::{ChannelRow, channel_columns};
 pub use columns::{Column, Kind};
 pub use error::StoreError;
 pub use failures::{FailureRecord, failure_columns};
 pub use items::{ItemRow, item_columns};
 pub use lock::Lock;
+pub use neurons::{NeuronRow, neuron_columns};
 pub use outstanding::outstanding;
-pub use read::{read_cell, read_failure, read_items, read_windows};
-pub use record::{CellRecord, Provenance};
+pub use overlaps::{OverlapRow, overlap_columns};
+pub use read::{
+    read_cell, read_channels, read_failure, read_items, read_neurons, read_overlaps, read_windows,
+};
+pub use record::{CellRecord, Provenance, Touched};
 pub use store::{CellStatus, Damaged, Store, StoredFile, Survey, Table};
 pub use training::{
     LayerRow, StepRow, SweepRow, layer_columns, step_columns, write_layers, write_steps,
@@ -47,7 +56,7 @@ pub use windows::{WindowRow, window_columns};
 /// Version of the tables' layout, stored in every file under `slim.schema`.
 ///
 /// A file of another version counts as not done.
-pub const SCHEMA_VERSION: &str = "1";
+pub const SCHEMA_VERSION: &str = "2";
 
 /// Folder name of the `window` partition for cells without a window (dense, static).
 pub const NO_WINDOW: &str = "__HIVE_DEFAULT_PARTITION__";

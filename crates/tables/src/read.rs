@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::path::Path;
 
-use arrow_array::{Array, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array};
+use arrow_array::{
+    Array, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
+};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use crate::{ItemRow, SCHEMA_VERSION, StoreError, WindowRow};
+use crate::{ChannelRow, ItemRow, NeuronRow, OverlapRow, SCHEMA_VERSION, StoreError, WindowRow};
 
 /// Whether `path` is a complete table of this layout: footer readable, data where it says.
 pub(crate) fn check(path: &Path) -> Result<(), String> {
@@ -154,4 +156,118 @@ pub fn read_failure(path: &Path) -> Result<(String, String), StoreError> {
         return Err(unreadable(path)("it has no rows".to_owned()));
     }
     Ok((label.value(0).to_owned(), error.value(0).to_owned()))
+}
+
+/// A column of `f64` whose rows may lack a value.
+fn optional<'a>(
+    path: &Path,
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<impl Fn(usize) -> Option<f64> + 'a, StoreError> {
+    let values: &Float64Array = column(path, batch, name)?;
+    Ok(move |row| values.is_valid(row).then(|| values.value(row)))
+}
+
+/// The rows of a `neurons` file, in full precision.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub fn read_neurons(path: &Path) -> Result<Vec<NeuronRow>, StoreError> {
+    let mut rows = Vec::new();
+    for batch in batches(path)? {
+        let index = |name| column::<UInt32Array>(path, &batch, name);
+        let (site, layer) = (index("site")?, index("layer")?);
+        let (block, neuron) = (index("block")?, index("neuron")?);
+        let tokens: &UInt64Array = column(path, &batch, "site_tokens")?;
+        let value = |name| optional(path, &batch, name);
+        let (magnitude, energy, weight) = (value("magnitude")?, value("energy")?, value("weight")?);
+        let (impact, wanda, slope) = (value("impact")?, value("wanda")?, value("slope")?);
+        let (taylor, fisher) = (value("taylor")?, value("fisher")?);
+        let ablation = value("ablation")?;
+        rows.extend((0..batch.num_rows()).map(|row| NeuronRow {
+            site: site.value(row),
+            layer: layer.value(row),
+            block: block.value(row),
+            neuron: neuron.value(row),
+            tokens: tokens.value(row),
+            magnitude: magnitude(row),
+            energy: energy(row),
+            weight: weight(row),
+            impact: impact(row),
+            wanda: wanda(row),
+            slope: slope(row),
+            taylor: taylor(row),
+            fisher: fisher(row),
+            ablation: ablation(row),
+        }));
+    }
+    Ok(rows)
+}
+
+/// The rows of a `channels` file, in full precision.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub fn read_channels(path: &Path) -> Result<Vec<ChannelRow>, StoreError> {
+    let mut rows = Vec::new();
+    for batch in batches(path)? {
+        let index = |name| column::<UInt32Array>(path, &batch, name);
+        let (site, layer) = (index("site")?, index("layer")?);
+        let (group, channel) = (index("group")?, index("channel")?);
+        let tokens: &UInt64Array = column(path, &batch, "site_tokens")?;
+        let value = |name| optional(path, &batch, name);
+        let (readout, state_energy) = (value("readout")?, value("state_energy")?);
+        let (read_energy, half_life) = (value("read_energy")?, value("half_life_tokens")?);
+        let (ghost, factored) = (value("ghost")?, value("ghost_factored")?);
+        let (weight, slope, taylor) =
+            (value("state_weight")?, value("slope")?, value("state_taylor")?);
+        let ablation = value("ablation")?;
+        let (ablation_read, ablation_write) = (value("ablation_read")?, value("ablation_write")?);
+        rows.extend((0..batch.num_rows()).map(|row| ChannelRow {
+            site: site.value(row),
+            layer: layer.value(row),
+            group: group.value(row),
+            channel: channel.value(row),
+            tokens: tokens.value(row),
+            readout: readout(row),
+            state_energy: state_energy(row),
+            read_energy: read_energy(row),
+            half_life_tokens: half_life(row),
+            ghost: ghost(row),
+            ghost_factored: factored(row),
+            state_weight: weight(row),
+            slope: slope(row),
+            state_taylor: taylor(row),
+            ablation: ablation(row),
+            ablation_read: ablation_read(row),
+            ablation_write: ablation_write(row),
+        }));
+    }
+    Ok(rows)
+}
+
+/// The rows of an `overlaps` file, in full precision.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub fn read_overlaps(path: &Path) -> Result<Vec<OverlapRow>, StoreError> {
+    let mut rows = Vec::new();
+    for batch in batches(path)? {
+        let index = |name| column::<UInt32Array>(path, &batch, name);
+        let (site, layer, lag) = (index("site")?, index("layer")?, index("lag_tokens")?);
+        let pairs: &UInt64Array = column(path, &batch, "pairs")?;
+        let value = |name| column::<Float64Array>(path, &batch, name);
+        let (overlap, jaccard) = (value("overlap")?, value("jaccard")?);
+        let by_chance = value("by_chance")?;
+        rows.extend((0..batch.num_rows()).map(|row| OverlapRow {
+            site: site.value(row),
+            layer: layer.value(row),
+            lag_tokens: lag.value(row),
+            pairs: pairs.value(row),
+            overlap: overlap.value(row),
+            jaccard: jaccard.value(row),
+            by_chance: by_chance.value(row),
+        }));
+    }
+    Ok(rows)
 }

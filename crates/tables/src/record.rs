@@ -9,8 +9,21 @@ pub struct CellRecord {
     pub id: String,
     /// The cell.
     pub cell: plan::Cell,
+    /// How much of the model its part is.
+    pub touched: Touched,
     /// Where its numbers come from.
     pub provenance: Provenance,
+}
+
+/// How much of the model the prunable part of a cell is, whatever its sparsity; all zero when dense.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Touched {
+    /// Share of the stored parameters, 0 to 1.
+    pub parameters: f64,
+    /// Share of the operations of a token, 0 to 1.
+    pub flops: f64,
+    /// Share of the bytes that mixers carry from token to token, 0 to 1.
+    pub state_bytes: f64,
 }
 
 /// Where the numbers of a cell come from.
@@ -51,13 +64,24 @@ pub struct Provenance {
 /// `model`, `dataset`, `sparsity` and `window` are in the folder names, not in the files.
 pub(crate) const IDENTITY: &[Column] = &[
     Column::new("protocol", Kind::Text, "evaluation protocol: ppl-T, lambada-openai, ..."),
-    Column::new("policy", Kind::Text, "dense, static, dynamic or window"),
+    Column::new("policy", Kind::Text, "dense, static, dynamic, window or observe"),
     Column::optional("score", Kind::Text, "what ranks the neurons; null when dense"),
     Column::optional("rule", Kind::Text, "how a window's set is chosen; null unless windowed"),
-    Column::new("part", Kind::Text, "what is pruned: ffn"),
+    Column::new("part", Kind::Text, "what is pruned or observed: ffn or state"),
     Column::new("seed", Kind::U64, "seed of everything random in the cell"),
     Column::optional("limit", Kind::U64, "windows or items asked for; null means all"),
     Column::optional("prompt_tokens", Kind::U64, "tokens that the rule `prompt` sums over"),
+    Column::optional("mode", Kind::Text, "read or write; null unless a state's set changes"),
+    Column::optional("recalibration", Kind::Text, "sequential or one-shot; null unless of a state"),
+    Column::optional("observation", Kind::Text, "what is measured; null unless observed"),
+    Column::optional("sample", Kind::U64, "neurons or channels of a site that were ablated"),
+    Column::new(
+        "touched_parameters",
+        Kind::F64,
+        "share of the parameters that the part is, 0 to 1",
+    ),
+    Column::new("touched_flops", Kind::F64, "share of a token's operations, 0 to 1"),
+    Column::new("touched_state_bytes", Kind::F64, "share of the recurrent state's bytes, 0 to 1"),
 ];
 
 /// Provenance columns, the last of every table of results.
@@ -79,7 +103,8 @@ pub(crate) const PROVENANCE: &[Column] = &[
     Column::optional("calibration_sha256", Kind::Text, "SHA-256 of the calibration text"),
 ];
 
-/// Shares of the FFN hidden `h`, measured per window or item.
+/// Shares of what is pruned, measured per window or item: entries of the FFN hidden `h`, or, of a state,
+/// what reading a channel adds (`h^2` is then `H^2·C'^2`, summed over heads and `p`).
 pub(crate) const SHARES: &[Column] = &[
     Column::new("reached_sparsity", Kind::F64, "share of neurons dropped, mean over sites, 0 to 1"),
     Column::new("natural_sparsity", Kind::F64, "share of entries of h that are exactly 0, 0 to 1"),
@@ -92,7 +117,7 @@ pub(crate) const SHARES: &[Column] = &[
 
 /// Fills the identity and provenance columns of `record`.
 pub(crate) fn fill_shared(batch: &mut Batch, record: &CellRecord) {
-    let CellRecord { id, cell, provenance } = record;
+    let CellRecord { id, cell, touched, provenance } = record;
     let treatment = &cell.treatment;
     batch.same_text("protocol", &cell.protocol.to_string());
     batch.same_text("policy", treatment.policy.as_str());
@@ -102,6 +127,13 @@ pub(crate) fn fill_shared(batch: &mut Batch, record: &CellRecord) {
     batch.same_u64("seed", Some(treatment.seed));
     batch.same_u64("limit", cell.limit.map(|limit| limit as u64));
     batch.same_u64("prompt_tokens", treatment.prompt_tokens.map(|tokens| tokens as u64));
+    batch.same_optional_text("mode", treatment.mode.map(|mode| mode.as_str()));
+    batch.same_optional_text("recalibration", treatment.recalibration.map(|r| r.as_str()));
+    batch.same_optional_text("observation", treatment.observation.map(|o| o.as_str()));
+    batch.same_u64("sample", treatment.sample.map(|n| n as u64));
+    batch.same_f64("touched_parameters", touched.parameters);
+    batch.same_f64("touched_flops", touched.flops);
+    batch.same_f64("touched_state_bytes", touched.state_bytes);
     batch.same_text("cell_id", id);
     batch.same_text("revision", &provenance.revision);
     batch.same_text("code_version", &provenance.code_version);

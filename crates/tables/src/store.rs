@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
-use plan::shortest_decimal;
+use plan::{Observation, Part, shortest_decimal};
 
 use crate::write::{About, TEMPORARY, WriteError, create_folders, sync_folder, write_atomically};
 use crate::{
-    CellRecord, FailureRecord, ItemRow, Lock, NO_WINDOW, StoreError, WindowRow, failures, items,
-    lock, read, windows,
+    CellRecord, ChannelRow, FailureRecord, ItemRow, Lock, NO_WINDOW, NeuronRow, OverlapRow,
+    StoreError, WindowRow, channels, failures, items, lock, neurons, overlaps, read, windows,
 };
 
 /// The tables of a run.
@@ -22,19 +22,46 @@ pub enum Table {
     Windows,
     /// One row per item.
     Items,
+    /// One row per FFN site and neuron.
+    Neurons,
+    /// One row per state site and channel.
+    Channels,
+    /// One row per FFN site and lag.
+    Overlaps,
     /// One row per failed cell.
     Failures,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: &'static [Table] = &[Table::Windows, Table::Items, Table::Failures];
+    pub const ALL: &'static [Table] = &[
+        Table::Windows,
+        Table::Items,
+        Table::Neurons,
+        Table::Channels,
+        Table::Overlaps,
+        Table::Failures,
+    ];
+
+    /// The table of a cell's results.
+    pub fn of(cell: &plan::Cell) -> Table {
+        match (cell.treatment.observation, cell.treatment.part) {
+            (None, _) if cell.protocol.is_perplexity() => Table::Windows,
+            (None, _) => Table::Items,
+            (Some(Observation::Overlap), _) => Table::Overlaps,
+            (Some(_), Part::Ffn) => Table::Neurons,
+            (Some(_), Part::State) => Table::Channels,
+        }
+    }
 
     /// The folder of the table within a run.
     pub fn folder(self) -> &'static str {
         match self {
             Table::Windows => "windows",
             Table::Items => "items",
+            Table::Neurons => "neurons",
+            Table::Channels => "channels",
+            Table::Overlaps => "overlaps",
             Table::Failures => "failures",
         }
     }
@@ -91,8 +118,8 @@ impl Survey {
         let mut status = BTreeMap::new();
         for file in &self.files {
             let new = match file.table {
-                Table::Windows | Table::Items => CellStatus::Done,
                 Table::Failures => CellStatus::Failed,
+                _ => CellStatus::Done,
             };
             let known = status.entry(file.id.clone()).or_insert(new);
             *known = new.min(*known);
@@ -230,6 +257,48 @@ impl Store {
         self.write_results(record, Table::Items, items::encode(record, rows))
     }
 
+    /// Stores the scores of neurons, replacing what was there, and forgets the cell's failure.
+    ///
+    /// # Errors
+    /// As [`Store::write_windows`].
+    pub fn write_neurons(
+        &self,
+        record: &CellRecord,
+        rows: &[NeuronRow],
+    ) -> Result<PathBuf, StoreError> {
+        self.check_table(record, Table::Neurons)?;
+        check_rows(record, rows, neurons::floats)?;
+        self.write_results(record, Table::Neurons, neurons::encode(record, rows))
+    }
+
+    /// Stores the scores of state channels, replacing what was there, and forgets the cell's failure.
+    ///
+    /// # Errors
+    /// As [`Store::write_windows`].
+    pub fn write_channels(
+        &self,
+        record: &CellRecord,
+        rows: &[ChannelRow],
+    ) -> Result<PathBuf, StoreError> {
+        self.check_table(record, Table::Channels)?;
+        check_rows(record, rows, channels::floats)?;
+        self.write_results(record, Table::Channels, channels::encode(record, rows))
+    }
+
+    /// Stores the overlaps of kept sets, replacing what was there, and forgets the cell's failure.
+    ///
+    /// # Errors
+    /// As [`Store::write_windows`].
+    pub fn write_overlaps(
+        &self,
+        record: &CellRecord,
+        rows: &[OverlapRow],
+    ) -> Result<PathBuf, StoreError> {
+        self.check_table(record, Table::Overlaps)?;
+        check_rows(record, rows, overlaps::floats)?;
+        self.write_results(record, Table::Overlaps, overlaps::encode(record, rows))
+    }
+
     /// Stores the failure of a cell, replacing an older one.
     ///
     /// # Errors
@@ -245,7 +314,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Name`] when the model's or dataset's name cannot be part of a path.
     pub fn result_path(&self, id: &str, cell: &plan::Cell) -> Result<PathBuf, StoreError> {
-        let table = if cell.protocol.is_perplexity() { Table::Windows } else { Table::Items };
+        let table = Table::of(cell);
         let window = match cell.treatment.window {
             Some(tokens) => tokens.to_string(),
             None => NO_WINDOW.to_owned(),
@@ -266,11 +335,11 @@ impl Store {
     }
 
     fn check_table(&self, record: &CellRecord, table: Table) -> Result<(), StoreError> {
-        let protocol = record.cell.protocol;
-        if protocol.is_perplexity() == (table == Table::Windows) {
+        let expected = Table::of(&record.cell);
+        if expected == table {
             return Ok(());
         }
-        Err(StoreError::WrongTable { id: record.id.clone(), protocol, table })
+        Err(StoreError::WrongTable { id: record.id.clone(), expected, table })
     }
 
     fn write_results(

@@ -6,11 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plan::{Calibration, Cell, Policy, Protocol, Score, Treatment, TreatmentSpec};
+use plan::{
+    Calibration, Cell, Observation, Part, Policy, Protocol, Score, Treatment, TreatmentSpec,
+};
 use proptest::prelude::*;
 use tables::{
-    CellRecord, CellStatus, FailureRecord, ItemRow, Provenance, Store, StoreError, Table,
-    WindowRow, outstanding, read_cell, read_failure, read_items, read_windows,
+    CellRecord, CellStatus, ChannelRow, FailureRecord, ItemRow, NeuronRow, OverlapRow, Provenance,
+    Store, StoreError, Table, Touched, WindowRow, outstanding, read_cell, read_channels,
+    read_failure, read_items, read_neurons, read_overlaps, read_windows,
 };
 
 fn provenance() -> Provenance {
@@ -47,7 +50,8 @@ fn record(id: &str, protocol: &str, spec: TreatmentSpec) -> CellRecord {
         calibration,
         treatment,
     };
-    CellRecord { id: id.into(), cell, provenance: provenance() }
+    let touched = Touched { parameters: 1.0 / 3.0, flops: 0.25, state_bytes: 0.0 };
+    CellRecord { id: id.into(), cell, touched, provenance: provenance() }
 }
 
 fn dense(id: &str, protocol: &str) -> CellRecord {
@@ -156,12 +160,26 @@ fn the_layout_is_hive() {
 
 #[test]
 fn every_column_is_documented_and_partitions_are_not_repeated() {
-    for columns in [tables::window_columns(), tables::item_columns(), tables::failure_columns()] {
+    for columns in [
+        tables::window_columns(),
+        tables::item_columns(),
+        tables::neuron_columns(),
+        tables::channel_columns(),
+        tables::overlap_columns(),
+        tables::failure_columns(),
+    ] {
         let names: BTreeSet<&str> = columns.iter().map(|column| column.name).collect();
         assert_eq!(names.len(), columns.len(), "a column name comes twice");
         assert!(columns.iter().all(|column| column.doc.len() > 8), "{columns:?}");
     }
-    for columns in [tables::window_columns(), tables::item_columns()] {
+    let results = [
+        tables::window_columns(),
+        tables::item_columns(),
+        tables::neuron_columns(),
+        tables::channel_columns(),
+        tables::overlap_columns(),
+    ];
+    for columns in results {
         for partition in ["model", "dataset", "sparsity", "window"] {
             assert!(columns.iter().all(|column| column.name != partition));
         }
@@ -327,4 +345,49 @@ proptest! {
         after.extend(left.iter().map(|id| (id.clone(), CellStatus::Done)));
         prop_assert_eq!(outstanding(&plan, &after), Vec::<String>::new());
     }
+}
+
+fn observed(id: &str, part: Part, observation: Observation) -> CellRecord {
+    let overlap = observation == Observation::Overlap;
+    let spec = TreatmentSpec {
+        part,
+        observation: Some(observation),
+        score: overlap.then_some(Score::Magnitude),
+        sparsity: if overlap { 0.9 } else { 0.0 },
+        ..TreatmentSpec::of(Policy::Observe, 1)
+    };
+    record(id, "ppl-1024", spec)
+}
+
+/// What was observed comes back with its gaps; rows of another table are refused.
+#[test]
+fn observations_come_back_with_their_gaps() {
+    let (_folder, store) = store();
+    let neurons = [
+        NeuronRow { neuron: 3, magnitude: Some(1.0 / 3.0), tokens: 9, ..NeuronRow::default() },
+        NeuronRow { site: 1, layer: 2, block: 1, ablation: Some(-0.1), ..NeuronRow::default() },
+    ];
+    let forward = observed("01", Part::Ffn, Observation::Forward);
+    let path = store.write_neurons(&forward, &neurons).unwrap();
+    assert_eq!(read_neurons(&path).unwrap(), neurons);
+    let channels = [ChannelRow { channel: 7, ghost: Some(0.1), ..ChannelRow::default() }];
+    let ablation = observed("02", Part::State, Observation::Ablation);
+    let path = store.write_channels(&ablation, &channels).unwrap();
+    assert_eq!(read_channels(&path).unwrap(), channels);
+    let overlaps = [OverlapRow {
+        site: 1,
+        layer: 3,
+        lag_tokens: 16,
+        pairs: 5,
+        overlap: 2.0 / 3.0,
+        jaccard: 0.5,
+        by_chance: 0.1,
+    }];
+    let overlap = observed("03", Part::Ffn, Observation::Overlap);
+    let path = store.write_overlaps(&overlap, &overlaps).unwrap();
+    assert_eq!(read_overlaps(&path).unwrap(), overlaps);
+    let refused = store.write_neurons(&ablation, &neurons).unwrap_err().to_string();
+    assert_eq!(refused, "cell 02 gives rows of the table `channels`, not of `neurons`");
+    let status = store.status().unwrap();
+    assert!(["01", "02", "03"].iter().all(|id| status[*id] == CellStatus::Done));
 }

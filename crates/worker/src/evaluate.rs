@@ -28,6 +28,15 @@ pub(crate) struct Evaluated {
 }
 
 impl Evaluated {
+    /// Tokens of a window or item, on average.
+    pub(crate) fn mean_length(&self) -> usize {
+        let units = match &self.rows {
+            Rows::Windows(rows) => rows.len(),
+            Rows::Items(rows) => rows.len(),
+        };
+        (self.tokens as usize).checked_div(units).unwrap_or(0)
+    }
+
     pub(crate) fn tokens_per_second(&self) -> f64 {
         self.tokens as f64 / self.seconds.max(f64::MIN_POSITIVE)
     }

@@ -11,9 +11,9 @@ use std::{
 use anyhow::Context as _;
 use corpora::{Text, Tokenizer, shared_document, windows};
 use importance::Calibration;
-use models::{Model, ModelFacts};
-use plan::{Cell, Event, ModelInput, OrderedCell, Protocol, TextInput, WorkOrder};
-use tables::{CellRecord, FailureRecord, Provenance, Store, outstanding};
+use models::{Model, ModelFacts, PartShare, ffn_share, state_share};
+use plan::{Cell, Event, ModelInput, OrderedCell, Part, Policy, Protocol, TextInput, WorkOrder};
+use tables::{CellRecord, FailureRecord, Provenance, Store, Touched, outstanding};
 
 use crate::{
     Outcome,
@@ -297,6 +297,7 @@ impl Runner<'_> {
         let record = CellRecord {
             id: id.clone(),
             cell: cell.clone(),
+            touched: touched(self.model, &cell.treatment, evaluated.mean_length()),
             provenance: Provenance {
                 revision: self.order.provenance.revision.clone(),
                 code_version: self.order.provenance.code_version.clone(),
@@ -320,6 +321,17 @@ impl Runner<'_> {
         }
         .map(drop)
     }
+}
+
+/// How much of the model a treatment's part is; nothing where nothing is done.
+fn touched(model: &dyn Model, treatment: &plan::Treatment, tokens: usize) -> Touched {
+    let share = match (treatment.policy, treatment.part) {
+        (Policy::Dense, _) => PartShare::default(),
+        (_, Part::Ffn) => ffn_share(model, tokens),
+        (_, Part::State) => state_share(model, tokens),
+    };
+    let PartShare { parameters, flops, state_bytes } = share;
+    Touched { parameters, flops, state_bytes }
 }
 
 /// Whether the store refused the rows themselves: the cell failed, the folder is fine.

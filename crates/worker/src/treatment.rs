@@ -18,7 +18,7 @@ pub(crate) fn selection(
         anyhow::bail!("the model has no feed-forward block: only `dense` can be run on it");
     }
     match treatment.policy {
-        Policy::Dense => Ok(Selection::All),
+        Policy::Dense | Policy::Observe => Ok(Selection::All),
         Policy::Static => Ok(Selection::Static(sets(treatment, model, calibration)?)),
         Policy::Dynamic => windowed(treatment, model, Commitment::DYNAMIC, calibration),
         Policy::Window => {

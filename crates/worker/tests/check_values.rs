@@ -16,7 +16,7 @@ use common::repository;
 use importance::{Calibrating, Impact, Magnitude, Score, SiteWeights, Weight};
 use models::{Batch, Device, load};
 use plan::{
-    CalibrationText, CellRequest, DeviceName, Part, Policy, Protocol, Rule, Score as ScoreName,
+    CalibrationText, CellRequest, DeviceName, Policy, Protocol, Rule, Score as ScoreName,
     Treatment, TreatmentSpec,
 };
 use serde_json::Value;
@@ -102,14 +102,11 @@ fn magnitude(
     rule: Option<Rule>,
 ) -> Treatment {
     Treatment::new(TreatmentSpec {
-        part: Part::Ffn,
-        policy,
         score: Some(ScoreName::Magnitude),
         sparsity,
         window,
         rule,
-        prompt_tokens: None,
-        seed: 1,
+        ..TreatmentSpec::of(policy, 1)
     })
     .unwrap()
 }

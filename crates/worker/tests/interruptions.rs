@@ -11,7 +11,9 @@ use std::{
 };
 
 use common::{cells, golden_model, order, run, start, stderr};
-use tables::{CellStatus, Store, Table, read_items, read_windows};
+use tables::{
+    CellStatus, Store, Table, read_channels, read_items, read_neurons, read_overlaps, read_windows,
+};
 
 /// All rows of a run as text, by cell; wall-clock columns are not among them.
 fn rows(folder: &Path) -> BTreeMap<String, String> {
@@ -21,6 +23,9 @@ fn rows(folder: &Path) -> BTreeMap<String, String> {
         let rows = match file.table {
             Table::Windows => format!("{:?}", read_windows(&file.path).unwrap()),
             Table::Items => format!("{:?}", read_items(&file.path).unwrap()),
+            Table::Neurons => format!("{:?}", read_neurons(&file.path).unwrap()),
+            Table::Channels => format!("{:?}", read_channels(&file.path).unwrap()),
+            Table::Overlaps => format!("{:?}", read_overlaps(&file.path).unwrap()),
             Table::Failures => panic!("a cell failed: {}", file.path.display()),
         };
         (file.id.clone(), rows)

@@ -9,8 +9,8 @@ use std::{
 };
 
 use plan::{
-    Calibration, Cell, DeviceName, ModelInput, OrderProvenance, OrderedCell, Part, Policy,
-    Protocol, Rule, Score, TextInput, Treatment, TreatmentSpec, WorkOrder,
+    Calibration, Cell, DeviceName, ModelInput, OrderProvenance, OrderedCell, Policy, Protocol,
+    Rule, Score, TextInput, Treatment, TreatmentSpec, WorkOrder,
 };
 
 pub(crate) fn repository() -> PathBuf {
@@ -30,14 +30,11 @@ pub(crate) fn treatment(policy: Policy, window: Option<usize>, rule: Option<Rule
         return Treatment::dense(1);
     }
     let spec = TreatmentSpec {
-        part: Part::Ffn,
-        policy,
         score: Some(Score::Magnitude),
         sparsity: 0.5,
         window,
         rule,
-        prompt_tokens: None,
-        seed: 1,
+        ..TreatmentSpec::of(policy, 1)
     };
     Treatment::new(spec).unwrap()
 }

@@ -1,0 +1,99 @@
+//! How much of a model each prunable part is: a mild loss on a small part is seen for what it is.
+
+use crate::{Linear, Mixer, Model};
+
+/// Shares of a whole model, 0 to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PartShare {
+    /// Of the stored parameters.
+    pub parameters: f64,
+    /// Of the operations of a token.
+    pub flops: f64,
+    /// Of the bytes that mixers carry from token to token: states and the reach of convolutions.
+    pub state_bytes: f64,
+}
+
+/// The feed-forward blocks: all that goes into and out of their neurons. Weights that several uses share
+/// count once among the parameters and once a use among the operations.
+///
+/// `tokens` is the length of a sequence, which the operations of attention depend on.
+pub fn ffn_share(model: &dyn Model, tokens: usize) -> PartShare {
+    let facts = model.facts();
+    let blocks = model.ffn_blocks();
+    let (mut parameters, mut multiplied) = (0, 0);
+    for (site, ffn) in model.ffns().into_iter().enumerate() {
+        let is_first = !blocks[..site].contains(&blocks[site]);
+        for linear in ffn.gate.iter().chain([&ffn.up, &ffn.down]) {
+            let (own, adapter) = (own_entries(linear), adapter_entries(linear));
+            let bias = linear.bias.as_ref().map_or(0, |bias| bias.dims()[0]);
+            parameters += adapter + if is_first { own + bias } else { 0 };
+            multiplied += own + adapter;
+        }
+    }
+    PartShare {
+        parameters: parameters as f64 / facts.parameters as f64,
+        flops: 2.0 * multiplied as f64 / facts.flops_per_token(tokens),
+        state_bytes: 0.0,
+    }
+}
+
+fn own_entries(linear: &Linear) -> usize {
+    linear.weight.dims().iter().product()
+}
+
+fn adapter_entries(linear: &Linear) -> usize {
+    linear.adapter.as_ref().map_or(0, |adapter| {
+        [&adapter.down, &adapter.up].map(|t| t.dims().iter().product::<usize>()).iter().sum()
+    })
+}
+
+/// The state channels: what projects and convolves B and C, and the recurrence itself.
+///
+/// `tokens` as for [`ffn_share`].
+pub fn state_share(model: &dyn Model, tokens: usize) -> PartShare {
+    let facts = model.facts();
+    let mut of_part = Parts::default();
+    for mixer in model.mixers() {
+        let of_mixer = Parts::of(mixer);
+        of_part.parameters += of_mixer.parameters;
+        of_part.flops += of_mixer.flops;
+        of_part.carried += of_mixer.carried;
+        of_part.all_carried += of_mixer.all_carried;
+    }
+    let Parts { parameters, flops, carried, all_carried } = of_part;
+    PartShare {
+        parameters: parameters as f64 / facts.parameters as f64,
+        flops: flops as f64 / facts.flops_per_token(tokens),
+        state_bytes: if all_carried == 0 { 0.0 } else { carried as f64 / all_carried as f64 },
+    }
+}
+
+/// What the state channels of one mixer hold and do.
+#[derive(Default)]
+struct Parts {
+    parameters: usize,
+    flops: usize,
+    /// Entries that are carried from token to token for the channels.
+    carried: usize,
+    /// The same of the whole mixer.
+    all_carried: usize,
+}
+
+impl Parts {
+    fn of(mixer: &Mixer) -> Self {
+        let shape = mixer.shape();
+        let (d_model, _) = mixer.input.widths();
+        let [kernel, convolved] = mixer.convolution.taps.dims();
+        // B and C.
+        let columns = 2 * shape.mixed();
+        let biases =
+            usize::from(mixer.input.bias.is_some()) + usize::from(mixer.convolution.bias.is_some());
+        let entries = shape.inner() * shape.channels;
+        Self {
+            parameters: columns * (d_model + kernel + biases),
+            flops: 2 * columns * (d_model + kernel) + 5 * entries,
+            carried: entries + columns * (kernel - 1),
+            all_carried: entries + convolved * (kernel - 1),
+        }
+    }
+}
