@@ -1,9 +1,7 @@
 //! Last-word protocols: every item right or wrong, and how likely its target was.
 
 use corpora::Item;
-use models::{Batch, Executor, ExecutorError, Model};
-
-use crate::nll::predictions;
+use models::{Batch, Executor, ExecutorError, Model, predictions};
 
 /// One item of a last-word task.
 #[derive(Clone, Copy, Debug, PartialEq)]

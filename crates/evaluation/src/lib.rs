@@ -1,7 +1,6 @@
 //! Runs a protocol over a model with an executor: one result a window or item, never an average.
 
 mod items;
-mod nll;
 mod windows;
 
 pub use items::{ItemResult, evaluate_items};

@@ -1,8 +1,6 @@
 //! Protocol `ppl-T`: the NLL of every window.
 
-use models::{Batch, Executor, ExecutorError, Model};
-
-use crate::nll::predictions;
+use models::{Batch, Executor, ExecutorError, Model, predictions};
 
 /// One window of a perplexity protocol.
 #[derive(Clone, Copy, Debug, PartialEq)]

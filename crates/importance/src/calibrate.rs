@@ -2,7 +2,7 @@
 
 use models::{Executor, ExecutorError, FfnSite, Tensor, Values};
 
-use crate::{Draw, Moments, Score, SiteWeights};
+use crate::{Draw, Gradients, Moments, Score, SiteWeights};
 
 /// Runs the dense model and adds up the moments of every site.
 #[derive(Debug, Default)]
@@ -68,6 +68,14 @@ impl Calibration {
             sum
         };
         Self { sites: blocks.iter().map(|block| sum_of(*block)).collect() }
+    }
+
+    /// Takes in the slopes of the same text.
+    pub fn add_gradients(&mut self, gradients: &Gradients) {
+        for (site, slopes) in self.sites.iter_mut().zip(&gradients.ffn) {
+            site.slope.clone_from(&slopes.slope);
+            site.slope_squared.clone_from(&slopes.squared);
+        }
     }
 
     /// Scores of one site.

@@ -2,17 +2,22 @@
 //!
 //! The scores of this crate look at activations only through two sums over a set of tokens
 //! ([`Moments`]): the tokens may be a calibration text (static), one token (dynamic) or a window.
-//! So one pass over a text serves them all, and a new set of tokens is not a new score.
+//! So one pass over a text serves them all, and a new set of tokens is not a new score. Gradients
+//! ([`Gradients`]) and ablations ([`ablate`]) take passes of their own.
 
+mod ablation;
 mod calibrate;
 mod draw;
+mod gradients;
 mod moments;
 mod scores;
 
+pub use ablation::{Ablation, Dropped, ablate};
 pub use calibrate::{Calibrating, Calibration};
 pub use draw::Draw;
+pub use gradients::{Gradients, Slopes};
 pub use moments::Moments;
 pub use scores::{
-    Energy, Impact, Magnitude, NAMES, Random, RankedBy, Reversed, Score, SiteWeights, Wanda,
-    Weight, by_name,
+    Energy, Fisher, Impact, Magnitude, NAMES, Random, RankedBy, Reversed, Score, SiteWeights,
+    Taylor, Wanda, Weight, by_name,
 };

@@ -9,18 +9,25 @@ pub struct Moments {
     pub energy: Vec<f64>,
     /// Number of tokens.
     pub tokens: u64,
+    /// `Σ_t g_ti·h_ti` with `g = ∂(mean NLL)/∂h`, one entry a neuron; empty where no gradient was taken.
+    pub slope: Vec<f64>,
+    /// `Σ_t (g_ti·h_ti)²`, in the same way.
+    pub slope_squared: Vec<f64>,
 }
 
 impl Moments {
     /// Of no token.
     pub fn new(neurons: usize) -> Self {
-        Self { magnitude: vec![0.0; neurons], energy: vec![0.0; neurons], tokens: 0 }
+        let zeros = vec![0.0; neurons];
+        Self { magnitude: zeros.clone(), energy: zeros, ..Self::default() }
     }
 
     /// Forgets all tokens.
     pub fn clear(&mut self) {
         self.magnitude.fill(0.0);
         self.energy.fill(0.0);
+        self.slope.fill(0.0);
+        self.slope_squared.fill(0.0);
         self.tokens = 0;
     }
 
@@ -43,11 +50,11 @@ impl Moments {
 
     /// Adds the sums of other tokens.
     pub fn merge(&mut self, other: &Self) {
-        for (a, b) in self.magnitude.iter_mut().zip(&other.magnitude) {
-            *a += b;
-        }
-        for (a, b) in self.energy.iter_mut().zip(&other.energy) {
-            *a += b;
+        let sums =
+            [&mut self.magnitude, &mut self.energy, &mut self.slope, &mut self.slope_squared];
+        let more = [&other.magnitude, &other.energy, &other.slope, &other.slope_squared];
+        for (sums, more) in sums.into_iter().zip(more) {
+            sums.iter_mut().zip(more).for_each(|(a, b)| *a += b);
         }
         self.tokens += other.tokens;
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
 use models::{
-    Architecture, Batch, Dense, Device, ExecutorError, LoadError, Parameter, Parameters, Values,
+    Architecture, Batch, Dense, Device, ExecutorError, LoadError, Parameter, Parameters,
+    nll_and_slope,
 };
-use vector::LogSumExp;
 
 use crate::penalty::{L1Form, Penalising};
 
@@ -102,22 +102,6 @@ pub(crate) fn loss_and_gradients(
         })
         .collect();
     Ok(Outcome { nll_nats, targets: targets.len(), l1: penalised, gradients })
-}
-
-/// Σ −ln p of the targets, and `(softmax − one-hot) / n`: the gradient of their mean, `n` being the
-/// targets of the whole batch.
-///
-/// # Shapes
-/// - `logits` and the gradient: `[targets, vocabulary]`
-fn nll_and_slope(logits: Tensor<2>, targets: &[u32], n: usize) -> (f64, Tensor<2>) {
-    let [rows, vocabulary] = logits.dims();
-    let mut logits = Values::of(logits);
-    let mut sums = vec![LogSumExp::EMPTY; rows];
-    vector::add_logits(&mut sums, &logits, 0..vocabulary);
-    let of_target = |row: usize| f64::from(logits[row * vocabulary + targets[row] as usize]);
-    let nll = sums.iter().enumerate().map(|(row, sum)| sum.nats() - of_target(row)).sum();
-    vector::nll_slope(&sums, &mut logits, targets, 1.0 / n as f32);
-    (nll, logits.into_tensor())
 }
 
 #[cfg(test)]

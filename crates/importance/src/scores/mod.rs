@@ -1,18 +1,22 @@
 //! The scores, one file each, and what they may look at.
 
 mod energy;
+mod fisher;
 mod impact;
 mod magnitude;
 mod random;
 mod reversed;
+mod taylor;
 mod wanda;
 mod weight;
 
 pub use energy::Energy;
+pub use fisher::Fisher;
 pub use impact::Impact;
 pub use magnitude::Magnitude;
 pub use random::Random;
 pub use reversed::Reversed;
+pub use taylor::Taylor;
 pub use wanda::Wanda;
 pub use weight::Weight;
 
@@ -53,6 +57,11 @@ pub trait Score: Send + Sync {
     /// Whether it looks at activations, so that a static cut needs a calibration text.
     fn needs_text(&self) -> bool;
 
+    /// Whether it looks at gradients, which only a calibration text can give.
+    fn needs_gradient(&self) -> bool {
+        false
+    }
+
     /// Whether one token's order follows from `|h|` alone: an exact short cut for dynamic sparsity.
     fn order_in_one_token(&self) -> Option<RankedBy> {
         None
@@ -66,8 +75,8 @@ pub trait Score: Send + Sync {
 }
 
 /// All names, in the order of the table in the specification.
-pub const NAMES: [&str; 7] =
-    ["magnitude", "weight", "impact", "energy", "wanda", "random", "reversed"];
+pub const NAMES: [&str; 9] =
+    ["magnitude", "weight", "impact", "energy", "wanda", "taylor", "fisher", "random", "reversed"];
 
 /// The score of that name.
 pub fn by_name(name: &str) -> Option<Box<dyn Score>> {
@@ -77,6 +86,8 @@ pub fn by_name(name: &str) -> Option<Box<dyn Score>> {
         "impact" => Box::new(Impact),
         "energy" => Box::new(Energy),
         "wanda" => Box::new(Wanda),
+        "taylor" => Box::new(Taylor),
+        "fisher" => Box::new(Fisher),
         "random" => Box::new(Random),
         "reversed" => Box::new(Reversed),
         _ => return None,
@@ -93,13 +104,16 @@ mod tests {
         let weights = SiteWeights { l2: vec![2.0, 1.0, 0.5], l1: vec![3.0, 1.0, 0.5] };
         let mut moments = Moments::new(3);
         moments.add(&[3.0, -1.0, 0.0, -4.0, 2.0, 0.0]);
+        (moments.slope, moments.slope_squared) = (vec![-2.0, 1.0, 0.0], vec![4.0, 5.0, 0.0]);
         let draw = Draw::of_site(1, 0);
-        let expected: [(&str, [f64; 3]); 6] = [
+        let expected: [(&str, [f64; 3]); 8] = [
             ("magnitude", [7.0, 3.0, 0.0]),
             ("weight", [2.0, 1.0, 0.5]),
             ("impact", [14.0, 3.0, 0.0]),
             ("energy", [25.0, 5.0, 0.0]),
             ("wanda", [15.0, 5.0_f64.sqrt(), 0.0]),
+            ("taylor", [2.0, 1.0, 0.0]),
+            ("fisher", [4.0, 5.0, 0.0]),
             ("reversed", [-7.0, -3.0, 0.0]),
         ];
         for (name, expected) in expected {

@@ -1,7 +1,10 @@
-//! Log-probabilities of given ids, from hidden states, without ever holding all logits.
+//! Log-probabilities of given ids from hidden states, and the slope of their loss, without ever holding
+//! all logits of a sequence.
 
-use models::{Model, Tensor, Values};
+use burn::tensor::Tensor;
 use vector::LogSumExp;
+
+use crate::{Model, tensor::Values};
 
 /// Columns of the vocabulary whose logits are held at a time: 17 MB for a window of 1,024 tokens. The
 /// head, the largest matrix of a small model, is read once that way.
@@ -9,11 +12,11 @@ const COLUMNS_AT_A_TIME: usize = 4096;
 
 /// What a model says of one id.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Prediction {
+pub struct Prediction {
     /// `ln p(id)`, nats.
-    pub(crate) logprob: f64,
+    pub logprob: f64,
     /// Whether the id has the largest logit (the lowest id on ties).
-    pub(crate) is_argmax: bool,
+    pub is_argmax: bool,
 }
 
 /// Predictions of `targets[i]` from row `i` of `hidden`.
@@ -21,11 +24,7 @@ pub(crate) struct Prediction {
 /// # Shapes
 /// - `hidden`: `[rows, d_model]`
 /// - `targets`: one id a row
-pub(crate) fn predictions(
-    model: &dyn Model,
-    hidden: Tensor<2>,
-    targets: &[u32],
-) -> Vec<Prediction> {
+pub fn predictions(model: &dyn Model, hidden: Tensor<2>, targets: &[u32]) -> Vec<Prediction> {
     let vocabulary = model.facts().vocabulary;
     let mut sums = vec![LogSumExp::EMPTY; targets.len()];
     let mut of_targets = vec![0.0_f64; targets.len()];
@@ -47,4 +46,21 @@ pub(crate) fn predictions(
         is_argmax: sum.argmax() == *target as usize,
     })
     .collect()
+}
+
+/// Σ −ln p of the targets, and `(softmax − one-hot) / n`: the gradient of their mean at the logits, where
+/// `n` is the number of targets that the mean goes over. The chain rule through log-softmax would take a
+/// dozen passes for what is one.
+///
+/// # Shapes
+/// - `logits` and the gradient: `[targets, vocabulary]`, on a device without gradients
+pub fn nll_and_slope(logits: Tensor<2>, targets: &[u32], n: usize) -> (f64, Tensor<2>) {
+    let [rows, vocabulary] = logits.dims();
+    let mut logits = Values::of(logits);
+    let mut sums = vec![LogSumExp::EMPTY; rows];
+    vector::add_logits(&mut sums, &logits, 0..vocabulary);
+    let of_target = |row: usize| f64::from(logits[row * vocabulary + targets[row] as usize]);
+    let nll = sums.iter().enumerate().map(|(row, sum)| sum.nats() - of_target(row)).sum();
+    vector::nll_slope(&sums, &mut logits, targets, 1.0 / n as f32);
+    (nll, logits.into_tensor())
 }

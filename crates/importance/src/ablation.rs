@@ -1,0 +1,205 @@
+//! `ablation`: what dropping one neuron or one state channel alone does to the loss, measured by running
+//! the model.
+//!
+//! One dense pass gives the residual stream in front of every layer. A dropped neuron changes nothing
+//! before its own layer, so many copies of that stream go on from there, each without one neuron.
+
+use std::ops::Range;
+
+use models::{
+    Batch, Dense, Executor, ExecutorError, FfnSite, Model, RecurrentState, StateInputs, StateSite,
+    Tensor, Values, predictions,
+};
+
+/// Tokens of all copies of a sequence that run together.
+const TOKENS_AT_A_TIME: usize = 4096;
+
+/// What is left out of a copy, at one site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// A neuron, at every token.
+    Neuron(usize),
+    /// A state channel (pooled index, group by group), at every token.
+    Channel(usize),
+    /// What reading the channel adds, in every other window of so many tokens, from the second on: what
+    /// it holds is left alone.
+    ChannelRead(usize, usize),
+    /// The same windows, and what they would have written too.
+    ChannelWrite(usize, usize),
+}
+
+impl Dropped {
+    fn is_of_state(self) -> bool {
+        !matches!(self, Self::Neuron(_))
+    }
+
+    fn column(self) -> usize {
+        match self {
+            Self::Neuron(i) | Self::Channel(i) => i,
+            Self::ChannelRead(i, _) | Self::ChannelWrite(i, _) => i,
+        }
+    }
+
+    /// Whether it is dropped at a token, counted from the first of its sequence.
+    fn at(self, token: usize) -> bool {
+        match self {
+            Self::Neuron(_) | Self::Channel(_) => true,
+            Self::ChannelRead(_, window) | Self::ChannelWrite(_, window) => {
+                (token / window) % 2 == 1
+            }
+        }
+    }
+}
+
+/// One thing to leave out at one site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ablation {
+    /// Index among the feed-forward sites, or among the state sites.
+    pub site: usize,
+    /// What is dropped there.
+    pub dropped: Dropped,
+}
+
+/// The rise of `Σ NLL` of one sequence, nats, for each of `ablations`; in their order.
+///
+/// # Errors
+/// What the model refuses.
+pub fn ablate(
+    model: &dyn Model,
+    ids: &[u32],
+    ablations: &[Ablation],
+) -> Result<Vec<f64>, ExecutorError> {
+    let batch = Batch::new([ids]);
+    let layers = model.facts().layers;
+    let mut places = Places::default();
+    let mut streams = Vec::with_capacity(layers + 1);
+    streams.push(model.start(&batch)?);
+    for layer in 0..layers {
+        let x = streams[layer].clone();
+        streams.push(model.through(layer..layer + 1, x, &batch, None, &mut places)?);
+    }
+    let last = streams[layers].clone();
+    let dense = nll(model, last, &batch)[0];
+    let mut rises = vec![0.0; ablations.len()];
+    let copies = (TOKENS_AT_A_TIME / ids.len()).max(1);
+    for (layer, stream) in streams[..layers].iter().enumerate() {
+        let here: Vec<usize> =
+            (0..ablations.len()).filter(|i| places.layer(&ablations[*i]) == Some(layer)).collect();
+        for some in here.chunks(copies) {
+            let of_copies: Vec<Ablation> = some.iter().map(|i| ablations[*i]).collect();
+            let found = without(model, ids, stream, layer..layers, &of_copies)?;
+            some.iter().zip(found).for_each(|(i, nll)| rises[*i] = nll - dense);
+        }
+    }
+    Ok(rises)
+}
+
+/// Σ NLL of copies of one sequence, each without something, from the stream in front of a layer.
+fn without(
+    model: &dyn Model,
+    ids: &[u32],
+    stream: &Tensor<2>,
+    layers: Range<usize>,
+    copies: &[Ablation],
+) -> Result<Vec<f64>, ExecutorError> {
+    let (rows, first) = (0, layers.start..layers.start + 1);
+    let batch = Batch::new(copies.iter().map(|_| ids));
+    let x = Tensor::cat(vec![stream.clone(); copies.len()], rows);
+    let x = model.through(first.clone(), x, &batch, None, &mut Without { copies })?;
+    let x = model.through(first.end..layers.end, x, &batch, None, &mut Dense)?;
+    Ok(nll(model, x, &batch))
+}
+
+/// Σ −ln p of every sequence's targets, from the stream after the last layer.
+fn nll(model: &dyn Model, stream: Tensor<2>, batch: &Batch) -> Vec<f64> {
+    let rows = 0;
+    let hidden = model.finish(stream);
+    let of_sequence = |tokens: Range<usize>| {
+        let targets = &batch.ids()[tokens.start + 1..tokens.end];
+        let hidden = hidden.clone().narrow(rows, tokens.start, targets.len());
+        predictions(model, hidden, targets).iter().map(|p| -p.logprob).sum()
+    };
+    batch.sequences().map(of_sequence).collect()
+}
+
+/// Runs densely and notes in which layer each site stands.
+#[derive(Default)]
+struct Places {
+    ffn: Vec<usize>,
+    states: Vec<usize>,
+}
+
+impl Places {
+    fn layer(&self, ablation: &Ablation) -> Option<usize> {
+        let layers = if ablation.dropped.is_of_state() { &self.states } else { &self.ffn };
+        layers.get(ablation.site).copied()
+    }
+}
+
+impl Executor for Places {
+    fn ffn(&mut self, site: &FfnSite<'_>, x: Tensor<2>) -> Result<Tensor<2>, ExecutorError> {
+        self.ffn.push(site.layer);
+        Dense.ffn(site, x)
+    }
+
+    fn state(
+        &mut self,
+        site: &StateSite<'_>,
+        inputs: StateInputs,
+        past: Option<&mut RecurrentState>,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        self.states.push(site.layer);
+        Dense.state(site, inputs, past)
+    }
+}
+
+/// Runs every sequence of a batch without what its copy leaves out.
+struct Without<'a> {
+    copies: &'a [Ablation],
+}
+
+impl Without<'_> {
+    /// Zeroes in `values` what the copies leave out at a site.
+    fn zero(
+        &self,
+        batch: &Batch,
+        values: Tensor<2>,
+        drops: impl Fn(&Ablation) -> bool,
+    ) -> Tensor<2> {
+        if !self.copies.iter().any(&drops) {
+            return values;
+        }
+        let [_, width] = values.dims();
+        let mut values = Values::of(values);
+        for (rows, copy) in batch.sequences().zip(self.copies).filter(|(_, copy)| drops(copy)) {
+            for (token, row) in rows.enumerate() {
+                if copy.dropped.at(token) {
+                    values[row * width + copy.dropped.column()] = 0.0;
+                }
+            }
+        }
+        values.into_tensor()
+    }
+}
+
+impl Executor for Without<'_> {
+    fn ffn(&mut self, site: &FfnSite<'_>, x: Tensor<2>) -> Result<Tensor<2>, ExecutorError> {
+        let drops = |copy: &Ablation| !copy.dropped.is_of_state() && copy.site == site.index;
+        Ok(site.ffn.project(self.zero(site.batch, site.ffn.hidden(x), drops)))
+    }
+
+    fn state(
+        &mut self,
+        site: &StateSite<'_>,
+        inputs: StateInputs,
+        past: Option<&mut RecurrentState>,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        let reads = |copy: &Ablation| copy.dropped.is_of_state() && copy.site == site.index;
+        let writes = |copy: &Ablation| {
+            reads(copy) && matches!(copy.dropped, Dropped::Channel(_) | Dropped::ChannelWrite(..))
+        };
+        let c = self.zero(site.batch, inputs.c, reads);
+        let b = self.zero(site.batch, inputs.b, writes);
+        Ok(site.mixer.scan(StateInputs { b, c, ..inputs }, site.batch, past))
+    }
+}

@@ -1,0 +1,184 @@
+//! Gradients of the loss at what can be pruned, layer by layer from the last to the first.
+//!
+//! Recording a whole forward pass would hold every attention map at once. Instead the residual stream in
+//! front of every layer is kept, and each layer is run again, recorded, when its turn comes: the memory
+//! is that of one layer, the price one more forward pass (Chen et al. 2016, arXiv:1604.06174).
+
+use models::{
+    Batch, Executor, ExecutorError, FfnSite, Model, RecurrentState, StateInputs, StateSite, Tensor,
+    Values, nll_and_slope,
+};
+
+/// Rows of logits that are held at a time.
+const ROWS_AT_A_TIME: usize = 256;
+
+/// Sums over tokens of one site, in `f64`, tokens added in order; `g` is the gradient of the mean NLL of
+/// the token's own sequence.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Slopes {
+    /// `Σ_t g_ti·v_ti`, one entry a neuron (`v = h`) or channel (`v = C'`).
+    pub slope: Vec<f64>,
+    /// `Σ_t (g_ti·v_ti)²`.
+    pub squared: Vec<f64>,
+    /// Number of tokens.
+    pub tokens: u64,
+}
+
+impl Slopes {
+    /// # Shapes
+    /// - `values` and `gradient`: `[tokens, entries]`
+    fn add(&mut self, values: &[f32], gradient: &[f32], entries: usize) {
+        self.slope.resize(entries, 0.0);
+        self.squared.resize(entries, 0.0);
+        for (values, gradient) in values.chunks_exact(entries).zip(gradient.chunks_exact(entries)) {
+            let sums = self.slope.iter_mut().zip(&mut self.squared);
+            for ((v, g), (slope, squared)) in values.iter().zip(gradient).zip(sums) {
+                let product = f64::from(*v) * f64::from(*g);
+                *slope += product;
+                *squared += product * product;
+            }
+            self.tokens += 1;
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        let add = |sums: &mut Vec<f64>, more: &[f64]| {
+            sums.resize(more.len(), 0.0);
+            sums.iter_mut().zip(more).for_each(|(a, b)| *a += b);
+        };
+        add(&mut self.slope, &other.slope);
+        add(&mut self.squared, &other.squared);
+        self.tokens += other.tokens;
+    }
+}
+
+/// The slopes of every site.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gradients {
+    /// One entry a feed-forward site: of the hidden `h`.
+    pub ffn: Vec<Slopes>,
+    /// One entry a state site: of `C'`.
+    pub states: Vec<Slopes>,
+}
+
+impl Gradients {
+    /// Of one sequence. The model must lie on a device that records gradients.
+    ///
+    /// # Errors
+    /// What the model refuses.
+    pub fn of(model: &dyn Model, ids: &[u32]) -> Result<Self, ExecutorError> {
+        let batch = Batch::new([ids]);
+        let layers = model.facts().layers;
+        let mut streams = Vec::with_capacity(layers + 1);
+        streams.push(model.start(&batch)?);
+        for layer in 0..layers {
+            let x = streams[layer].clone();
+            streams.push(model.through(layer..layer + 1, x, &batch, None, &mut models::Dense)?);
+        }
+        let mut of_stream = at_last_stream(model, streams.pop(), ids);
+        let mut gradients = Self {
+            ffn: vec![Slopes::default(); model.ffns().len()],
+            states: vec![Slopes::default(); model.mixers().len()],
+        };
+        for (layer, stream) in streams.into_iter().enumerate().rev() {
+            let leaf = stream.detach().require_grad();
+            let mut recording = Recording::default();
+            let out =
+                model.through(layer..layer + 1, leaf.clone(), &batch, None, &mut recording)?;
+            let mut recorded = (out * of_stream.autodiff()).sum().backward();
+            for site in &recording.ffn {
+                site.add_to(&mut gradients.ffn[site.index], &mut recorded);
+            }
+            for site in &recording.states {
+                site.add_to(&mut gradients.states[site.index], &mut recorded);
+            }
+            of_stream = gradient(&leaf, &mut recorded);
+        }
+        Ok(gradients)
+    }
+
+    /// Those of several sequences together, added in order.
+    pub fn sum(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut parts = parts.into_iter();
+        let mut sum = parts.next().unwrap_or_default();
+        for part in parts {
+            sum.ffn.iter_mut().zip(&part.ffn).for_each(|(a, b)| a.merge(b));
+            sum.states.iter_mut().zip(&part.states).for_each(|(a, b)| a.merge(b));
+        }
+        sum
+    }
+}
+
+/// The gradient of the mean NLL at the residual stream after the last layer, `[tokens, d_model]`.
+fn at_last_stream(model: &dyn Model, stream: Option<Tensor<2>>, ids: &[u32]) -> Tensor<2> {
+    let (rows, targets) = (0, &ids[1..]);
+    let Some(stream) = stream else {
+        unreachable!("every model has a stream before its first layer")
+    };
+    let leaf = stream.detach().require_grad();
+    let hidden = model.finish(leaf.clone());
+    let [_, width] = hidden.dims();
+    let mut parts = Vec::new();
+    for (part, targets_of_part) in targets.chunks(ROWS_AT_A_TIME).enumerate() {
+        let some = hidden.clone().narrow(rows, part * ROWS_AT_A_TIME, targets_of_part.len());
+        let some = some.detach().require_grad();
+        let logits = model.logits(some.clone());
+        let (_, slope) = nll_and_slope(logits.clone().inner(), targets_of_part, targets.len());
+        parts.push(gradient(&some, &mut (logits * slope.autodiff()).sum().backward()));
+    }
+    // The last token predicts nothing that is there.
+    parts.push(Tensor::zeros([1, width], &parts[0].device()));
+    let of_hidden: Tensor<2> = Tensor::cat(parts, rows);
+    gradient(&leaf, &mut (hidden * of_hidden.autodiff()).sum().backward())
+}
+
+fn gradient(leaf: &Tensor<2>, recorded: &mut models::RecordedGradients) -> Tensor<2> {
+    leaf.grad_remove(recorded).unwrap_or_else(|| leaf.clone().inner().zeros_like())
+}
+
+/// What a site adds up, and the leaf whose gradient is that of it.
+struct Site {
+    index: usize,
+    values: Tensor<2>,
+    leaf: Tensor<2>,
+}
+
+impl Site {
+    fn add_to(&self, slopes: &mut Slopes, recorded: &mut models::RecordedGradients) {
+        let [_, entries] = self.leaf.dims();
+        let gradient = Values::of(gradient(&self.leaf, recorded));
+        slopes.add(&Values::of(self.values.clone()), &gradient, entries);
+    }
+}
+
+/// Runs densely with a leaf of zeros added to whatever is to have a gradient.
+#[derive(Default)]
+struct Recording {
+    ffn: Vec<Site>,
+    states: Vec<Site>,
+}
+
+fn with_leaf(index: usize, values: Tensor<2>) -> (Tensor<2>, Site) {
+    let leaf = Tensor::zeros(values.dims(), &values.device()).require_grad();
+    let recorded = values.clone() + leaf.clone();
+    (recorded, Site { index, values: values.inner(), leaf })
+}
+
+impl Executor for Recording {
+    fn ffn(&mut self, site: &FfnSite<'_>, x: Tensor<2>) -> Result<Tensor<2>, ExecutorError> {
+        let (h, leaf) = with_leaf(site.index, site.ffn.hidden(x));
+        self.ffn.push(leaf);
+        Ok(site.ffn.project(h))
+    }
+
+    fn state(
+        &mut self,
+        site: &StateSite<'_>,
+        inputs: StateInputs,
+        past: Option<&mut RecurrentState>,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        let (c, leaf) = with_leaf(site.index, inputs.c);
+        self.states.push(leaf);
+        Ok(site.mixer.scan(StateInputs { c, ..inputs }, site.batch, past))
+    }
+}
