@@ -7,6 +7,7 @@
 mod commitment;
 mod cut;
 mod masking;
+mod overlap;
 mod selection;
 mod shares;
 mod skipping;
@@ -14,6 +15,7 @@ mod skipping;
 pub use commitment::{Commitment, Rule};
 pub use cut::{cut, static_sets};
 pub use masking::Masking;
+pub use overlap::{LagOverlap, Overlapping, SiteOverlaps, sum_overlaps};
 pub use selection::{Selection, Windowed};
 pub use shares::{Measuring, Shares};
 pub use skipping::Skipping;
