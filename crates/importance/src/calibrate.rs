@@ -1,13 +1,17 @@
 //! One pass over a calibration text: the moments of every site.
 
-use models::{Executor, ExecutorError, FfnSite, Tensor, Values};
+use models::{
+    Executor, ExecutorError, FfnSite, Model, RecurrentState, StateInputs, StateRows, StateSite,
+    Tensor, Values,
+};
 
-use crate::{Draw, Gradients, Moments, Score, SiteWeights};
+use crate::{Draw, Gradients, Moments, Score, SiteWeights, StateMoments, StateScore, StateWeights};
 
-/// Runs the dense model and adds up the moments of every site.
+/// Runs the dense model and adds up the moments of every site, feed-forward blocks and states alike.
 #[derive(Debug, Default)]
 pub struct Calibrating {
     sites: Vec<Moments>,
+    states: Vec<StateMoments>,
 }
 
 impl Calibrating {
@@ -18,7 +22,7 @@ impl Calibrating {
 
     /// What was seen.
     pub fn finish(self) -> Calibration {
-        Calibration { sites: self.sites }
+        Calibration { sites: self.sites, states: self.states }
     }
 }
 
@@ -31,33 +35,65 @@ impl Executor for Calibrating {
         self.sites[site.index].add(&h);
         Ok(site.ffn.project(h.into_tensor()))
     }
+
+    fn state(
+        &mut self,
+        site: &StateSite<'_>,
+        inputs: StateInputs,
+        past: Option<&mut RecurrentState>,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        let shape = site.mixer.shape();
+        while self.states.len() <= site.index {
+            self.states.push(StateMoments::new(shape.mixed(), shape.heads, shape.groups));
+        }
+        let moments = &mut self.states[site.index];
+        let (rows, rates) = (StateRows::of(inputs), site.mixer.decay_rates());
+        for sequence in site.batch.sequences() {
+            let mut state = past.as_ref().map_or_else(Vec::new, |past| past.state().to_vec());
+            let energies = site.mixer.energies(rows.writes(sequence.clone()), &mut state);
+            moments.add(&energies, rows.reads(sequence.clone()));
+            moments.add_decay(rows.steps(sequence), &rates);
+            moments.add_held(&state);
+        }
+        Ok(site.mixer.scan(rows.into_inputs(), site.batch, past))
+    }
 }
 
 /// The moments of every site over a calibration text.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Calibration {
     sites: Vec<Moments>,
+    states: Vec<StateMoments>,
 }
 
 impl Calibration {
-    /// Of no text, for scores that need none: one entry of `neurons` a site.
+    /// Of no text, for scores that need none: one entry of `neurons` a site, no state.
     pub fn without_text(neurons: impl IntoIterator<Item = usize>) -> Self {
-        Self { sites: neurons.into_iter().map(Moments::new).collect() }
+        Self { sites: neurons.into_iter().map(Moments::new).collect(), states: Vec::new() }
+    }
+
+    /// Of no text, for scores that need none: all sites of a model, states too.
+    pub fn of_no_text(model: &dyn Model) -> Self {
+        let shapes = model.mixers().into_iter().map(|mixer| mixer.shape());
+        let states = shapes
+            .map(|shape| StateMoments::new(shape.mixed(), shape.heads, shape.groups))
+            .collect();
+        let neurons = model.ffns().into_iter().map(|ffn| ffn.neurons());
+        Self { states, ..Self::without_text(neurons) }
     }
 
     /// The moments of several texts together, added in order.
     pub fn sum(parts: impl IntoIterator<Item = Self>) -> Self {
         let mut parts = parts.into_iter();
-        let mut sum = parts.next().unwrap_or(Self { sites: Vec::new() });
+        let mut sum = parts.next().unwrap_or_default();
         for part in parts {
-            for (sum, part) in sum.sites.iter_mut().zip(&part.sites) {
-                sum.merge(part);
-            }
+            sum.sites.iter_mut().zip(&part.sites).for_each(|(sum, part)| sum.merge(part));
+            sum.states.iter_mut().zip(&part.states).for_each(|(sum, part)| sum.merge(part));
         }
         sum
     }
 
-    /// The same with the moments of all sites of one block added up, at each of them.
+    /// The same with the moments of all sites of one block added up, at each of them; states as they are.
     ///
     /// `blocks` has one entry a site, see [`models::Model::ffn_blocks`].
     pub fn pooled(&self, blocks: &[usize]) -> Self {
@@ -67,15 +103,28 @@ impl Calibration {
             sites.for_each(|(site, _)| sum.merge(site));
             sum
         };
-        Self { sites: blocks.iter().map(|block| sum_of(*block)).collect() }
+        let sites = blocks.iter().map(|block| sum_of(*block)).collect();
+        Self { sites, states: self.states.clone() }
     }
 
-    /// Takes in the slopes of the same text.
-    pub fn add_gradients(&mut self, gradients: &Gradients) {
-        for (site, slopes) in self.sites.iter_mut().zip(&gradients.ffn) {
+    /// Of moments that were measured before, one entry a site.
+    pub fn from_parts(sites: Vec<Moments>, states: Vec<StateMoments>) -> Self {
+        Self { sites, states }
+    }
+
+    /// Of gradients alone, for the scores that need nothing else.
+    pub fn of_gradients(model: &dyn Model, gradients: &Gradients) -> Self {
+        let mut calibration = Self::of_no_text(model);
+        for (site, slopes) in calibration.sites.iter_mut().zip(&gradients.ffn) {
             site.slope.clone_from(&slopes.slope);
             site.slope_squared.clone_from(&slopes.squared);
+            site.tokens = slopes.tokens;
         }
+        for (state, slopes) in calibration.states.iter_mut().zip(&gradients.states) {
+            state.slope.clone_from(&slopes.slope);
+            state.tokens = slopes.tokens;
+        }
+        calibration
     }
 
     /// Scores of one site.
@@ -89,9 +138,25 @@ impl Calibration {
         score.score(weights, &self.sites[site], &Draw::of_site(seed, site))
     }
 
-    /// Moments of every site.
+    /// Scores of the channels of one state.
+    pub fn score_state(
+        &self,
+        site: usize,
+        score: &dyn StateScore,
+        weights: &StateWeights,
+        seed: u64,
+    ) -> Vec<f64> {
+        score.score(weights, &self.states[site], &Draw::of_state_site(seed, site))
+    }
+
+    /// Moments of every feed-forward site.
     pub fn sites(&self) -> &[Moments] {
         &self.sites
+    }
+
+    /// Moments of every state site.
+    pub fn states(&self) -> &[StateMoments] {
+        &self.states
     }
 }
 
@@ -106,8 +171,8 @@ mod tests {
             moments.add(&h);
             moments
         };
-        let calibration =
-            Calibration { sites: vec![site([1.0, -2.0]), site([5.0, 6.0]), site([0.5, 4.0])] };
+        let sites = vec![site([1.0, -2.0]), site([5.0, 6.0]), site([0.5, 4.0])];
+        let calibration = Calibration { sites, states: Vec::new() };
         let pooled = calibration.pooled(&[0, 1, 0]);
         assert_eq!(pooled.sites[0].magnitude, [1.5, 6.0]);
         assert_eq!(pooled.sites[0], pooled.sites[2]);

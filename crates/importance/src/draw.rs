@@ -4,6 +4,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
+/// Number of the first state site: those of feed-forward blocks, counted from 0, never get there.
+const STATE_SITES: u64 = 1 << 32;
+
 /// Where a random score is drawn: the same place gives the same numbers in every run, whatever else
 /// shares the batch and whatever the sparsity (so kept sets stay nested).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +29,18 @@ impl Draw {
         Self { seed, site: site as u64, sequence, window: window as u64 + 1 }
     }
 
+    /// One draw a state site, for a static cut.
+    pub fn of_state_site(seed: u64, site: usize) -> Self {
+        let ffn = Self::of_site(seed, site);
+        Self { site: ffn.site + STATE_SITES, ..ffn }
+    }
+
+    /// One draw a window of a state site; the sequence is known by its token ids.
+    pub fn of_state_window(seed: u64, site: usize, sequence: u64, window: usize) -> Self {
+        let ffn = Self::of_window(seed, site, sequence, window);
+        Self { site: ffn.site + STATE_SITES, ..ffn }
+    }
+
     /// A number that stands for a sequence of token ids.
     pub fn sequence_key(ids: &[u32]) -> u64 {
         let mut hash = Sha256::new();
@@ -38,7 +53,7 @@ impl Draw {
         u64::from_le_bytes(word)
     }
 
-    /// Uniform numbers in `[0, 1)`, one a neuron (ChaCha8, keyed by the place).
+    /// Uniform numbers in `[0, 1)`, one a neuron or channel (ChaCha8, keyed by the place).
     pub fn uniform(&self, n: usize) -> Vec<f64> {
         let mut key = [0; 32];
         let words = [self.seed, self.site, self.sequence, self.window];
@@ -65,6 +80,8 @@ mod tests {
             Draw::of_window(1, 2, 4, 4),
             Draw::of_window(1, 2, 3, 5),
             Draw::of_site(1, 2),
+            Draw::of_state_window(1, 2, 3, 4),
+            Draw::of_state_site(1, 2),
         ] {
             assert_ne!(here, other.uniform(5));
         }

@@ -1,9 +1,9 @@
-//! How much a neuron matters: one file a score, all behind [`Score`].
+//! How much a neuron or a state channel matters: one file a score, all behind [`Score`] and [`StateScore`].
 //!
 //! The scores of this crate look at activations only through two sums over a set of tokens
-//! ([`Moments`]): the tokens may be a calibration text (static), one token (dynamic) or a window.
-//! So one pass over a text serves them all, and a new set of tokens is not a new score. Gradients
-//! ([`Gradients`]) and ablations ([`ablate`]) take passes of their own.
+//! ([`Moments`]; of a state, five: [`StateMoments`]): the tokens may be a calibration text (static), one
+//! token (dynamic) or a window. So one pass over a text serves them all, and a new set of tokens is not a
+//! new score. Gradients ([`Gradients`]) and ablations ([`ablate`]) take passes of their own.
 
 mod ablation;
 mod calibrate;
@@ -11,6 +11,8 @@ mod draw;
 mod gradients;
 mod moments;
 mod scores;
+mod state_moments;
+mod state_scores;
 
 pub use ablation::{Ablation, Dropped, ablate};
 pub use calibrate::{Calibrating, Calibration};
@@ -20,4 +22,9 @@ pub use moments::Moments;
 pub use scores::{
     Energy, Fisher, Impact, Magnitude, NAMES, Random, RankedBy, Reversed, Score, SiteWeights,
     Taylor, Wanda, Weight, by_name,
+};
+pub use state_moments::StateMoments;
+pub use state_scores::{
+    Ghost, GhostFactored, RandomChannels, STATE_NAMES, StateScore, StateTaylor, StateWeight,
+    StateWeights, by_state_name,
 };

@@ -1,5 +1,7 @@
 //! The two sums over tokens that every forward-only score is made of.
 
+use vector::add_moments;
+
 /// `Σ_t |h_ti|` and `Σ_t h_ti²` for every neuron of a site, in `f64`, tokens added in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Moments {
@@ -36,16 +38,8 @@ impl Moments {
     /// # Shapes
     /// - `h`: `[tokens, F]`
     pub fn add(&mut self, h: &[f32]) {
-        for row in h.chunks_exact(self.magnitude.len()) {
-            for ((h, magnitude), energy) in
-                row.iter().zip(&mut self.magnitude).zip(&mut self.energy)
-            {
-                let h = f64::from(*h);
-                *magnitude += h.abs();
-                *energy += h * h;
-            }
-            self.tokens += 1;
-        }
+        add_moments(h, &mut self.magnitude, &mut self.energy);
+        self.tokens += (h.len() / self.magnitude.len()) as u64;
     }
 
     /// Adds the sums of other tokens.

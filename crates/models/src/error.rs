@@ -29,6 +29,30 @@ pub enum ExecutorError {
         /// Neurons of the block.
         found: usize,
     },
+    /// What a state holds is NaN or infinite, so nothing can be ranked by it.
+    #[error(
+        "layer {layer}: state channel {channel} holds an energy of {value} after token {token}; the model has overflowed"
+    )]
+    NonFiniteState {
+        /// Layer of the site.
+        layer: usize,
+        /// Row of the batch.
+        token: usize,
+        /// Channel, those of all groups counted together.
+        channel: usize,
+        /// Sum of the squares of its entries.
+        value: f32,
+    },
+    /// The executor was made for the states of another model.
+    #[error("state site {site} has {found} channels, but its kept set was chosen for {expected}")]
+    StateMismatch {
+        /// Index of the site.
+        site: usize,
+        /// Channels the executor knows of, in all groups.
+        expected: usize,
+        /// Channels of the mixer, in all groups.
+        found: usize,
+    },
     /// A sequence that the model has no positions for.
     #[error(
         "a sequence of {tokens} tokens does not fit into the model's {max_positions} positions"

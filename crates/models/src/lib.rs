@@ -14,6 +14,7 @@ mod load;
 mod nn;
 mod predictions;
 mod share;
+mod state_rows;
 mod tensor;
 mod weights;
 
@@ -31,5 +32,6 @@ pub use load::{LoadedModel, inspect, load, sizes};
 pub use nn::{Activation, Ffn, Linear, LowRank, Mixer, MixerShape};
 pub use predictions::{Prediction, nll_and_slope, predictions};
 pub use share::{PartShare, ffn_share, state_share};
+pub use state_rows::{StateRows, Writes};
 pub use tensor::{Values, into_values, matrix, vector_of};
 pub use weights::{Conversions, Parameter, Parameters, gguf_vocabulary};

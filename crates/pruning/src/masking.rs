@@ -68,7 +68,7 @@ fn window_scores(
 }
 
 /// Indices of the `k` largest, ascending; ties to the lowest index.
-fn largest(scores: &[f64], k: usize) -> Vec<usize> {
+pub(crate) fn largest(scores: &[f64], k: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
     order.truncate(k);

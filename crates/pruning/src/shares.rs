@@ -2,10 +2,12 @@
 
 use models::Executor;
 
-/// Counts of one sequence over all sites.
+/// Counts of one sequence over all sites. Of a recurrent state an entry is one token's reading of one
+/// channel: its energy is that of what is read, `E·C'²` (with `C'` unmasked, and `E` as the scores of its
+/// window saw it), and no zeros are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Shares {
-    /// Entries of h: tokens × neurons × sites.
+    /// Entries of h: tokens × neurons (or `G·N` channels) × sites.
     pub entries: u64,
     /// Entries that the kept sets hold.
     pub kept: u64,

@@ -1,6 +1,6 @@
 //! Dense `f32` loops that the CPU forward pass needs and a tensor library does not fuse: gated
-//! activations, RMS norm, rotary embedding, causal softmax, log-sum-exp, and what a Mamba-2 mixer does
-//! between its matrix products.
+//! activations, RMS norm, rotary embedding, causal softmax, log-sum-exp, what a Mamba-2 mixer does
+//! between its matrix products, and the sums over tokens that scores are made of.
 //!
 //! Every function is safe code, written so that the compiler vectorises it; `pulp` picks the widest
 //! registers of the machine at run time and `rayon` splits the rows. The split depends on the shape
@@ -10,25 +10,31 @@
 mod activation;
 mod columns;
 mod convolution;
+mod energies;
 mod erf;
 mod exp;
 mod gated_norm;
 mod heads;
+mod moments;
 mod norm;
 mod scan;
 mod softmax;
 mod step;
+mod unwritten;
 mod wide;
 
 pub use activation::{Activation, activate, gate_mul};
 pub use columns::Columns;
 pub use convolution::causal_convolution;
+pub use energies::{Writes, energies};
 pub use gated_norm::gated_rms_norm;
 pub use heads::{Rotary, gather_heads, scatter_heads};
+pub use moments::add_moments;
 pub use norm::rms_norm;
 pub use scan::{Decays, time_steps};
 pub use softmax::{LogSumExp, Visible, add_logits, causal_softmax, nll_slope};
 pub use step::{Token, step};
+pub use unwritten::fade_unwritten;
 
 /// Rows a task takes at a time: enough to hide the cost of handing it out.
 const ROWS_PER_TASK: usize = 16;

@@ -70,6 +70,12 @@ impl MixerShape {
         self.inner()..self.inner() + self.convolved()
     }
 
+    /// Columns of the input projection that `B` and `C` come from.
+    pub(super) fn mixing_columns(&self) -> [Range<usize>; 2] {
+        let [_, b, c] = self.parts();
+        [b, c].map(|part| self.inner() + part.start..self.inner() + part.end)
+    }
+
     /// Columns of the input projection that the time steps come from.
     fn time_columns(&self) -> Range<usize> {
         self.convolved_columns().end..self.projected()
@@ -280,14 +286,14 @@ fn by_sequence(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{Dense, tensor::into_values};
     use burn::tensor::{Device, Tolerance};
 
-    const D_MODEL: usize = 6;
+    pub(in crate::nn) const D_MODEL: usize = 6;
 
-    fn rows(n: usize, width: usize, salt: usize) -> Tensor<2> {
+    pub(in crate::nn) fn rows(n: usize, width: usize, salt: usize) -> Tensor<2> {
         let values = (0..n * width).map(|i| ((i * 31 + salt) % 29) as f32 / 14.0 - 1.0).collect();
         matrix(values, [n, width], &Device::flex())
     }
@@ -296,7 +302,7 @@ mod tests {
         rows(1, width, salt).reshape([width])
     }
 
-    fn mixer(bias: bool) -> Mixer {
+    pub(in crate::nn) fn mixer(bias: bool) -> Mixer {
         let shape = MixerShape { heads: 4, head_dim: 3, groups: 2, channels: 5 };
         let linear = |d_in, d_out, salt| {
             Linear::new(rows(d_in, d_out, salt) * 0.5, bias.then(|| row(d_out, salt)))

@@ -6,6 +6,8 @@ mod ffn;
 mod gated_norm;
 mod linear;
 mod mixer;
+mod mixer_channels;
+mod mixer_cut;
 mod norm;
 mod recurrence;
 mod rope;
