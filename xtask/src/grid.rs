@@ -6,15 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use plan::{
-    Cell, DeviceName, Filter, Inputs, OrderProvenance, OrderedCell, Pipeline, TextInput, WorkOrder,
-    cell_id,
-};
+use plan::{Cell, DeviceName, Filter, OrderProvenance, OrderedCell, Pipeline, WorkOrder, cell_id};
 use tables::CellStatus;
 
 use crate::code_version::{code_version, revision};
 use crate::exit::Exit;
-use crate::inputs::{self, Purpose, Resolved, absolute};
+use crate::inputs::{self, Purpose, absolute};
 use crate::workspace::Workspace;
 
 /// A grid, ready to be run.
@@ -76,10 +73,7 @@ impl Grid {
             Some(Ok(all)) => (pipeline.cells.clone(), all),
         };
         let code_version = code_version(workspace.root())?;
-        let ordered = with_ids(&cells, &resolved, &code_version, device)?;
-        let is_selected = |ordered: &&OrderedCell| selected.contains(&ordered.cell);
-        let selected = ordered.iter().filter(is_selected).map(|cell| cell.id.clone()).collect();
-        let order = WorkOrder {
+        let mut order = WorkOrder {
             run: pipeline.name.clone(),
             results: absolute(&results.join(&pipeline.name)),
             device,
@@ -90,8 +84,11 @@ impl Grid {
             },
             models: resolved.models,
             texts: resolved.texts,
-            cells: ordered,
+            cells: Vec::new(),
         };
+        order.cells = with_ids(&cells, &order)?;
+        let is_selected = |ordered: &&OrderedCell| selected.contains(&ordered.cell);
+        let selected = order.cells.iter().filter(is_selected).map(|cell| cell.id.clone()).collect();
         Ok(Grid { pipeline_text, order, selected })
     }
 
@@ -115,32 +112,13 @@ impl Grid {
     }
 }
 
-fn with_ids(
-    cells: &[Cell],
-    resolved: &Resolved,
-    code_version: &str,
-    device: DeviceName,
-) -> Result<Vec<OrderedCell>> {
-    let models: BTreeMap<&str, _> = resolved.models.iter().map(|m| (m.name.as_str(), m)).collect();
-    let identity = |text: &TextInput| text.reading.identity(&text.sha256);
-    let texts: BTreeMap<&str, String> =
-        resolved.texts.iter().map(|text| (text.name.as_str(), identity(text))).collect();
-    let text = |name: &str| texts.get(name).cloned().with_context(|| format!("no text `{name}`"));
+fn with_ids(cells: &[Cell], order: &WorkOrder) -> Result<Vec<OrderedCell>> {
     let mut labels: BTreeMap<String, String> = BTreeMap::new();
     let mut ordered = Vec::with_capacity(cells.len());
     for cell in cells {
-        let model = models
-            .get(cell.model.as_str())
-            .with_context(|| format!("no model `{}`", cell.model))?;
-        let inputs = Inputs {
-            weights: model.sha256.clone(),
-            tokenizer: model.tokenizer_sha256.clone(),
-            text: text(&cell.dataset)?,
-            calibration_text: cell.calibration.as_ref().map(|c| text(&c.dataset)).transpose()?,
-            code_version: code_version.to_owned(),
-            dtype: "f32".to_owned(),
-            device,
-        };
+        let inputs = order
+            .inputs_of(cell)
+            .with_context(|| format!("the model or a text of `{}` is not known", cell.label()))?;
         let id = cell_id(cell, &inputs);
         if let Some(other) = labels.insert(id.clone(), cell.label()) {
             let same = format!("`{other}` and `{}` are the same measurement", cell.label());

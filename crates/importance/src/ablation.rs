@@ -7,9 +7,11 @@
 use std::ops::Range;
 
 use models::{
-    Batch, Dense, Executor, ExecutorError, FfnSite, Model, RecurrentState, StateInputs, StateSite,
-    Tensor, Values, predictions,
+    Batch, Dense, Executor, ExecutorError, FfnSite, Model, RecurrentState, SiteLayers, StateInputs,
+    StateSite, Tensor, Values, predictions,
 };
+
+use crate::Draw;
 
 /// Tokens of all copies of a sequence that run together.
 const TOKENS_AT_A_TIME: usize = 4096;
@@ -60,7 +62,17 @@ pub struct Ablation {
     pub dropped: Dropped,
 }
 
-/// The rise of `Σ NLL` of one sequence, nats, for each of `ablations`; in their order.
+/// Some of `n` neurons or channels, ascending: those with the smallest of the place's draws.
+pub fn sample(draw: &Draw, n: usize, of: usize) -> Vec<usize> {
+    let draws = draw.uniform(n);
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|a, b| draws[*a].total_cmp(&draws[*b]).then(a.cmp(b)));
+    order.truncate(of);
+    order.sort_unstable();
+    order
+}
+
+/// The rise of `Σ NLL` of one sequence, nats, for each of `ablations`, in their order.
 ///
 /// # Errors
 /// What the model refuses.
@@ -71,12 +83,16 @@ pub fn ablate(
 ) -> Result<Vec<f64>, ExecutorError> {
     let batch = Batch::new([ids]);
     let layers = model.facts().layers;
-    let mut places = Places::default();
+    let places = SiteLayers::of(model)?;
+    let layer_of = |ablation: &Ablation| {
+        let layers = if ablation.dropped.is_of_state() { &places.states } else { &places.ffn };
+        layers.get(ablation.site).copied()
+    };
     let mut streams = Vec::with_capacity(layers + 1);
     streams.push(model.start(&batch)?);
     for layer in 0..layers {
         let x = streams[layer].clone();
-        streams.push(model.through(layer..layer + 1, x, &batch, None, &mut places)?);
+        streams.push(model.through(layer..layer + 1, x, &batch, None, &mut Dense)?);
     }
     let last = streams[layers].clone();
     let dense = nll(model, last, &batch)[0];
@@ -84,7 +100,7 @@ pub fn ablate(
     let copies = (TOKENS_AT_A_TIME / ids.len()).max(1);
     for (layer, stream) in streams[..layers].iter().enumerate() {
         let here: Vec<usize> =
-            (0..ablations.len()).filter(|i| places.layer(&ablations[*i]) == Some(layer)).collect();
+            (0..ablations.len()).filter(|i| layer_of(&ablations[*i]) == Some(layer)).collect();
         for some in here.chunks(copies) {
             let of_copies: Vec<Ablation> = some.iter().map(|i| ablations[*i]).collect();
             let found = without(model, ids, stream, layer..layers, &of_copies)?;
@@ -120,37 +136,6 @@ fn nll(model: &dyn Model, stream: Tensor<2>, batch: &Batch) -> Vec<f64> {
         predictions(model, hidden, targets).iter().map(|p| -p.logprob).sum()
     };
     batch.sequences().map(of_sequence).collect()
-}
-
-/// Runs densely and notes in which layer each site stands.
-#[derive(Default)]
-struct Places {
-    ffn: Vec<usize>,
-    states: Vec<usize>,
-}
-
-impl Places {
-    fn layer(&self, ablation: &Ablation) -> Option<usize> {
-        let layers = if ablation.dropped.is_of_state() { &self.states } else { &self.ffn };
-        layers.get(ablation.site).copied()
-    }
-}
-
-impl Executor for Places {
-    fn ffn(&mut self, site: &FfnSite<'_>, x: Tensor<2>) -> Result<Tensor<2>, ExecutorError> {
-        self.ffn.push(site.layer);
-        Dense.ffn(site, x)
-    }
-
-    fn state(
-        &mut self,
-        site: &StateSite<'_>,
-        inputs: StateInputs,
-        past: Option<&mut RecurrentState>,
-    ) -> Result<Tensor<2>, ExecutorError> {
-        self.states.push(site.layer);
-        Dense.state(site, inputs, past)
-    }
 }
 
 /// Runs every sequence of a batch without what its copy leaves out.

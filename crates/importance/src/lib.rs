@@ -14,7 +14,7 @@ mod scores;
 mod state_moments;
 mod state_scores;
 
-pub use ablation::{Ablation, Dropped, ablate};
+pub use ablation::{Ablation, Dropped, ablate, sample};
 pub use calibrate::{Calibrating, Calibration};
 pub use draw::Draw;
 pub use gradients::{Gradients, Slopes};

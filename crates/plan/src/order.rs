@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cell, DeviceName, Protocol, Reading, Treatment};
+use crate::{Cell, DeviceName, Inputs, Protocol, Reading, Treatment};
 
 /// Everything the worker needs for a run; a JSON file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,30 @@ pub struct WorkOrder {
     pub texts: Vec<TextInput>,
     /// The cells, in the order in which they are to be done.
     pub cells: Vec<OrderedCell>,
+}
+
+impl WorkOrder {
+    /// What the numbers of a cell rest on; none where the order lacks its model or a text of it.
+    pub fn inputs_of(&self, cell: &Cell) -> Option<Inputs> {
+        let model = self.models.iter().find(|model| model.name == cell.model)?;
+        let text = |name: &str| {
+            let text = self.texts.iter().find(|text| text.name == name)?;
+            Some(text.reading.identity(&text.sha256))
+        };
+        let calibration_text = match &cell.calibration {
+            Some(calibration) => Some(text(&calibration.dataset)?),
+            None => None,
+        };
+        Some(Inputs {
+            weights: model.sha256.clone(),
+            tokenizer: model.tokenizer_sha256.clone(),
+            text: text(&cell.dataset)?,
+            calibration_text,
+            code_version: self.provenance.code_version.clone(),
+            dtype: "f32".to_owned(),
+            device: self.device,
+        })
+    }
 }
 
 /// Who made the numbers.

@@ -309,6 +309,15 @@ impl Store {
         Ok(path)
     }
 
+    /// Whether the results of a cell are there, complete.
+    ///
+    /// # Errors
+    /// As [`Store::result_path`].
+    pub fn has(&self, id: &str, cell: &plan::Cell) -> Result<bool, StoreError> {
+        let path = self.result_path(id, cell)?;
+        Ok(path.is_file() && read::check(&path).is_ok())
+    }
+
     /// Where the results of a cell lie once it is done.
     ///
     /// # Errors

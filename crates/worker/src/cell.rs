@@ -4,17 +4,20 @@ use std::{io::Write as _, path::Path};
 
 use anyhow::Context as _;
 use corpora::{shared_document, windows};
-use plan::{CellRequest, Policy, Protocol};
-use pruning::{Selection, cut};
+use models::Model;
+use plan::{CellRequest, Needs, Part, Policy, Protocol, Recalibration, Score, Treatment};
+use pruning::{Selection, StateSelection, cut, cut_states};
 use serde::Serialize;
 
 use crate::{
     Outcome,
-    evaluate::{Evaluated, Rows, calibrate, evaluate},
+    evaluate::{Evaluated, Rows, evaluate},
     fail::Fail,
     material::Material,
+    scores::{calibrate, gradients},
     stop::Stop,
-    subject, system, text, treatment,
+    subject, system, text,
+    treatment::{self, Chosen, Grounds},
 };
 
 /// What is printed with `--json`.
@@ -63,6 +66,10 @@ pub(crate) fn cell(request: &Path) -> Outcome {
     if request.cut && request.treatment.policy != Policy::Static {
         return Err(Fail::Usage(anyhow::anyhow!("only a static cell has weights to cut")));
     }
+    if request.treatment.policy == Policy::Observe {
+        let message = "what is observed is a table: order it with a pipeline";
+        return Err(Fail::Usage(anyhow::anyhow!(message)));
+    }
     let stop = Stop::listen(false).map_err(Fail::Usage)?;
     let answer = run(&request, &stop)?;
     print(&request, &answer).map_err(Fail::Usage)?;
@@ -90,7 +97,7 @@ fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
         Material::of(request.protocol, &text, &tokenizer, facts.max_positions, request.limit)
             .map_err(Fail::input)?;
     let model = subject::model(&request.model, &device).map_err(Fail::input)?.model;
-    let calibration = match calibration {
+    let windows = match calibration {
         Some(text) => {
             let limit = request.calibration.as_ref().and_then(|c| c.limit);
             let window_tokens = match request.protocol {
@@ -99,30 +106,63 @@ fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
             };
             let (windows, _) =
                 windows(&text, &tokenizer, window_tokens, limit).map_err(Fail::input)?;
-            let calibration = calibrate(model.as_ref(), &windows, stop);
-            Some(calibration.map_err(|e| Fail::Cell(e.into()))?.ok_or(Fail::Stopped)?)
+            Some(windows)
         }
         None => None,
     };
     let treatment = &request.treatment;
-    let (model, selection, cut_to) = if request.cut {
-        let kept = treatment::sets(treatment, model.as_ref(), calibration.as_ref());
-        let kept = kept.map_err(Fail::Cell)?;
-        let (all, left) =
-            (facts.ffn_sites * facts.neurons, kept.iter().map(Vec::len).sum::<usize>());
-        let sparsity = 1.0 - left as f64 / all as f64;
-        (cut(model.as_ref(), &kept), Selection::All, Some(sparsity))
-    } else {
-        let selection = treatment::selection(treatment, model.as_ref(), calibration.as_ref());
-        (model, selection.map_err(Fail::Cell)?, None)
+    let needs = treatment.score.map(Score::needs);
+    let scores = match &windows {
+        _ if treatment.recalibration == Some(Recalibration::Sequential) => None,
+        Some(windows) if needs == Some(Needs::Gradient) => {
+            Some(gradients(&request.model, &device, windows, stop).map_err(Fail::Cell)?)
+        }
+        Some(windows) => {
+            Some(calibrate(model.as_ref(), windows, stop).map_err(|e| Fail::Cell(e.into()))?)
+        }
+        None => None,
     };
-    let evaluated = evaluate(model.as_ref(), selection, &material, stop, |_, _| {});
+    let scores = match scores {
+        Some(None) => return Err(Fail::Stopped),
+        Some(scores) => scores,
+        None => None,
+    };
+    let grounds = Grounds { scores: scores.as_ref(), windows: windows.as_deref() };
+    let (model, chosen, cut_to) = match request.cut {
+        true => cut_model(treatment, model.as_ref(), grounds).map_err(Fail::Cell)?,
+        false => {
+            let chosen = treatment::chosen(treatment, model.as_ref(), grounds);
+            (model, chosen.map_err(Fail::Cell)?, None)
+        }
+    };
+    let evaluated = evaluate(model.as_ref(), chosen, &material, stop, |_, _| {});
     let evaluated = evaluated.map_err(|e| Fail::Cell(e.into()))?.ok_or(Fail::Stopped)?;
     let mut answer = answer(request, &evaluated, cut_to);
     if let Material::Windows { n_ids, .. } = material {
         answer.n_ids = Some(n_ids);
     }
     Ok(answer)
+}
+
+/// A model that is really smaller, and the share that was cut.
+fn cut_model(
+    treatment: &Treatment,
+    model: &dyn Model,
+    grounds: Grounds<'_>,
+) -> anyhow::Result<(Box<dyn Model>, Chosen, Option<f64>)> {
+    let kept = treatment::sets(treatment, model, grounds)?;
+    let left: usize = kept.iter().map(Vec::len).sum();
+    let of = |all: usize| Some(1.0 - left as f64 / all as f64);
+    Ok(match treatment.part {
+        Part::Ffn => {
+            let all = model.ffns().iter().map(|ffn| ffn.neurons()).sum();
+            (cut(model, &kept), Chosen::Neurons(Selection::All), of(all))
+        }
+        Part::State => {
+            let all = model.mixers().iter().map(|mixer| mixer.shape().mixed()).sum();
+            (cut_states(model, &kept), Chosen::Channels(StateSelection::All), of(all))
+        }
+    })
 }
 
 fn answer(request: &CellRequest, evaluated: &Evaluated, cut_to: Option<f64>) -> Answer {
@@ -157,6 +197,9 @@ fn answer(request: &CellRequest, evaluated: &Evaluated, cut_to: Option<f64>) -> 
             answer.n_correct = Some(n_correct);
             answer.n_items = Some(rows.len());
             answer.word_perplexity = Some((-logprob / rows.len() as f64).exp());
+        }
+        Rows::Neurons(_) | Rows::Channels(_) | Rows::Overlaps(_) => {
+            unreachable!("an evaluation gives windows or items")
         }
     }
     answer

@@ -3,18 +3,20 @@
 use std::{ops::Range, time::Instant};
 
 use evaluation::{evaluate_items, evaluate_windows};
-use importance::{Calibrating, Calibration};
-use models::{Batch, ExecutorError, Model};
-use pruning::{Measuring as _, Selection, Shares, Skipping};
-use tables::{ItemRow, WindowRow};
+use models::{ExecutorError, Model};
+use pruning::{Measuring, Shares, Skipping, StateScanning};
+use tables::{ChannelRow, ItemRow, NeuronRow, OverlapRow, WindowRow};
 
-use crate::{material::Material, parallel::in_order, stop::Stop};
+use crate::{material::Material, parallel::in_order, stop::Stop, treatment::Chosen};
 
 /// Rows of one cell.
 #[derive(Debug)]
 pub(crate) enum Rows {
     Windows(Vec<WindowRow>),
     Items(Vec<ItemRow>),
+    Neurons(Vec<NeuronRow>),
+    Channels(Vec<ChannelRow>),
+    Overlaps(Vec<OverlapRow>),
 }
 
 /// What a cell came to.
@@ -23,6 +25,8 @@ pub(crate) struct Evaluated {
     pub(crate) rows: Rows,
     pub(crate) seconds: f64,
     pub(crate) tokens: u64,
+    /// Windows or items that they were read in.
+    pub(crate) units: usize,
     /// Shares of all sequences together.
     pub(crate) total: Shares,
 }
@@ -30,11 +34,7 @@ pub(crate) struct Evaluated {
 impl Evaluated {
     /// Tokens of a window or item, on average.
     pub(crate) fn mean_length(&self) -> usize {
-        let units = match &self.rows {
-            Rows::Windows(rows) => rows.len(),
-            Rows::Items(rows) => rows.len(),
-        };
-        (self.tokens as usize).checked_div(units).unwrap_or(0)
+        (self.tokens as usize).checked_div(self.units).unwrap_or(0)
     }
 
     pub(crate) fn tokens_per_second(&self) -> f64 {
@@ -47,13 +47,31 @@ impl Evaluated {
 /// `progress` is told of windows or items and of tokens done.
 pub(crate) fn evaluate(
     model: &dyn Model,
-    selection: Selection,
+    chosen: Chosen,
+    material: &Material,
+    stop: &Stop,
+    progress: impl FnMut(usize, usize),
+) -> Result<Option<Evaluated>, ExecutorError> {
+    match chosen {
+        Chosen::Neurons(selection) => {
+            run(model, &Skipping::new(selection, model.ffns().len()), material, stop, progress)
+        }
+        Chosen::Channels(selection) => {
+            let executor = StateScanning::new(selection, model.mixers().len());
+            run(model, &executor, material, stop, progress)
+        }
+    }
+}
+
+/// The same with a clone of `executor` for each batch.
+fn run(
+    model: &dyn Model,
+    executor: &(impl Measuring + Clone + Sync),
     material: &Material,
     stop: &Stop,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Option<Evaluated>, ExecutorError> {
     let started = Instant::now();
-    let executor = Skipping::new(selection, model.ffns().len());
     let batches = material.batches();
     let (mut units_done, mut tokens) = (0, 0);
     let done = in_order(
@@ -73,6 +91,9 @@ pub(crate) fn evaluate(
         match rows {
             Rows::Windows(rows) => windows.extend(rows),
             Rows::Items(rows) => items.extend(rows),
+            Rows::Neurons(_) | Rows::Channels(_) | Rows::Overlaps(_) => {
+                unreachable!("a batch gives windows or items")
+            }
         }
     }
     let rows = match material {
@@ -80,13 +101,14 @@ pub(crate) fn evaluate(
         Material::Items(_) => Rows::Items(items),
     };
     let seconds = started.elapsed().as_secs_f64();
-    Ok(Some(Evaluated { rows, seconds, tokens: material.n_tokens() as u64, total }))
+    let (tokens, units) = (material.n_tokens() as u64, material.len());
+    Ok(Some(Evaluated { rows, seconds, tokens, units, total }))
 }
 
 /// Rows of one batch, and the shares of its sequences together.
 fn batch_rows(
     model: &dyn Model,
-    mut executor: Skipping,
+    mut executor: impl Measuring,
     material: &Material,
     units: Range<usize>,
 ) -> Result<(Rows, Shares), ExecutorError> {
@@ -127,29 +149,10 @@ fn batch_rows(
 }
 
 /// The shares of each sequence of a batch; a model without feed-forward blocks shows none.
-fn shares_of(executor: &mut Skipping, sequences: usize) -> Vec<Shares> {
+fn shares_of(executor: &mut impl Measuring, sequences: usize) -> Vec<Shares> {
     let mut shares = executor.take_shares();
     shares.resize(sequences, Shares::default());
     shares
-}
-
-/// One dense pass over a calibration text; `None` if asked to stop on the way.
-pub(crate) fn calibrate(
-    model: &dyn Model,
-    windows: &[Vec<u32>],
-    stop: &Stop,
-) -> Result<Option<Calibration>, ExecutorError> {
-    let parts = in_order(
-        windows,
-        stop,
-        |window| {
-            let mut calibrating = Calibrating::new();
-            model.forward(&Batch::new([window.as_slice()]), &mut calibrating)?;
-            Ok(calibrating.finish())
-        },
-        |_| {},
-    )?;
-    Ok(parts.map(Calibration::sum))
 }
 
 #[cfg(test)]
@@ -157,6 +160,7 @@ mod tests {
     use std::path::Path;
 
     use models::{Device, load};
+    use pruning::Selection;
 
     use super::*;
 
@@ -169,7 +173,9 @@ mod tests {
         let material = Material::Windows { windows, n_ids: 8 };
         let stop = Stop::default();
         let evaluated =
-            evaluate(model.as_ref(), Selection::All, &material, &stop, |_, _| {}).unwrap().unwrap();
+            evaluate(model.as_ref(), Chosen::Neurons(Selection::All), &material, &stop, |_, _| {})
+                .unwrap()
+                .unwrap();
         let Rows::Windows(rows) = evaluated.rows else { panic!("windows give windows") };
         assert_eq!(rows.len(), 2);
         assert!(rows.iter().all(|row| row.reached_sparsity == 0.0 && row.nll_nats > 0.0));

@@ -1,27 +1,20 @@
 //! `worker run`: the outstanding cells of a work order, one after the other.
 
-use std::{
-    collections::BTreeMap,
-    io::Write as _,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-    time::Instant,
-};
+use std::{collections::BTreeMap, io::Write as _, path::Path};
 
 use anyhow::Context as _;
-use corpora::{Text, Tokenizer, shared_document, windows};
-use importance::Calibration;
-use models::{Model, ModelFacts, PartShare, ffn_share, state_share};
-use plan::{Cell, Event, ModelInput, OrderedCell, Part, Policy, Protocol, TextInput, WorkOrder};
-use tables::{CellRecord, FailureRecord, Provenance, Store, Touched, outstanding};
+use corpora::{Text, Tokenizer, shared_document};
+use models::ModelFacts;
+use plan::{Cell, Event, ModelInput, OrderedCell, TextInput, WorkOrder};
+use tables::{Store, outstanding};
 
 use crate::{
     Outcome,
-    evaluate::{Evaluated, Rows, calibrate, evaluate},
     fail::Fail,
     material::Material,
+    runner::{Runner, Tally},
     stop::Stop,
-    subject, system, text, treatment,
+    subject, text,
 };
 
 /// Reads a work order.
@@ -62,6 +55,7 @@ pub(crate) fn run(order: &Path) -> Outcome {
             store: &store,
             stop: &stop,
             input: model,
+            device: &device,
             model: loaded.model.as_ref(),
         };
         runner.run(&of_model, &mut tally)?;
@@ -76,7 +70,7 @@ pub(crate) fn run(order: &Path) -> Outcome {
 }
 
 /// Tells the process that started us; if it is gone there is nobody to tell.
-fn say(event: &Event) {
+pub(crate) fn say(event: &Event) {
     match serde_json::to_string(event) {
         Ok(line) => {
             let _ = writeln!(std::io::stdout().lock(), "{line}");
@@ -137,7 +131,7 @@ impl Inputs {
         self.models.get(name).with_context(|| format!("the work order has no model `{name}`"))
     }
 
-    fn ready_tokenizer(&self, name: &str) -> anyhow::Result<&Tokenizer> {
+    pub(crate) fn ready_tokenizer(&self, name: &str) -> anyhow::Result<&Tokenizer> {
         self.tokenizer(name)?.with_context(|| format!("the model `{name}` is not there"))
     }
 
@@ -170,176 +164,4 @@ fn overlaps(cells: &[&OrderedCell], texts: &BTreeMap<String, Text>) -> Vec<anyho
         })
         .map(anyhow::Error::from)
         .collect()
-}
-
-#[derive(Default)]
-struct Tally {
-    done: u64,
-    failed: u64,
-}
-
-struct Runner<'a> {
-    order: &'a WorkOrder,
-    inputs: &'a Inputs,
-    store: &'a Store,
-    stop: &'a Stop,
-    input: &'a ModelInput,
-    model: &'a dyn Model,
-}
-
-type Materials = BTreeMap<(String, Protocol, Option<usize>), Material>;
-type Calibrations = BTreeMap<plan::Calibration, Calibration>;
-
-impl Runner<'_> {
-    fn run(&self, cells: &[&OrderedCell], tally: &mut Tally) -> Result<(), Fail> {
-        let mut materials = Materials::new();
-        let mut calibrations = Calibrations::new();
-        for ordered in cells {
-            let (started, started_at_ms) = (Instant::now(), system::now_ms());
-            system::reset_peak();
-            let result = catch_unwind(AssertUnwindSafe(|| {
-                self.cell(ordered, &mut materials, &mut calibrations)
-            }))
-            .unwrap_or_else(|panic| Err(anyhow::anyhow!("panic: {}", message_of(&*panic))));
-            let failure = match result {
-                Ok(None) => return Ok(()),
-                Ok(Some(evaluated)) => match self.store_rows(ordered, &evaluated, started_at_ms) {
-                    Ok(()) => {
-                        tally.done += 1;
-                        say(&Event::CellDone {
-                            id: ordered.id.clone(),
-                            seconds: evaluated.seconds,
-                            tokens_per_second: evaluated.tokens_per_second(),
-                        });
-                        continue;
-                    }
-                    Err(error) if refused(&error) => error.into(),
-                    Err(error) => return Err(Fail::Results(error.into())),
-                },
-                Err(error) => error,
-            };
-            tally.failed += 1;
-            let error = format!("{failure:#}");
-            tracing::warn!(cell = ordered.id, "{error}");
-            say(&Event::CellFailed { id: ordered.id.clone(), error: error.clone() });
-            self.store
-                .write_failure(&FailureRecord {
-                    id: ordered.id.clone(),
-                    cell: ordered.cell.clone(),
-                    error,
-                    revision: self.order.provenance.revision.clone(),
-                    code_version: self.order.provenance.code_version.clone(),
-                    host: system::host(),
-                    started_at_ms,
-                    seconds: started.elapsed().as_secs_f64(),
-                })
-                .map_err(|e| Fail::Results(e.into()))?;
-        }
-        Ok(())
-    }
-
-    /// One cell; `None` if asked to stop on the way.
-    fn cell(
-        &self,
-        ordered: &OrderedCell,
-        materials: &mut Materials,
-        calibrations: &mut Calibrations,
-    ) -> anyhow::Result<Option<Evaluated>> {
-        let OrderedCell { id, cell } = ordered;
-        let key = (cell.dataset.clone(), cell.protocol, cell.limit);
-        if !materials.contains_key(&key) {
-            materials.insert(key.clone(), self.inputs.material(cell)?);
-        }
-        let material = &materials[&key];
-        if let Some(calibration) = &cell.calibration
-            && !calibrations.contains_key(calibration)
-        {
-            let Some(moments) = self.calibrate(&cell.model, calibration)? else { return Ok(None) };
-            calibrations.insert(calibration.clone(), moments);
-        }
-        let calibration = cell.calibration.as_ref().and_then(|c| calibrations.get(c));
-        let units = material.len() as u64;
-        say(&Event::CellStart { id: id.clone(), label: cell.label(), units });
-        let selection = treatment::selection(&cell.treatment, self.model, calibration)?;
-        Ok(evaluate(self.model, selection, material, self.stop, |done, tokens| {
-            say(&Event::Progress {
-                id: id.clone(),
-                units_done: done as u64,
-                units,
-                tokens_done: tokens as u64,
-            });
-        })?)
-    }
-
-    fn calibrate(
-        &self,
-        model: &str,
-        calibration: &plan::Calibration,
-    ) -> anyhow::Result<Option<Calibration>> {
-        say(&Event::Phase { message: format!("calibrating on {}", calibration.dataset) });
-        let tokenizer = self.inputs.ready_tokenizer(model)?;
-        let text = self.inputs.text(&calibration.dataset)?;
-        let (windows, _) = windows(text, tokenizer, calibration.window_tokens, calibration.limit)?;
-        Ok(calibrate(self.model, &windows, self.stop)?)
-    }
-
-    fn store_rows(
-        &self,
-        ordered: &OrderedCell,
-        evaluated: &Evaluated,
-        started_at_ms: i64,
-    ) -> Result<(), tables::StoreError> {
-        let text = |name: &str| {
-            let text = self.order.texts.iter().find(|text| text.name == name);
-            text.map(|text| text.sha256.clone())
-        };
-        let OrderedCell { id, cell } = ordered;
-        let record = CellRecord {
-            id: id.clone(),
-            cell: cell.clone(),
-            touched: touched(self.model, &cell.treatment, evaluated.mean_length()),
-            provenance: Provenance {
-                revision: self.order.provenance.revision.clone(),
-                code_version: self.order.provenance.code_version.clone(),
-                versions: system::versions(),
-                host: system::host(),
-                cpu: system::cpu(),
-                device: self.order.device.to_string(),
-                started_at_ms,
-                seconds: evaluated.seconds,
-                peak_rss_bytes: system::peak_rss_bytes(),
-                tokens: evaluated.tokens,
-                weights_sha256: self.input.sha256.clone(),
-                tokenizer_sha256: self.input.tokenizer_sha256.clone(),
-                text_sha256: text(&cell.dataset).unwrap_or_default(),
-                calibration_sha256: cell.calibration.as_ref().and_then(|c| text(&c.dataset)),
-            },
-        };
-        match &evaluated.rows {
-            Rows::Windows(rows) => self.store.write_windows(&record, rows),
-            Rows::Items(rows) => self.store.write_items(&record, rows),
-        }
-        .map(drop)
-    }
-}
-
-/// How much of the model a treatment's part is; nothing where nothing is done.
-fn touched(model: &dyn Model, treatment: &plan::Treatment, tokens: usize) -> Touched {
-    let share = match (treatment.policy, treatment.part) {
-        (Policy::Dense, _) => PartShare::default(),
-        (_, Part::Ffn) => ffn_share(model, tokens),
-        (_, Part::State) => state_share(model, tokens),
-    };
-    let PartShare { parameters, flops, state_bytes } = share;
-    Touched { parameters, flops, state_bytes }
-}
-
-/// Whether the store refused the rows themselves: the cell failed, the folder is fine.
-fn refused(error: &tables::StoreError) -> bool {
-    matches!(error, tables::StoreError::NonFinite { .. } | tables::StoreError::NoRows { .. })
-}
-
-fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown cause")
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     Outcome, evaluate::evaluate, fail::Fail, inspect::product_rate, material::Material, stop::Stop,
-    subject, system,
+    subject, system, treatment::Chosen,
 };
 
 /// What is run.
@@ -43,7 +43,13 @@ pub(crate) fn speed(args: &Args) -> Outcome {
     let material = Material::Windows { n_ids: args.windows * args.tokens, windows };
     let stop = Stop::listen(false).map_err(Fail::Usage)?;
     let run = || {
-        let result = evaluate(model.as_ref(), pruning::Selection::All, &material, &stop, |_, _| {});
+        let result = evaluate(
+            model.as_ref(),
+            Chosen::Neurons(pruning::Selection::All),
+            &material,
+            &stop,
+            |_, _| {},
+        );
         result.map_err(|e| Fail::Cell(e.into()))?.ok_or(Fail::Stopped)
     };
     run()?;

@@ -1,89 +1,166 @@
 //! From the names of a plan to what runs.
 
-use anyhow::{Context as _, anyhow};
-use importance::{Calibration, Score, by_name};
+use anyhow::{Context as _, anyhow, ensure};
+use importance::{Calibration, Score, StateScore, by_name, by_state_name};
 use models::Model;
-use plan::{Policy, Rule, Treatment};
-use pruning::{Commitment, Selection, Windowed, static_sets};
+use plan::{Mode, Part, Policy, Recalibration, Rule, Treatment};
+use pruning::{
+    Commitment, Selection, StateMode, StateSelection, StateWindowed, Windowed,
+    recalibrated_state_sets, state_sets, static_sets,
+};
 
-/// The kept sets that a treatment asks for.
-///
-/// `calibration` is needed where [`Treatment::needs_calibration`] says so.
-pub(crate) fn selection(
-    treatment: &Treatment,
-    model: &dyn Model,
-    calibration: Option<&Calibration>,
-) -> anyhow::Result<Selection> {
-    if treatment.policy != Policy::Dense && model.ffns().is_empty() {
-        anyhow::bail!("the model has no feed-forward block: only `dense` can be run on it");
-    }
-    match treatment.policy {
-        Policy::Dense | Policy::Observe => Ok(Selection::All),
-        Policy::Static => Ok(Selection::Static(sets(treatment, model, calibration)?)),
-        Policy::Dynamic => windowed(treatment, model, Commitment::DYNAMIC, calibration),
-        Policy::Window => {
-            let window = treatment.window.context("a windowed treatment has no window")?;
-            let rule = match treatment.rule.context("a windowed treatment has no rule")? {
-                Rule::WindowMean => pruning::Rule::WindowMean,
-                Rule::FirstToken => pruning::Rule::FirstToken,
-                Rule::PreviousWindow => pruning::Rule::PreviousWindow,
-                Rule::Prompt => pruning::Rule::Prompt {
-                    tokens: treatment.prompt_tokens.unwrap_or(plan::DEFAULT_PROMPT_TOKENS),
-                },
-                Rule::Calibration => pruning::Rule::Calibration,
-                Rule::Random => pruning::Rule::Random,
-            };
-            windowed(treatment, model, Commitment { window, rule }, calibration)
-        }
-    }
+use crate::observe::check;
+
+/// What a treatment keeps, of which part.
+pub(crate) enum Chosen {
+    /// Neurons of feed-forward blocks.
+    Neurons(Selection),
+    /// Channels of recurrent states.
+    Channels(StateSelection),
 }
 
-fn windowed(
+/// What kept sets can be chosen on before the run.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Grounds<'a> {
+    /// The scores of a calibration text; there where [`Treatment::needs_calibration`] says so, unless
+    /// its windows are.
+    pub(crate) scores: Option<&'a Calibration>,
+    /// The windows of a calibration text; there where layers are scored one after the other.
+    pub(crate) windows: Option<&'a [Vec<u32>]>,
+}
+
+/// The kept sets that a treatment asks for.
+pub(crate) fn chosen(
     treatment: &Treatment,
     model: &dyn Model,
-    commitment: Commitment,
-    calibration: Option<&Calibration>,
-) -> anyhow::Result<Selection> {
-    let calibrated = match commitment.rule {
-        pruning::Rule::Calibration => sets(treatment, model, calibration)?,
-        _ => Vec::new(),
+    grounds: Grounds<'_>,
+) -> anyhow::Result<Chosen> {
+    if treatment.policy == Policy::Dense {
+        return Ok(Chosen::Neurons(Selection::All));
+    }
+    check(model, treatment.part)?;
+    let commitment = commitment(treatment)?;
+    let sets = match commitment {
+        None => sets(treatment, model, grounds)?,
+        Some(Commitment { rule: pruning::Rule::Calibration, .. }) => {
+            sets(treatment, model, grounds)?
+        }
+        Some(_) => Vec::new(),
     };
-    Ok(Selection::Windowed(Windowed {
-        score: score(treatment)?,
-        sparsity: treatment.sparsity,
-        commitment,
-        seed: treatment.seed,
-        calibrated,
-    }))
+    let (sparsity, seed) = (treatment.sparsity, treatment.seed);
+    Ok(match (treatment.part, commitment) {
+        (Part::Ffn, None) => Chosen::Neurons(Selection::Static(sets)),
+        (Part::State, None) => Chosen::Channels(StateSelection::Static(sets)),
+        (Part::Ffn, Some(commitment)) => Chosen::Neurons(Selection::Windowed(Windowed {
+            score: score(treatment)?,
+            sparsity,
+            commitment,
+            seed,
+            calibrated: sets,
+        })),
+        (Part::State, Some(commitment)) => {
+            Chosen::Channels(StateSelection::Windowed(StateWindowed {
+                score: state_score(treatment)?,
+                sparsity,
+                commitment,
+                seed,
+                calibrated: sets,
+                mode: match treatment.mode {
+                    Some(Mode::Write) => StateMode::Write,
+                    _ => StateMode::Read,
+                },
+            }))
+        }
+    })
+}
+
+/// Which tokens share a set; none where one set is for ever.
+fn commitment(treatment: &Treatment) -> anyhow::Result<Option<Commitment>> {
+    match treatment.policy {
+        Policy::Static => return Ok(None),
+        Policy::Dynamic => return Ok(Some(Commitment::DYNAMIC)),
+        Policy::Window => {}
+        Policy::Dense | Policy::Observe => anyhow::bail!("`{}` keeps no sets", treatment.policy),
+    }
+    let window = treatment.window.context("a windowed treatment has no window")?;
+    let rule = match treatment.rule.context("a windowed treatment has no rule")? {
+        Rule::WindowMean => pruning::Rule::WindowMean,
+        Rule::FirstToken => pruning::Rule::FirstToken,
+        Rule::PreviousWindow => pruning::Rule::PreviousWindow,
+        Rule::Prompt => pruning::Rule::Prompt {
+            tokens: treatment.prompt_tokens.unwrap_or(plan::DEFAULT_PROMPT_TOKENS),
+        },
+        Rule::Calibration => pruning::Rule::Calibration,
+        Rule::Random => pruning::Rule::Random,
+    };
+    Ok(Some(Commitment { window, rule }))
 }
 
 fn score(treatment: &Treatment) -> anyhow::Result<Box<dyn Score>> {
     let name = treatment.score.context("the treatment has no score")?.as_str();
-    by_name(name).ok_or_else(|| anyhow!("score `{name}` is not implemented"))
+    by_name(name).ok_or_else(|| anyhow!("score `{name}` does not rank neurons"))
+}
+
+fn state_score(treatment: &Treatment) -> anyhow::Result<Box<dyn StateScore>> {
+    let name = treatment.score.context("the treatment has no score")?.as_str();
+    by_state_name(name).ok_or_else(|| anyhow!("score `{name}` does not rank state channels"))
 }
 
 /// The static kept set of every site.
 pub(crate) fn sets(
     treatment: &Treatment,
     model: &dyn Model,
-    calibration: Option<&Calibration>,
+    grounds: Grounds<'_>,
 ) -> anyhow::Result<Vec<Vec<u32>>> {
-    let score = score(treatment)?;
-    let none = || Calibration::without_text(model.ffns().into_iter().map(|ffn| ffn.neurons()));
-    let calibration = match (calibration, score.needs_text()) {
-        (Some(calibration), _) => calibration,
-        (None, false) => &none(),
-        (None, true) => anyhow::bail!("score `{}` needs a calibration text", score.name()),
-    };
-    Ok(static_sets(model, calibration, score.as_ref(), treatment.sparsity, treatment.seed))
+    let (sparsity, seed) = (treatment.sparsity, treatment.seed);
+    let none = Calibration::of_no_text(model);
+    ensure!(
+        !treatment.needs_calibration() || grounds.scores.is_some() || grounds.windows.is_some(),
+        "the score needs a calibration text"
+    );
+    let scores = grounds.scores.unwrap_or(&none);
+    Ok(match (treatment.part, treatment.recalibration, grounds.windows) {
+        (Part::Ffn, ..) => static_sets(model, scores, score(treatment)?.as_ref(), sparsity, seed),
+        (Part::State, Some(Recalibration::Sequential), Some(windows)) => {
+            let score = state_score(treatment)?;
+            recalibrated_state_sets(model, windows, score.as_ref(), sparsity, seed)?
+        }
+        (Part::State, ..) => {
+            state_sets(model, scores, state_score(treatment)?.as_ref(), sparsity, seed)
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    /// Every score of the vocabulary is implemented.
+    use plan::{Needs, Part, Score};
+
+    /// Every score of the vocabulary is implemented, and needs what the plan thinks that it needs.
     #[test]
     fn vocabulary_is_covered() {
-        let names: Vec<&str> = plan::Score::ALL.iter().map(|score| score.as_str()).collect();
-        assert_eq!(names, importance::NAMES);
+        let names = |part| -> Vec<&str> {
+            let of_part = Score::ALL.iter().filter(|score| score.ranks(part));
+            of_part.map(|score| score.as_str()).collect()
+        };
+        let sorted = |mut names: Vec<&'static str>| {
+            names.sort_unstable();
+            names
+        };
+        assert_eq!(sorted(names(Part::Ffn)), sorted(importance::NAMES.to_vec()));
+        assert_eq!(sorted(names(Part::State)), sorted(importance::STATE_NAMES.to_vec()));
+        let needs = |text, gradients| match (text, gradients) {
+            (_, true) => Needs::Gradient,
+            (true, false) => Needs::Forward,
+            (false, false) => Needs::Nothing,
+        };
+        for score in Score::ALL.iter().filter(|score| score.ranks(Part::Ffn)) {
+            let known = importance::by_name(score.as_str()).unwrap();
+            assert_eq!(needs(known.needs_text(), known.needs_gradient()), score.needs(), "{score}");
+        }
+        for score in Score::ALL.iter().filter(|score| score.ranks(Part::State)) {
+            let known = importance::by_state_name(score.as_str()).unwrap();
+            let found = needs(known.needs_text(), known.needs_gradients());
+            assert_eq!(found, score.needs(), "{score}");
+        }
     }
 }

@@ -1,0 +1,269 @@
+//! The outstanding cells of one model, one after the other.
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Instant,
+};
+
+use anyhow::Context as _;
+use models::{Device, Model, PartShare, ffn_share, state_share};
+use plan::{
+    Cell, Event, ModelInput, Observation, OrderedCell, Part, Policy, Protocol, Recalibration,
+    Treatment, WorkOrder,
+};
+use tables::{CellRecord, FailureRecord, Provenance, Store, StoreError, Touched};
+
+use crate::{
+    evaluate::{Evaluated, Rows, evaluate},
+    fail::Fail,
+    material::Material,
+    observe,
+    run::{Inputs, say},
+    scores::Scores,
+    stop::Stop,
+    system,
+    treatment::{Chosen, Grounds, chosen},
+};
+
+/// Cells that were tried.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) done: u64,
+    pub(crate) failed: u64,
+}
+
+/// A model with all that its cells need.
+pub(crate) struct Runner<'a> {
+    pub(crate) order: &'a WorkOrder,
+    pub(crate) inputs: &'a Inputs,
+    pub(crate) store: &'a Store,
+    pub(crate) stop: &'a Stop,
+    pub(crate) input: &'a ModelInput,
+    pub(crate) device: &'a Device,
+    pub(crate) model: &'a dyn Model,
+}
+
+type Materials = BTreeMap<(String, Protocol, Option<usize>), Material>;
+
+/// What is read or measured once for all cells of a model.
+#[derive(Default)]
+struct Kept {
+    materials: Materials,
+    scores: Scores,
+}
+
+impl Runner<'_> {
+    /// Runs the cells; what fails is recorded and the rest goes on.
+    pub(crate) fn run(&self, cells: &[&OrderedCell], tally: &mut Tally) -> Result<(), Fail> {
+        let mut kept = Kept::default();
+        for ordered in cells {
+            let (started, started_at_ms) = (Instant::now(), system::now_ms());
+            system::reset_peak();
+            let result = catch_unwind(AssertUnwindSafe(|| self.cell(ordered, &mut kept)))
+                .unwrap_or_else(|panic| Err(anyhow::anyhow!("panic: {}", message_of(&*panic))));
+            let failure = match result {
+                Ok(None) => return Ok(()),
+                Ok(Some(evaluated)) => match self.store_rows(ordered, &evaluated, started_at_ms) {
+                    Ok(()) => {
+                        tally.done += 1;
+                        say(&Event::CellDone {
+                            id: ordered.id.clone(),
+                            seconds: evaluated.seconds,
+                            tokens_per_second: evaluated.tokens_per_second(),
+                        });
+                        continue;
+                    }
+                    Err(error) if refused(&error) => error.into(),
+                    Err(error) => return Err(Fail::Results(error.into())),
+                },
+                Err(error) => error,
+            };
+            tally.failed += 1;
+            self.store_failure(ordered, &failure, started_at_ms, started)?;
+        }
+        Ok(())
+    }
+
+    /// One cell; `None` if asked to stop on the way.
+    fn cell(&self, ordered: &OrderedCell, kept: &mut Kept) -> anyhow::Result<Option<Evaluated>> {
+        match ordered.cell.treatment.policy {
+            Policy::Observe => self.observed(ordered, &mut kept.scores),
+            _ => self.evaluated(ordered, kept),
+        }
+    }
+
+    fn evaluated(
+        &self,
+        ordered: &OrderedCell,
+        kept: &mut Kept,
+    ) -> anyhow::Result<Option<Evaluated>> {
+        let OrderedCell { id, cell } = ordered;
+        let key = (cell.dataset.clone(), cell.protocol, cell.limit);
+        if !kept.materials.contains_key(&key) {
+            kept.materials.insert(key.clone(), self.inputs.material(cell)?);
+        }
+        let material = &kept.materials[&key];
+        let units = material.len() as u64;
+        let Some(chosen) = self.chosen(cell, &mut kept.scores)? else { return Ok(None) };
+        say(&Event::CellStart { id: id.clone(), label: cell.label(), units });
+        Ok(evaluate(self.model, chosen, material, self.stop, |done, tokens| {
+            say(&Event::Progress {
+                id: id.clone(),
+                units_done: done as u64,
+                units,
+                tokens_done: tokens as u64,
+            });
+        })?)
+    }
+
+    /// What a cell keeps; `None` if asked to stop while it was found out.
+    fn chosen(&self, cell: &Cell, scores: &mut Scores) -> anyhow::Result<Option<Chosen>> {
+        let treatment = &cell.treatment;
+        // A part that is not there is told before anything is measured.
+        if treatment.policy != Policy::Dense {
+            observe::check(self.model, treatment.part)?;
+        }
+        let Some(scores_cell) = cell.scores_cell() else {
+            return chosen(treatment, self.model, Grounds::default()).map(Some);
+        };
+        let grounds = match treatment.recalibration {
+            Some(Recalibration::Sequential) => {
+                say(&Event::Phase { message: format!("recalibrating for {}", cell.label()) });
+                let windows = Some(scores.windows(self, &scores_cell)?);
+                Grounds { windows, ..Grounds::default() }
+            }
+            _ => match scores.of(self, &scores_cell)? {
+                None => return Ok(None),
+                measured => Grounds { scores: measured, ..Grounds::default() },
+            },
+        };
+        chosen(treatment, self.model, grounds).map(Some)
+    }
+
+    /// What a cell of the policy `observe` measures; `None` if asked to stop on the way.
+    fn observed(
+        &self,
+        ordered: &OrderedCell,
+        scores: &mut Scores,
+    ) -> anyhow::Result<Option<Evaluated>> {
+        let OrderedCell { id, cell } = ordered;
+        let started = Instant::now();
+        observe::check(self.model, cell.treatment.part)?;
+        let windows = scores.windows(self, cell)?;
+        let (units, tokens) = (windows.len(), windows.iter().map(Vec::len).sum::<usize>() as u64);
+        say(&Event::CellStart { id: id.clone(), label: cell.label(), units: units as u64 });
+        let (mut units_done, mut tokens_done) = (0, 0);
+        let done = |window: &Vec<u32>| {
+            units_done += 1;
+            tokens_done += window.len() as u64;
+            let (id, units) = (id.clone(), units as u64);
+            say(&Event::Progress { id, units_done, units, tokens_done });
+        };
+        let treatment = &cell.treatment;
+        let rows = match treatment.observation.context("a cell that observes nothing")? {
+            Observation::Ablation => {
+                observe::ablation(self.model, windows, treatment, self.stop, done)?
+            }
+            Observation::Overlap => {
+                observe::overlaps(self.model, windows, treatment, self.stop, done)?
+            }
+            Observation::Forward | Observation::Gradient => match scores.measured(self, cell)? {
+                Some(measured) => Some(observe::rows(self.model, &measured, treatment)?),
+                None => None,
+            },
+        };
+        let seconds = started.elapsed().as_secs_f64();
+        let total = pruning::Shares::default();
+        Ok(rows.map(|rows| Evaluated { rows, seconds, tokens, units, total }))
+    }
+
+    fn store_failure(
+        &self,
+        ordered: &OrderedCell,
+        failure: &anyhow::Error,
+        started_at_ms: i64,
+        started: Instant,
+    ) -> Result<(), Fail> {
+        let error = format!("{failure:#}");
+        tracing::warn!(cell = ordered.id, "{error}");
+        say(&Event::CellFailed { id: ordered.id.clone(), error: error.clone() });
+        self.store
+            .write_failure(&FailureRecord {
+                id: ordered.id.clone(),
+                cell: ordered.cell.clone(),
+                error,
+                revision: self.order.provenance.revision.clone(),
+                code_version: self.order.provenance.code_version.clone(),
+                host: system::host(),
+                started_at_ms,
+                seconds: started.elapsed().as_secs_f64(),
+            })
+            .map(drop)
+            .map_err(|e| Fail::Results(e.into()))
+    }
+
+    /// Stores what a cell came to.
+    pub(crate) fn store_rows(
+        &self,
+        ordered: &OrderedCell,
+        evaluated: &Evaluated,
+        started_at_ms: i64,
+    ) -> Result<(), StoreError> {
+        let text = |name: &str| {
+            let text = self.order.texts.iter().find(|text| text.name == name);
+            text.map(|text| text.sha256.clone())
+        };
+        let OrderedCell { id, cell } = ordered;
+        let record = CellRecord {
+            id: id.clone(),
+            cell: cell.clone(),
+            touched: touched(self.model, &cell.treatment, evaluated.mean_length()),
+            provenance: Provenance {
+                revision: self.order.provenance.revision.clone(),
+                code_version: self.order.provenance.code_version.clone(),
+                versions: system::versions(),
+                host: system::host(),
+                cpu: system::cpu(),
+                device: self.order.device.to_string(),
+                started_at_ms,
+                seconds: evaluated.seconds,
+                peak_rss_bytes: system::peak_rss_bytes(),
+                tokens: evaluated.tokens,
+                weights_sha256: self.input.sha256.clone(),
+                tokenizer_sha256: self.input.tokenizer_sha256.clone(),
+                text_sha256: text(&cell.dataset).unwrap_or_default(),
+                calibration_sha256: cell.calibration.as_ref().and_then(|c| text(&c.dataset)),
+            },
+        };
+        match &evaluated.rows {
+            Rows::Windows(rows) => self.store.write_windows(&record, rows),
+            Rows::Items(rows) => self.store.write_items(&record, rows),
+            Rows::Neurons(rows) => self.store.write_neurons(&record, rows),
+            Rows::Channels(rows) => self.store.write_channels(&record, rows),
+            Rows::Overlaps(rows) => self.store.write_overlaps(&record, rows),
+        }
+        .map(drop)
+    }
+}
+
+/// How much of the model a treatment's part is; nothing where nothing is done.
+fn touched(model: &dyn Model, treatment: &Treatment, tokens: usize) -> Touched {
+    let share = match (treatment.policy, treatment.part) {
+        (Policy::Dense, _) => PartShare::default(),
+        (_, Part::Ffn) => ffn_share(model, tokens),
+        (_, Part::State) => state_share(model, tokens),
+    };
+    let PartShare { parameters, flops, state_bytes } = share;
+    Touched { parameters, flops, state_bytes }
+}
+
+/// Whether the store refused the rows themselves: the cell failed, the folder is fine.
+fn refused(error: &StoreError) -> bool {
+    matches!(error, StoreError::NonFinite { .. } | StoreError::NoRows { .. })
+}
+
+fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown cause")
+}

@@ -1,0 +1,165 @@
+//! Scores of texts: measured in one pass, stored, and used by every cell that needs them.
+
+use std::{collections::BTreeMap, path::Path, time::Instant};
+
+use anyhow::Context as _;
+use corpora::windows;
+use importance::{Calibrating, Calibration, Gradients};
+use models::{Batch, Device, ExecutorError, Model};
+use plan::{Cell, Event, Observation, OrderedCell, Part, Protocol, cell_id};
+use tables::read_channels;
+
+use crate::{
+    evaluate::Evaluated, observe, parallel::in_order, run::say, runner::Runner, stop::Stop,
+    subject, system,
+};
+
+/// Which pass gives a score: one over which windows of which text, and with gradients or not.
+type Pass = (String, Option<usize>, usize, Observation);
+
+/// What was measured so far for one model.
+#[derive(Default)]
+pub(crate) struct Scores {
+    /// One pass gives the scores of all parts.
+    passes: BTreeMap<Pass, Calibration>,
+    /// By the id of the cell that holds them.
+    known: BTreeMap<String, Calibration>,
+    windows: BTreeMap<(String, Option<usize>, usize), Vec<Vec<u32>>>,
+}
+
+impl Scores {
+    /// The scores that a cell of the policy `observe` holds: those at hand, those in the store, or newly
+    /// measured and then stored; `None` if asked to stop on the way.
+    pub(crate) fn of(
+        &mut self,
+        runner: &Runner<'_>,
+        cell: &Cell,
+    ) -> anyhow::Result<Option<&Calibration>> {
+        let inputs = runner.order.inputs_of(cell);
+        let id = cell_id(cell, &inputs.context("the work order lacks a text of the scores")?);
+        if !self.known.contains_key(&id) {
+            let calibration = match stored(runner, &id, cell)? {
+                Some(calibration) => calibration,
+                None => {
+                    let (started, started_at_ms) = (Instant::now(), system::now_ms());
+                    let Some(calibration) = self.measured(runner, cell)? else { return Ok(None) };
+                    let windows = self.windows(runner, cell)?;
+                    let evaluated = Evaluated {
+                        rows: observe::rows(runner.model, &calibration, &cell.treatment)?,
+                        seconds: started.elapsed().as_secs_f64(),
+                        tokens: windows.iter().map(Vec::len).sum::<usize>() as u64,
+                        units: windows.len(),
+                        total: pruning::Shares::default(),
+                    };
+                    let ordered = OrderedCell { id: id.clone(), cell: cell.clone() };
+                    runner
+                        .store_rows(&ordered, &evaluated, started_at_ms)
+                        .with_context(|| format!("cannot store `{}`", cell.label()))?;
+                    calibration
+                }
+            };
+            self.known.insert(id.clone(), calibration);
+        }
+        Ok(self.known.get(&id))
+    }
+
+    /// The windows of a text, read once.
+    pub(crate) fn windows(
+        &mut self,
+        runner: &Runner<'_>,
+        cell: &Cell,
+    ) -> anyhow::Result<&[Vec<u32>]> {
+        let (dataset, limit, length, _) = pass(cell)?;
+        let key = (dataset, limit, length);
+        if !self.windows.contains_key(&key) {
+            let tokenizer = runner.inputs.ready_tokenizer(&cell.model)?;
+            let text = runner.inputs.text(&cell.dataset)?;
+            let (windows, _) = windows(text, tokenizer, length, limit)?;
+            self.windows.insert(key.clone(), windows);
+        }
+        Ok(&self.windows[&key])
+    }
+
+    /// The same without the store: from the passes of this run.
+    pub(crate) fn measured(
+        &mut self,
+        runner: &Runner<'_>,
+        cell: &Cell,
+    ) -> anyhow::Result<Option<Calibration>> {
+        let pass = pass(cell)?;
+        if !self.passes.contains_key(&pass) {
+            let (model, stop, dataset) = (runner.model, runner.stop, &cell.dataset);
+            let windows = self.windows(runner, cell)?;
+            let calibration = match cell.treatment.observation {
+                Some(Observation::Gradient) => {
+                    say(&Event::Phase { message: format!("gradients on {dataset}") });
+                    gradients(&runner.input.path, runner.device, windows, stop)?
+                }
+                _ => {
+                    say(&Event::Phase { message: format!("calibrating on {dataset}") });
+                    calibrate(model, windows, stop)?
+                }
+            };
+            let Some(calibration) = calibration else { return Ok(None) };
+            self.passes.insert(pass.clone(), calibration);
+        }
+        Ok(self.passes.get(&pass).cloned())
+    }
+}
+
+fn pass(cell: &Cell) -> anyhow::Result<Pass> {
+    let Protocol::Perplexity { window_tokens } = cell.protocol else {
+        anyhow::bail!("scores are measured on windows of text, not with `{}`", cell.protocol);
+    };
+    let observation = cell.treatment.observation.context("a cell that observes nothing")?;
+    Ok((cell.dataset.clone(), cell.limit, window_tokens, observation))
+}
+
+/// The scores of an earlier run; `None` where they are not there.
+fn stored(runner: &Runner<'_>, id: &str, cell: &Cell) -> anyhow::Result<Option<Calibration>> {
+    let path = runner.store.result_path(id, cell)?;
+    if !runner.store.has(id, cell)? {
+        return Ok(None);
+    }
+    let unusable = || format!("{} cannot be used: delete it", path.display());
+    let calibration = match cell.treatment.part {
+        Part::Ffn => observe::from_neurons(&tables::read_neurons(&path).with_context(unusable)?),
+        Part::State => {
+            observe::from_channels(runner.model, &read_channels(&path).with_context(unusable)?)
+        }
+    };
+    Ok(Some(calibration))
+}
+
+/// One dense pass over the windows of a text; `None` if asked to stop on the way.
+pub(crate) fn calibrate(
+    model: &dyn Model,
+    windows: &[Vec<u32>],
+    stop: &Stop,
+) -> Result<Option<Calibration>, ExecutorError> {
+    let parts = in_order(
+        windows,
+        stop,
+        |window| {
+            let mut calibrating = Calibrating::new();
+            model.forward(&Batch::new([window.as_slice()]), &mut calibrating)?;
+            Ok(calibrating.finish())
+        },
+        |_| {},
+    )?;
+    Ok(parts.map(Calibration::sum))
+}
+
+/// Gradients over the windows of a text; `None` if asked to stop on the way.
+///
+/// The model is read again for a device that records, and let go when they are taken.
+pub(crate) fn gradients(
+    path: &Path,
+    device: &Device,
+    windows: &[Vec<u32>],
+    stop: &Stop,
+) -> anyhow::Result<Option<Calibration>> {
+    let model = subject::model(path, &device.clone().autodiff())?.model;
+    let parts = in_order(windows, stop, |window| Gradients::of(model.as_ref(), window), |_| {})?;
+    Ok(parts.map(|parts| Calibration::of_gradients(model.as_ref(), &Gradients::sum(parts))))
+}
