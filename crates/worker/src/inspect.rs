@@ -4,7 +4,10 @@ use std::{io::Write as _, path::Path, time::Instant};
 
 use corpora::Text;
 use models::{Device, ModelFacts, Values, matrix};
-use plan::{Cell, CellInspection, Inspection, ModelInspection, OrderedCell, Policy, Protocol};
+use plan::{
+    Cell, CellInspection, Inspection, ModelInspection, Observation, OrderedCell, Part, Policy,
+    Protocol, Treatment,
+};
 
 use crate::{
     Outcome,
@@ -19,6 +22,9 @@ use crate::{
 const EFFICIENCY: f64 = 0.8;
 /// Seconds that choosing kept sets and measuring add, relative to a dense pass.
 const SELECTION: f64 = 0.1;
+/// A pass that takes gradients, relative to a dense one: forward, forward again recorded, backward, by
+/// composed operations.
+const GRADIENT: f64 = 8.0;
 
 /// Prints an [`Inspection`].
 pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
@@ -40,14 +46,13 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
         let head = 2 * facts.d_model * facts.vocabulary;
         let body = facts.flops_per_token(length) - head as f64;
         let flops = body * tokens as f64 + (head * scored) as f64;
-        let overhead = if cell.treatment.policy == Policy::Dense { 0.0 } else { SELECTION };
         costs.push(CellInspection {
             id: id.clone(),
             units: units as u64,
             tokens: tokens as u64,
             guessed,
             flops_per_token: flops / tokens.max(1) as f64,
-            seconds_expected: flops / flops_per_second * (1.0 + overhead),
+            seconds_expected: flops / flops_per_second * passes(&cell.treatment, facts),
         });
     }
     let mut models = Vec::new();
@@ -74,6 +79,24 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
     let text = text.map_err(|e| Fail::Usage(e.into()))?;
     let _ = writeln!(std::io::stdout().lock(), "{text}");
     Ok(plan::exit::DONE)
+}
+
+/// What a cell costs, in dense passes over its text; calibration is not counted.
+fn passes(treatment: &Treatment, facts: &ModelFacts) -> f64 {
+    let (sites, ways) = match treatment.part {
+        Part::Ffn => (facts.ffn_sites, 1),
+        Part::State => (facts.state.map_or(0, |state| state.sites), 3),
+    };
+    match (treatment.policy, treatment.observation) {
+        (Policy::Dense, _) => 1.0,
+        (_, Some(Observation::Gradient)) => GRADIENT,
+        // Every copy goes from its own layer to the end: half the layers on average.
+        (_, Some(Observation::Ablation)) => {
+            let copies = sites * ways * treatment.sample.unwrap_or(plan::DEFAULT_SAMPLE);
+            1.0 + copies as f64 / 2.0
+        }
+        _ => 1.0 + SELECTION,
+    }
 }
 
 /// How much a cell reads.
