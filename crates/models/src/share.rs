@@ -1,5 +1,7 @@
 //! How much of a model each prunable part is: a mild loss on a small part is seen for what it is.
 
+use burn::tensor::Tensor;
+
 use crate::{Linear, Mixer, Model};
 
 /// Shares of a whole model, 0 to 1.
@@ -23,8 +25,10 @@ pub fn ffn_share(model: &dyn Model, tokens: usize) -> PartShare {
     let (mut parameters, mut multiplied) = (0, 0);
     for (site, ffn) in model.ffns().into_iter().enumerate() {
         let is_first = !blocks[..site].contains(&blocks[site]);
-        for linear in ffn.gate.iter().chain([&ffn.up, &ffn.down]) {
-            let (own, adapter) = (own_entries(linear), adapter_entries(linear));
+        for (i, linear) in ffn.gate.iter().chain([&ffn.up, &ffn.down]).enumerate() {
+            // Gate and up are one map in a checkpoint, so their adapters begin with the same matrix.
+            let begins = i == 0 || ffn.gate.is_none();
+            let (own, adapter) = (entries(&linear.weight), adapter_entries(linear, begins));
             let bias = linear.bias.as_ref().map_or(0, |bias| bias.dims()[0]);
             parameters += adapter + if is_first { own + bias } else { 0 };
             multiplied += own + adapter;
@@ -37,13 +41,14 @@ pub fn ffn_share(model: &dyn Model, tokens: usize) -> PartShare {
     }
 }
 
-fn own_entries(linear: &Linear) -> usize {
-    linear.weight.dims().iter().product()
+fn entries(weight: &Tensor<2>) -> usize {
+    weight.dims().iter().product()
 }
 
-fn adapter_entries(linear: &Linear) -> usize {
+fn adapter_entries(linear: &Linear, begins: bool) -> usize {
     linear.adapter.as_ref().map_or(0, |adapter| {
-        [&adapter.down, &adapter.up].map(|t| t.dims().iter().product::<usize>()).iter().sum()
+        let down = if begins { entries(&adapter.down) } else { 0 };
+        down + entries(&adapter.up)
     })
 }
 
