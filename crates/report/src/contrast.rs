@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use plan::{Policy, Score, shortest_decimal};
+use plan::{Part, Policy, Score, shortest_decimal};
 
 use crate::perplexity::{Perplexity, PerplexityTable};
-use crate::row::{Row, newest, newest_dense};
+use crate::row::{Row, is_of, newest, newest_dense};
+use crate::unequal;
 
 /// The score by which both sets are chosen, so that only the moment of choice differs.
 pub(crate) const SCORE: Score = Score::Magnitude;
@@ -20,6 +21,15 @@ pub(crate) struct Pair<'a> {
     pub(crate) is_ambiguous: bool,
 }
 
+impl Pair<'_> {
+    /// What is to be said when the two rows dropped different shares.
+    pub(crate) fn unequal(&self) -> Option<String> {
+        let side =
+            |name: &str, row: &Row<Perplexity>| (name.to_owned(), row.shares.reached_sparsity);
+        unequal::flag([side("static", self.fixed), side("dynamic", self.dynamic)])
+    }
+}
+
 /// The pairs of `table` by ascending sparsity. Only rows compared with the table's newest dense
 /// cell count; of several rows for one place the newest stands.
 pub(crate) fn pairs(table: &PerplexityTable) -> Vec<Pair<'_>> {
@@ -30,7 +40,8 @@ pub(crate) fn pairs(table: &PerplexityTable) -> Vec<Pair<'_>> {
         for row in &table.rows {
             let treatment = &row.cell.treatment;
             let compared = row.measured.against_dense.compared();
-            if treatment.policy == policy
+            if is_of(row, Part::Ffn)
+                && treatment.policy == policy
                 && treatment.score == Some(SCORE)
                 && compared.is_some_and(|compared| compared.dense_cell_id == dense.cell_id)
             {

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plan::{Policy, Protocol, Rule, Score, shortest_decimal};
+use plan::{Mode, Part, Policy, Protocol, Rule, Score, shortest_decimal};
 use serde::Serialize;
 
 use crate::perplexity::{Perplexity, PerplexityTable};
-use crate::row::{Row, newest};
+use crate::row::{Row, is_of, newest};
 
 /// A table has a dial from this many different windows on.
 const FEWEST_WINDOWS: usize = 3;
@@ -29,16 +29,19 @@ pub(crate) struct DialRow {
     pub(crate) sparsity: f64,
     pub(crate) rule: Rule,
     pub(crate) score: Score,
+    /// What a set of state channels acts on; none for neurons.
+    pub(crate) mode: Option<Mode>,
     /// By window, ascending; windows without a compared cell are absent.
     pub(crate) values: Vec<DialValue>,
 }
 
-/// The dial of one model, dataset and protocol.
+/// The dial of one part of one model, on one dataset and protocol.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Dial {
     pub(crate) model: String,
     pub(crate) dataset: String,
     pub(crate) protocol: Protocol,
+    pub(crate) part: Part,
     pub(crate) windows: Vec<usize>,
     pub(crate) rows: Vec<DialRow>,
     /// Fields that several cells could fill (other seeds, code or calibration); the newest is
@@ -47,24 +50,24 @@ pub(crate) struct Dial {
 }
 
 impl Dial {
-    /// Whether this is the dial of `table`.
+    /// Whether this is a dial of `table`.
     pub(crate) fn is_of(&self, table: &PerplexityTable) -> bool {
         (&self.model, &self.dataset, self.protocol)
             == (&table.model, &table.dataset, table.protocol)
     }
 }
 
-/// The dial of `table`; none with fewer than three windows or without compared cells.
-pub(crate) fn of(table: &PerplexityTable) -> Option<Dial> {
+/// The dial of a part in `table`; none with fewer than three windows or without compared cells.
+pub(crate) fn of(table: &PerplexityTable, part: Part) -> Option<Dial> {
     // κ as text sorts as it reads: all are "0.…" without trailing zeros.
-    type Line = (String, Rule, Score);
+    type Line = (String, Rule, Score, Option<Mode>);
     let mut lines: BTreeMap<Line, BTreeMap<usize, Vec<&Row<Perplexity>>>> = BTreeMap::new();
     let key = |row: &Row<Perplexity>, rule: Rule| -> Option<Line> {
         let treatment = &row.cell.treatment;
-        Some((shortest_decimal(treatment.sparsity), rule, treatment.score?))
+        Some((shortest_decimal(treatment.sparsity), rule, treatment.score?, treatment.mode))
     };
     let compared = || {
-        let rows = table.rows.iter();
+        let rows = table.rows.iter().filter(|row| is_of(row, part));
         rows.filter(|row| row.measured.against_dense.compared().is_some())
     };
     for row in compared().filter(|row| row.cell.treatment.policy == Policy::Window) {
@@ -94,19 +97,20 @@ pub(crate) fn of(table: &PerplexityTable) -> Option<Dial> {
     }
     let n_ambiguous =
         lines.values().flat_map(BTreeMap::values).filter(|candidates| candidates.len() > 1).count();
-    let rows = lines.into_iter().filter_map(|((_, rule, score), values)| {
+    let rows = lines.into_iter().filter_map(|((_, rule, score, mode), values)| {
         let sparsity = values.values().flatten().next()?.cell.treatment.sparsity;
         let values = values.into_iter().filter_map(|(window, candidates)| {
             let newest = newest(candidates)?;
             let ratio = newest.measured.against_dense.compared()?.ratio;
             Some(DialValue { window, cell_id: newest.cell_id.clone(), ratio })
         });
-        Some(DialRow { sparsity, rule, score, values: values.collect() })
+        Some(DialRow { sparsity, rule, score, mode, values: values.collect() })
     });
     Some(Dial {
         model: table.model.clone(),
         dataset: table.dataset.clone(),
         protocol: table.protocol,
+        part,
         windows: windows.iter().copied().collect(),
         rows: rows.collect(),
         n_ambiguous,

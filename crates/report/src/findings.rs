@@ -1,24 +1,25 @@
 //! The sentences that open a report, generated from its tables.
 
-use plan::{Policy, Rule, Score, shortest_decimal};
+use plan::{Part, Policy, Rule, Score, shortest_decimal};
 
-use crate::accuracy::{Accuracy, AccuracyTable};
+use crate::accuracy::{Accuracy, AccuracyDifference, AccuracyTable};
 use crate::baseline::AgainstDense;
 use crate::contrast::{SCORE, pairs};
-use crate::dial::{Dial, DialValue};
+use crate::dial::{Dial, DialRow, DialValue};
 use crate::format::{count, p_value, percent, points, significant};
 use crate::perplexity::{Perplexity, PerplexityTable};
-use crate::row::{Row, newest_dense};
+use crate::row::{Row, is_of, newest_dense};
+use crate::state;
 use crate::summary::Counts;
 
-/// One finding a table that has a dense cell.
+/// One finding a table that has a dense cell, and one more where it prunes the state.
 pub(crate) fn of(
-    perplexity: &[PerplexityTable],
+    perplexity_tables: &[PerplexityTable],
     dials: &[Dial],
-    accuracy: &[AccuracyTable],
+    accuracy_tables: &[AccuracyTable],
 ) -> Vec<String> {
-    let perplexity = perplexity.iter().filter_map(|table| {
-        let dial = dials.iter().find(|dial| dial.is_of(table));
+    let perplexity = perplexity_tables.iter().filter_map(|table| {
+        let dial = dials.iter().find(|dial| dial.is_of(table) && dial.part == Part::Ffn);
         let parts = [
             Some(perplexity_finding(table)?),
             natural_sparsity(table),
@@ -27,7 +28,8 @@ pub(crate) fn of(
         ];
         Some(parts.into_iter().flatten().collect::<Vec<_>>().join(" "))
     });
-    perplexity.chain(accuracy.iter().filter_map(accuracy_finding)).collect()
+    let ffn = perplexity.chain(accuracy_tables.iter().filter_map(accuracy_finding));
+    ffn.chain(state::findings(perplexity_tables, dials, accuracy_tables)).collect()
 }
 
 /// How many cells are done, failed and missing.
@@ -73,7 +75,8 @@ fn perplexity_finding(table: &PerplexityTable) -> Option<String> {
 /// neurons, of which no cell drops any.
 fn natural_sparsity(table: &PerplexityTable) -> Option<String> {
     let dense = newest_dense(&table.rows)?;
-    let has_neurons = table.rows.iter().any(|row| row.shares.reached_sparsity > 0.0);
+    let mut ffn = table.rows.iter().filter(|row| is_of(row, Part::Ffn));
+    let has_neurons = ffn.any(|row| row.shares.reached_sparsity > 0.0);
     has_neurons.then(|| {
         format!(
             "With nothing dropped, {} of the entries of its feed-forward layers are exactly zero.",
@@ -87,9 +90,10 @@ fn static_against_dynamic(table: &PerplexityTable) -> Option<String> {
     let pair = pairs(table).into_iter().next_back()?;
     let fixed = pair.fixed.measured.against_dense.compared()?.ratio;
     let dynamic = pair.dynamic.measured.against_dense.compared()?.ratio;
+    let unequal = pair.unequal().map(|flag| format!(" ({flag})")).unwrap_or_default();
     Some(format!(
         "With {} of the neurons dropped ({}), one kept set for the whole run (static) gives {} \
-         times the perplexity of a set for every token (dynamic): {} against {} × dense.",
+         times the perplexity of a set for every token (dynamic): {} against {} × dense{unequal}.",
         percent(pair.sparsity),
         name(pair.fixed),
         significant(fixed / dynamic, 3),
@@ -101,7 +105,11 @@ fn static_against_dynamic(table: &PerplexityTable) -> Option<String> {
 /// The shortest and the longest window of the line with the largest sparsity.
 fn dial_ends(table: &PerplexityTable, dial: &Dial) -> Option<String> {
     let lines = dial.rows.iter().filter(|row| (row.score, row.rule) == (SCORE, Rule::WindowMean));
-    let line = lines.max_by(|a, b| a.sparsity.total_cmp(&b.sparsity))?;
+    line_ends(table, lines.max_by(|a, b| a.sparsity.total_cmp(&b.sparsity))?)
+}
+
+/// What a line of a dial costs at its shortest and at its longest window.
+pub(crate) fn line_ends(table: &PerplexityTable, line: &DialRow) -> Option<String> {
     let (first, last) = (line.values.first()?, line.values.last()?);
     if first.window == last.window {
         return None;
@@ -110,8 +118,9 @@ fn dial_ends(table: &PerplexityTable, dial: &Dial) -> Option<String> {
         let row = table.rows.iter().find(|row| row.cell_id == value.cell_id)?;
         Some(format!("{} at W={}", times(row, value.ratio), value.window))
     };
+    let mode = line.mode.map(|mode| format!(", {mode}")).unwrap_or_default();
     Some(format!(
-        "Keeping each set for W tokens (κ={}, {}, {}) costs {} and {}.",
+        "Keeping each set for W tokens (κ={}, {}, {}{mode}) costs {} and {}.",
         shortest_decimal(line.sparsity),
         line.score,
         line.rule,
@@ -122,14 +131,15 @@ fn dial_ends(table: &PerplexityTable, dial: &Dial) -> Option<String> {
 
 type Rated<'a, M> = Vec<(&'a Row<M>, f64)>;
 
-/// Rows of a policy compared with `dense`, with their perplexity ratio. Controls (`random`,
+/// Rows that prune the FFN by a policy, compared with `dense`, with their perplexity ratio. Controls (`random`,
 /// `reversed`) are left out where there is anything else: that a control is bad is no finding.
 fn ratios<'a>(
     rows: &'a [Row<Perplexity>],
     dense: &Row<Perplexity>,
     policy: Policy,
 ) -> Rated<'a, Perplexity> {
-    let rows = rows.iter().filter(|row| row.cell.treatment.policy == policy);
+    let of_policy = |row: &&Row<Perplexity>| row.cell.treatment.policy == policy;
+    let rows = rows.iter().filter(|row| is_of(row, Part::Ffn)).filter(of_policy);
     let rated = rows.filter_map(|row| {
         let compared = row.measured.against_dense.compared()?;
         (compared.dense_cell_id == dense.cell_id).then_some((row, compared.ratio))
@@ -168,7 +178,7 @@ fn name<M>(row: &Row<M>) -> String {
 }
 
 /// `4.832 × dense [4.1, 5.6]`.
-fn times(row: &Row<Perplexity>, ratio: f64) -> String {
+pub(crate) fn times(row: &Row<Perplexity>, ratio: f64) -> String {
     let interval = match &row.measured.against_dense {
         AgainstDense::Compared(compared) => compared.lower.zip(compared.upper),
         _ => None,
@@ -188,7 +198,7 @@ fn accuracy_finding(table: &AccuracyTable) -> Option<String> {
     let mut sentence = format!("{model} on {dataset} ({protocol}): dense {}", correct(dense));
     let rated: Rated<'_, Accuracy> = rows
         .iter()
-        .filter(|row| row.cell.treatment.policy == Policy::Dynamic)
+        .filter(|row| is_of(row, Part::Ffn) && row.cell.treatment.policy == Policy::Dynamic)
         .filter_map(|row| {
             let compared = row.measured.against_dense.compared()?;
             // The smallest loss, as the smallest ratio above.
@@ -198,17 +208,22 @@ fn accuracy_finding(table: &AccuracyTable) -> Option<String> {
     if let Some((row, _)) = at_highest_sparsity(&without_controls(rated))
         && let Some(difference) = row.measured.against_dense.compared()
     {
-        sentence += &format!(
-            "; dynamic at {} {}, {} points [{}, {}], McNemar p = {}",
-            name(row),
-            correct(row),
-            points(difference.difference),
-            points(difference.lower),
-            points(difference.upper),
-            p_value(difference.mcnemar_p)
-        );
+        let at = at_accuracy(row, difference);
+        let p = p_value(difference.mcnemar_p);
+        sentence += &format!("; dynamic at {} {at}, McNemar p = {p}", name(row));
     }
     Some(sentence + ".")
+}
+
+/// `98/300 = 32.7 % [27.6 %, 38.2 %], -12.0 points [-15.1, -9.2]`.
+pub(crate) fn at_accuracy(row: &Row<Accuracy>, difference: &AccuracyDifference) -> String {
+    format!(
+        "{}, {} points [{}, {}]",
+        correct(row),
+        points(difference.difference),
+        points(difference.lower),
+        points(difference.upper),
+    )
 }
 
 /// `98/300 = 32.7 % [27.6 %, 38.2 %]`.

@@ -33,6 +33,16 @@ pub(crate) fn points(difference: f64) -> String {
     format!("{:+.1}", 100.0 * difference)
 }
 
+/// A correlation with its sign: `-0.158`, `+0.957`; what rounds to nothing is `+0.000`.
+pub(crate) fn correlation(value: f64, decimals: usize) -> String {
+    let text = format!("{value:+.decimals$}");
+    if text.bytes().any(|byte| (b'1'..=b'9').contains(&byte)) {
+        text
+    } else {
+        text.replace('-', "+")
+    }
+}
+
 /// A p-value: three decimals, scientific below 0.001.
 pub(crate) fn p_value(p: f64) -> String {
     if p < 0.001 && p > 0.0 { format!("{p:.1e}") } else { format!("{p:.3}") }
@@ -91,6 +101,14 @@ mod tests {
         ] {
             assert_eq!(significant(value, digits), text);
         }
+    }
+
+    #[test]
+    fn correlations() {
+        for (value, text) in [(-0.1583, "-0.158"), (0.957, "+0.957"), (-0.0004, "+0.000")] {
+            assert_eq!(correlation(value, 3), text);
+        }
+        assert_eq!(correlation(-1.0, 2), "-1.00");
     }
 
     #[test]

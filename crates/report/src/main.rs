@@ -2,24 +2,30 @@
 //!
 //! Reads every table of a run with polars (this is the only crate that does), compares each cell
 //! with its dense baseline through `statistics`, prints the result as Markdown (or JSON) and writes
-//! the Markdown and its pictures beside the tables. A file that cannot be read, a cell that failed and a cell that
+//! the Markdown, its pictures and the tables of the importance atlas beside the tables. A file that cannot be read, a cell that failed and a cell that
 //! is missing are part of the report, never its end. The same tables give the same bytes.
 
 mod accuracy;
+mod atlas;
 mod baseline;
 mod contrast;
 mod dial;
 mod findings;
 mod format;
+mod gradients;
 mod markdown;
+mod observed;
 mod page;
 mod perplexity;
 mod pictures;
 mod provenance;
+mod quadrants;
 mod read;
 mod row;
 mod run;
+mod state;
 mod summary;
+mod unequal;
 
 use std::fs;
 use std::io::{self, Write};
@@ -38,7 +44,7 @@ use crate::summary::Summary;
 #[derive(Debug, Parser)]
 #[command(version, after_help = "Exit codes: 0 done, 2 usage, 4 the results folder cannot be used")]
 struct Args {
-    /// A run's folder (with windows/, items/ or failures/), or a folder that holds runs
+    /// A run's folder (with windows/, items/, neurons/ or the like), or a folder that holds runs
     #[arg(long, value_name = "DIR", default_value = "results")]
     results: PathBuf,
     /// Print one JSON object with every row in full precision instead of Markdown; write no file
@@ -103,7 +109,18 @@ fn report(args: &Args) -> Result<()> {
         }
         write_pictures(own, &file, prefix)?;
     }
+    for ((folder, summary), (prefix, _)) in folders.iter().zip(&summaries).zip(&pictures) {
+        let beside = args.out.as_deref().map_or(folder.as_path(), folder_of);
+        for written in atlas::write(&summary.atlas, beside, prefix)? {
+            eprintln!("wrote {written}");
+        }
+    }
     Ok(())
+}
+
+/// The folder that a file lies in.
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Writes the pictures that there are beside `page`.

@@ -1,17 +1,20 @@
 //! A report as Markdown that also reads well in a terminal.
 
-use plan::{Protocol, Rule, shortest_decimal};
+use plan::{Part, Policy, Protocol, Rule, shortest_decimal};
 
 use crate::accuracy::{Accuracy, AccuracyTable};
+use crate::atlas;
 use crate::baseline::AgainstDense;
 use crate::dial::Dial;
 use crate::format::{NOTHING, count, or_nothing, p_value, percent, points, significant, utc};
+use crate::gradients;
 use crate::markdown::Align::{Left, Right};
 use crate::markdown::{Table, anchor};
 use crate::perplexity::{BOOTSTRAP, Perplexity, PerplexityTable};
 use crate::pictures::{Content, Picture};
 use crate::provenance::{Counted, Origins};
-use crate::row::Row;
+use crate::quadrants;
+use crate::row::{Row, is_of};
 use crate::summary::Summary;
 
 /// The whole page of one run. The files of its pictures have their names, with `prefix` before them.
@@ -27,12 +30,15 @@ pub(crate) fn render(summary: &Summary, pictures: &[Picture], prefix: &str) -> S
     page += &list(&header(summary));
     for table in &summary.perplexity_tables {
         page += &perplexity_section(table);
-        let matching = summary.dials.iter().find(|dial| dial.is_of(table));
-        page += &matching.map(dial_section).unwrap_or_default();
+        let matching = summary.dials.iter().filter(|dial| dial.is_of(table));
+        page.extend(matching.map(dial_section));
     }
     for table in &summary.accuracy_tables {
         page += &accuracy_section(table);
     }
+    page += &quadrants::section(&summary.quadrants);
+    page += &gradients::section(&summary.gradients);
+    page += &atlas::section(&summary.atlas, prefix);
     page + &failed_section(summary) + &missing_section(summary) + &unreadable_section(summary)
 }
 
@@ -108,25 +114,45 @@ fn heading(model: &str, dataset: &str, protocol: Protocol) -> String {
 }
 
 /// The first columns of every table: what was done.
-const TREATMENT: [(&str, crate::markdown::Align); 5] =
-    [("policy", Left), ("κ", Right), ("W", Right), ("rule", Left), ("score", Left)];
+const TREATMENT: [(&str, crate::markdown::Align); 8] = [
+    ("policy", Left),
+    ("κ", Right),
+    ("W", Right),
+    ("rule", Left),
+    ("score", Left),
+    ("part", Left),
+    ("mode", Left),
+    ("recalibration", Left),
+];
 
-fn treatment<M>(row: &Row<M>) -> Vec<String> {
+/// The fields of [`TREATMENT`]; the last three are empty, and so not shown, in a table without a state.
+fn treatment<M>(row: &Row<M>, has_state: bool) -> Vec<String> {
     let treatment = &row.cell.treatment;
     let rule = match (treatment.rule, treatment.prompt_tokens) {
         (Some(Rule::Prompt), Some(tokens)) => format!("prompt P={tokens}"),
         (rule, _) => or_nothing(rule),
     };
-    vec![
+    let mut fields = vec![
         treatment.policy.to_string(),
         shortest_decimal(treatment.sparsity),
         or_nothing(treatment.window),
         rule,
         or_nothing(treatment.score),
-    ]
+    ];
+    if has_state {
+        let part = (treatment.policy != Policy::Dense).then_some(treatment.part);
+        let (mode, recalibration) = (treatment.mode, treatment.recalibration);
+        fields.extend([or_nothing(part), or_nothing(mode), or_nothing(recalibration)]);
+    }
+    fields.resize(TREATMENT.len(), String::new());
+    fields
 }
 
-/// The last columns of every table: shares of the hidden, speed, notes.
+fn has_state<M>(rows: &[Row<M>]) -> bool {
+    rows.iter().any(|row| is_of(row, Part::State))
+}
+
+/// The last columns of every table: shares of what is pruned, speed, notes.
 const COMMON: [(&str, crate::markdown::Align); 5] = [
     ("kept energy", Right),
     ("natural sparsity", Right),
@@ -177,7 +203,7 @@ fn perplexity_section(table: &PerplexityTable) -> String {
         };
         let perplexity = or_nothing(perplexity.map(|value| significant(value, 5)));
         let own = [perplexity, ratio, interval, n_windows.to_string()];
-        text.push(treatment(row).into_iter().chain(own).chain(common(row)));
+        text.push(treatment(row, has_state(&table.rows)).into_iter().chain(own).chain(common(row)));
     }
     format!(
         "\n## {}\n\n{}\nInterval: paired bootstrap over windows, {} resamples, seed {}.\n",
@@ -231,7 +257,7 @@ fn accuracy_section(table: &AccuracyTable) -> String {
             bracket(&percent(*lower), &percent(*upper)),
         ];
         let own = own.into_iter().chain(difference).chain([or_nothing(word_perplexity)]);
-        text.push(treatment(row).into_iter().chain(own).chain(common(row)));
+        text.push(treatment(row, has_state(&table.rows)).into_iter().chain(own).chain(common(row)));
     }
     format!(
         "\n## {}\n\n{}\nΔ: accuracy minus that of dense on the same items, in percentage points. The test \
@@ -244,7 +270,7 @@ fn accuracy_section(table: &AccuracyTable) -> String {
 
 fn dial_section(dial: &Dial) -> String {
     let windows: Vec<String> = dial.windows.iter().map(|window| format!("W={window}")).collect();
-    let first = [("κ", Right), ("rule", Left), ("score", Left)];
+    let first = [("κ", Right), ("rule", Left), ("score", Left), ("mode", Left)];
     let columns = windows.iter().map(|window| (window.as_str(), Right));
     let mut text = Table::new(first.into_iter().chain(columns));
     for row in &dial.rows {
@@ -252,7 +278,12 @@ fn dial_section(dial: &Dial) -> String {
             let value = row.values.iter().find(|value| value.window == *window);
             or_nothing(value.map(|value| significant(value.ratio, 4)))
         };
-        let first = [shortest_decimal(row.sparsity), row.rule.to_string(), row.score.to_string()];
+        let first = [
+            shortest_decimal(row.sparsity),
+            row.rule.to_string(),
+            row.score.to_string(),
+            row.mode.map(|mode| mode.to_string()).unwrap_or_default(),
+        ];
         text.push(first.into_iter().chain(dial.windows.iter().map(ratio)));
     }
     let mut notes = String::new();
@@ -263,8 +294,9 @@ fn dial_section(dial: &Dial) -> String {
         let fields = count(dial.n_ambiguous, "field");
         notes += &format!("\n{fields} could be filled by several cells: the newest is shown.\n");
     }
+    let part = if dial.part == Part::State { " of the state" } else { "" };
     format!(
-        "\n### Dial: perplexity × dense by window, {} · {} · {}\n\n{}{notes}",
+        "\n### Dial{part}: perplexity × dense by window, {} · {} · {}\n\n{}{notes}",
         dial.model,
         dial.dataset,
         dial.protocol,

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use tables::Provenance;
 
-use crate::read::CellResult;
+use crate::run::Run;
 
 /// A value of a provenance column and the number of cells that carry it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,29 +30,27 @@ pub(crate) struct Origins {
 }
 
 impl Origins {
-    pub(crate) fn of(results: &[CellResult]) -> Self {
-        let ended = |result: &CellResult| {
-            let provenance = &result.provenance;
-            provenance.started_at_ms.saturating_add((1000.0 * provenance.seconds) as i64)
-        };
+    pub(crate) fn of(run: &Run) -> Self {
+        let ended =
+            |from: &Provenance| from.started_at_ms.saturating_add((1000.0 * from.seconds) as i64);
         Origins {
-            revisions: counted(results, |result| &result.provenance.revision),
-            code_versions: counted(results, |result| &result.provenance.code_version),
-            versions: counted(results, |result| &result.provenance.versions),
-            hosts: counted(results, |result| &result.provenance.host),
-            cpus: counted(results, |result| &result.provenance.cpu),
-            first_started_at_ms: results.iter().map(|r| r.provenance.started_at_ms).min(),
-            last_ended_at_ms: results.iter().map(ended).max(),
-            cell_seconds: results.iter().map(|result| result.provenance.seconds).sum(),
+            revisions: counted(run, |from| &from.revision),
+            code_versions: counted(run, |from| &from.code_version),
+            versions: counted(run, |from| &from.versions),
+            hosts: counted(run, |from| &from.host),
+            cpus: counted(run, |from| &from.cpu),
+            first_started_at_ms: run.provenances().map(|from| from.started_at_ms).min(),
+            last_ended_at_ms: run.provenances().map(ended).max(),
+            cell_seconds: run.provenances().map(|from| from.seconds).sum(),
         }
     }
 }
 
 /// The distinct values, the most frequent first.
-fn counted(results: &[CellResult], value: fn(&CellResult) -> &String) -> Vec<Counted> {
+fn counted(run: &Run, value: fn(&Provenance) -> &String) -> Vec<Counted> {
     let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
-    for result in results {
-        *counts.entry(value(result)).or_default() += 1;
+    for from in run.provenances() {
+        *counts.entry(value(from)).or_default() += 1;
     }
     let counts = counts.into_iter();
     let mut counted: Vec<Counted> =

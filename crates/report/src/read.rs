@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use plan::Cell;
 use polars::prelude::{DataFrame, DataType, ParallelStrategy, ParquetReader, SerReader};
-use tables::{ItemRow, Provenance, Store, StoredFile, Table, WindowRow};
+use tables::{ItemRow, Provenance, Store, StoredFile, Table, Touched, WindowRow};
 
 /// The rows of one cell in full precision, sorted by their index.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +21,8 @@ pub(crate) enum Rows {
 pub(crate) struct CellResult {
     pub(crate) id: String,
     pub(crate) cell: Cell,
+    /// How much of the model the cell's part is.
+    pub(crate) touched: Touched,
     pub(crate) provenance: Provenance,
     pub(crate) rows: Rows,
 }
@@ -38,7 +40,7 @@ pub(crate) struct Failure {
     pub(crate) seconds: f64,
 }
 
-/// Columns of both result tables that are the same in every row of a file.
+/// Columns of all tables of results that are the same in every row of a file.
 const TEXTS: &[&str] = &[
     "cell_id",
     "revision",
@@ -53,6 +55,7 @@ const TEXTS: &[&str] = &[
     "calibration_sha256",
 ];
 const NUMBERS: &[&str] = &["seconds", "peak_rss_bytes", "tokens"];
+const TOUCHED: &[&str] = &["touched_parameters", "touched_flops", "touched_state_bytes"];
 const SHARES: &[&str] = &["reached_sparsity", "natural_sparsity", "kept_energy"];
 
 /// Reads a `windows` or `items` file and checks that it is where it says it belongs.
@@ -61,13 +64,7 @@ const SHARES: &[&str] = &["reached_sparsity", "natural_sparsity", "kept_energy"]
 /// For anything that is not a complete, finite, consistent table of one cell.
 pub(crate) fn read_result(store: &Store, file: &StoredFile) -> Result<CellResult> {
     guarded(|| {
-        let cell = tables::read_cell(&file.path)?;
-        let belongs = store.result_path(&file.id, &cell)?;
-        ensure!(
-            belongs == file.path,
-            "its rows belong to {}; was it moved or renamed?",
-            belongs.strip_prefix(store.folder()).unwrap_or(&belongs).display()
-        );
+        let cell = cell_at_its_place(store, file)?;
         let frame = match file.table {
             Table::Windows => frame(&file.path, &["window_index", "nll_nats", "n_targets"])?,
             _ => frame(
@@ -75,14 +72,35 @@ pub(crate) fn read_result(store: &Store, file: &StoredFile) -> Result<CellResult
                 &["item_index", "correct", "word_logprob_nats", "n_target_tokens", "n_tokens"],
             )?,
         };
-        let (id, provenance) = provenance(&frame)?;
-        ensure!(id == file.id, "its rows are of cell {id}, its name says {}", file.id);
+        let provenance = provenance(&frame, file)?;
+        let touched = Touched {
+            parameters: constant_f64(&frame, TOUCHED[0])?,
+            flops: constant_f64(&frame, TOUCHED[1])?,
+            state_bytes: constant_f64(&frame, TOUCHED[2])?,
+        };
         let rows = match file.table {
             Table::Windows => Rows::Windows(window_rows(&frame)?),
             _ => Rows::Items(item_rows(&frame)?),
         };
-        Ok(CellResult { id, cell, provenance, rows })
+        Ok(CellResult { id: file.id.clone(), cell, touched, provenance, rows })
     })
+}
+
+/// The cell that the rows of `file` belong to, if it lies where that cell's results belong.
+pub(crate) fn cell_at_its_place(store: &Store, file: &StoredFile) -> Result<Cell> {
+    let cell = tables::read_cell(&file.path)?;
+    let belongs = store.result_path(&file.id, &cell)?;
+    ensure!(
+        belongs == file.path,
+        "its rows belong to {}; was it moved or renamed?",
+        belongs.strip_prefix(store.folder()).unwrap_or(&belongs).display()
+    );
+    Ok(cell)
+}
+
+/// Where the numbers of a file come from, if its rows are of the cell that its name says.
+pub(crate) fn read_about(file: &StoredFile) -> Result<Provenance> {
+    provenance(&scan(&file.path, [TEXTS, NUMBERS].concat().into_iter())?, file)
 }
 
 /// Reads a `failures` file.
@@ -108,7 +126,7 @@ pub(crate) fn read_failure(file: &StoredFile) -> Result<Failure> {
 }
 
 /// Runs `read`; a panic inside the Parquet decoder (damaged bytes) is an error like any other.
-fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|payload| {
         let said = payload.downcast_ref::<String>().map(String::as_str);
         let said = said.or_else(|| payload.downcast_ref::<&str>().copied());
@@ -117,7 +135,7 @@ fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 fn frame(path: &Path, own: &[&'static str]) -> Result<DataFrame> {
-    scan(path, [own, TEXTS, NUMBERS, SHARES].concat().into_iter())
+    scan(path, [own, TEXTS, NUMBERS, TOUCHED, SHARES].concat().into_iter())
 }
 
 /// The named columns of one file, and `started_at`.
@@ -135,9 +153,11 @@ fn scan<'a>(path: &Path, columns: impl Iterator<Item = &'a str>) -> Result<DataF
     Ok(frame)
 }
 
-fn provenance(frame: &DataFrame) -> Result<(String, Provenance)> {
+fn provenance(frame: &DataFrame, file: &StoredFile) -> Result<Provenance> {
     let text = |name| constant_text(frame, name);
-    let provenance = Provenance {
+    let id = text("cell_id")?;
+    ensure!(id == file.id, "its rows are of cell {id}, its name says {}", file.id);
+    Ok(Provenance {
         revision: text("revision")?,
         code_version: text("code_version")?,
         versions: text("versions")?,
@@ -152,8 +172,7 @@ fn provenance(frame: &DataFrame) -> Result<(String, Provenance)> {
         tokenizer_sha256: text("tokenizer_sha256")?,
         text_sha256: text("text_sha256")?,
         calibration_sha256: optional_text(frame, "calibration_sha256")?,
-    };
-    Ok((text("cell_id")?, provenance))
+    })
 }
 
 fn window_rows(frame: &DataFrame) -> Result<Vec<WindowRow>> {

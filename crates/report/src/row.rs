@@ -4,20 +4,32 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use plan::{Calibration, Cell, Policy, Rule, Score, Treatment};
+use plan::{Calibration, Cell, Mode, Part, Policy, Recalibration, Rule, Score, Treatment};
 use serde::Serialize;
 
 use crate::read::{CellResult, Rows};
 
-/// Shares of the FFN hidden, mean over the cell's windows or items.
+/// Shares of what is pruned, mean over the cell's windows or items: of the FFN hidden, or, of a state,
+/// of what reading its channels adds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Shares {
     /// Share of Σh² that the kept set holds.
     pub(crate) kept_energy: f64,
     /// Share of entries of h that are exactly zero.
     pub(crate) natural_sparsity: f64,
-    /// Share of neurons dropped.
+    /// Share of neurons or channels dropped.
     pub(crate) reached_sparsity: f64,
+}
+
+/// How much of the model the part of a cell is, whatever its sparsity; all zero when dense.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct Touches {
+    /// Share of the stored parameters.
+    pub(crate) parameters: f64,
+    /// Share of the operations of a token.
+    pub(crate) flops: f64,
+    /// Share of the bytes that mixers carry from token to token.
+    pub(crate) state_bytes: f64,
 }
 
 /// One cell in a table; `M` is what its protocol measures.
@@ -33,6 +45,7 @@ pub(crate) struct Row<M> {
     pub(crate) tokens_per_second: Option<f64>,
     pub(crate) peak_rss_bytes: u64,
     pub(crate) shares: Shares,
+    pub(crate) touches: Touches,
     pub(crate) measured: M,
     /// What a reader has to know of this row: why it is not compared, how it differs from a row
     /// with the same treatment.
@@ -54,6 +67,11 @@ impl<M> Row<M> {
             tokens_per_second: positive.then(|| provenance.tokens as f64 / provenance.seconds),
             peak_rss_bytes: provenance.peak_rss_bytes,
             shares: shares(&result.rows),
+            touches: Touches {
+                parameters: result.touched.parameters,
+                flops: result.touched.flops,
+                state_bytes: result.touched.state_bytes,
+            },
             measured,
             notes,
         }
@@ -86,20 +104,20 @@ fn shares(rows: &Rows) -> Shares {
     }
 }
 
-/// The order of rows: policy, κ, W, rule, score; then whatever else tells two cells apart, so that
+/// The order of rows: part (dense first), policy, κ, W, rule, score, mode, recalibration; then whatever else tells two cells apart, so that
 /// the same cells always stand in the same order.
 fn order(a: &CellResult, b: &CellResult) -> Ordering {
     let key = |result: &CellResult| {
-        let Treatment { policy, window, rule, score, prompt_tokens, seed, .. } =
-            result.cell.treatment;
-        (policy, window, rule, prompt_tokens, score, seed)
+        let Treatment { window, rule, score, prompt_tokens, .. } = result.cell.treatment;
+        let Treatment { mode, recalibration, seed, .. } = result.cell.treatment;
+        (window, rule, prompt_tokens, score, mode, recalibration, seed)
     };
-    let (left, right) = (key(a), key(b));
+    let block = |result: &CellResult| (result.cell.treatment.part, result.cell.treatment.policy);
     let sparsity = a.cell.treatment.sparsity.total_cmp(&b.cell.treatment.sparsity);
-    left.0
-        .cmp(&right.0)
+    block(a)
+        .cmp(&block(b))
         .then(sparsity)
-        .then(left.cmp(&right))
+        .then_with(|| key(a).cmp(&key(b)))
         .then_with(|| a.cell.limit.cmp(&b.cell.limit))
         .then_with(|| a.cell.calibration.cmp(&b.cell.calibration))
         .then_with(|| a.provenance.started_at_ms.cmp(&b.provenance.started_at_ms))
@@ -107,11 +125,16 @@ fn order(a: &CellResult, b: &CellResult) -> Ordering {
 }
 
 /// What a table shows of a treatment.
-type Shown = (Policy, u64, Option<usize>, Option<Rule>, Option<usize>, Option<Score>);
+type Shown = (
+    (Part, Policy, Option<Mode>, Option<Recalibration>),
+    (u64, Option<usize>, Option<Rule>, Option<usize>, Option<Score>),
+);
 
 fn shown(cell: &Cell) -> Shown {
     let Treatment { policy, sparsity, window, rule, prompt_tokens, score, .. } = cell.treatment;
-    (policy, sparsity.to_bits(), window, rule, prompt_tokens, score)
+    let Treatment { part, mode, recalibration, .. } = cell.treatment;
+    let chosen = (sparsity.to_bits(), window, rule, prompt_tokens, score);
+    ((part, policy, mode, recalibration), chosen)
 }
 
 /// The cells of one table, with what a row has to know of the others.
@@ -166,6 +189,11 @@ impl<'a> Group<'a> {
         }
         notes
     }
+}
+
+/// Whether a row drops neurons or channels of `part`; a dense row drops nothing of either.
+pub(crate) fn is_of<M>(row: &Row<M>, part: Part) -> bool {
+    row.cell.treatment.prunes() && row.cell.treatment.part == part
 }
 
 /// The first characters of a hash.

@@ -10,8 +10,9 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 use plan::WorkOrder;
 use serde::Serialize;
-use tables::{Store, StoredFile, Table};
+use tables::{Provenance, Store, StoredFile, Table};
 
+use crate::observed::{Observed, is_observed, read_observed};
 use crate::read::{CellResult, Failure, read_failure, read_result};
 
 /// A file that cannot be used, and why.
@@ -29,8 +30,10 @@ pub(crate) struct Run {
     pub(crate) folder: PathBuf,
     /// The last work order; none where there is no readable one.
     pub(crate) order: Option<WorkOrder>,
-    /// Finished cells, by id.
+    /// Finished cells that measured losses, by id.
     pub(crate) results: Vec<CellResult>,
+    /// Finished cells that measured scores and overlaps, by id.
+    pub(crate) observed: Vec<Observed>,
     /// Failed cells without results, by label.
     pub(crate) failures: Vec<Failure>,
     /// Files that cannot be used, by path.
@@ -58,8 +61,8 @@ pub(crate) fn find_runs(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     if runs.is_empty() {
         bail!(
-            "{} holds no run: expected a folder with windows/, items/ or failures/, or one that \
-             holds such folders; make a run with `cargo xtask run-grid`",
+            "{} holds no run: expected a folder with windows/, items/, neurons/, channels/, \
+             overlaps/ or failures/, or one that holds such folders; make a run with `cargo xtask run-grid`",
             folder.display()
         );
     }
@@ -90,10 +93,12 @@ impl Run {
             refuse(&damaged.path, damaged.reason.clone());
         }
         let mut results: Vec<CellResult> = Vec::new();
+        let mut observed: Vec<Observed> = Vec::new();
         let mut failures: Vec<Failure> = Vec::new();
         for (file, read) in read_all(&store, &survey.files) {
             match read {
                 Ok(TableFile::Result(result)) => results.push(*result),
+                Ok(TableFile::Observed(cell)) => observed.push(*cell),
                 Ok(TableFile::Failure(failure)) => failures.push(failure),
                 Err(error) => refuse(&file.path, format!("{error:#}")),
             }
@@ -104,8 +109,13 @@ impl Run {
         });
 
         results.sort_by(|a, b| a.id.cmp(&b.id));
+        observed.sort_by(|a, b| a.id.cmp(&b.id));
         // A cell that succeeded later is done, even where its old failure is still recorded.
-        let done: BTreeSet<&str> = results.iter().map(|result| result.id.as_str()).collect();
+        let done: BTreeSet<&str> = results
+            .iter()
+            .map(|result| result.id.as_str())
+            .chain(observed.iter().map(|observed| observed.id.as_str()))
+            .collect();
         failures.retain(|failure| !done.contains(failure.cell_id.as_str()));
         failures.sort_by(|a, b| (&a.label, &a.cell_id).cmp(&(&b.label, &b.cell_id)));
         unreadable.sort_by(|a, b| a.file.cmp(&b.file));
@@ -113,13 +123,26 @@ impl Run {
             Some(order) => order.run.clone(),
             None => folder_name(folder),
         };
-        Ok(Run { name, folder: folder.to_owned(), order, results, failures, unreadable })
+        Ok(Run { name, folder: folder.to_owned(), order, results, observed, failures, unreadable })
+    }
+
+    /// The ids of all finished cells.
+    pub(crate) fn done(&self) -> impl Iterator<Item = &str> {
+        let observed = self.observed.iter().map(|observed| observed.id.as_str());
+        self.results.iter().map(|result| result.id.as_str()).chain(observed)
+    }
+
+    /// Where the numbers of all finished cells come from.
+    pub(crate) fn provenances(&self) -> impl Iterator<Item = &Provenance> {
+        let observed = self.observed.iter().map(|observed| &observed.provenance);
+        self.results.iter().map(|result| &result.provenance).chain(observed)
     }
 }
 
 /// What one file of a table held.
 enum TableFile {
     Result(Box<CellResult>),
+    Observed(Box<Observed>),
     Failure(Failure),
 }
 
@@ -134,6 +157,8 @@ fn read_all<'a>(
     let read = |file: &'a StoredFile| {
         let table_file = if file.table == Table::Failures {
             read_failure(file).map(TableFile::Failure)
+        } else if is_observed(file.table) {
+            read_observed(store, file).map(|observed| TableFile::Observed(Box::new(observed)))
         } else {
             read_result(store, file).map(|result| TableFile::Result(Box::new(result)))
         };

@@ -2,14 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use plan::Part;
 use serde::Serialize;
 
 use crate::accuracy::{self, AccuracyTable};
+use crate::atlas::Atlas;
 use crate::dial::{self, Dial};
 use crate::findings;
 use crate::format::count;
+use crate::gradients::{self, Gradients};
 use crate::perplexity::{self, PerplexityTable};
 use crate::provenance::Origins;
+use crate::quadrants::{self, Quadrants};
 use crate::read::{CellResult, Failure};
 use crate::row::{Group, short};
 use crate::run::{Run, Unreadable};
@@ -50,6 +54,9 @@ pub(crate) struct Summary {
     pub(crate) perplexity_tables: Vec<PerplexityTable>,
     pub(crate) dials: Vec<Dial>,
     pub(crate) accuracy_tables: Vec<AccuracyTable>,
+    pub(crate) quadrants: Vec<Quadrants>,
+    pub(crate) gradients: Vec<Gradients>,
+    pub(crate) atlas: Atlas,
     pub(crate) failed: Vec<Failure>,
     pub(crate) missing: Vec<Missing>,
     pub(crate) unreadable: Vec<Unreadable>,
@@ -58,7 +65,7 @@ pub(crate) struct Summary {
 impl Summary {
     pub(crate) fn of(run: &Run) -> Summary {
         let mut warnings = Vec::new();
-        let origins = Origins::of(&run.results);
+        let origins = Origins::of(run);
         warnings.extend(mixed_code(&origins));
 
         let mut perplexity_tables = Vec::new();
@@ -87,8 +94,16 @@ impl Summary {
             warnings.push(unknown.to_owned());
         }
         let counts = count_cells(run, missing.len());
-        let dials: Vec<Dial> = perplexity_tables.iter().filter_map(dial::of).collect();
+        let both_dials = |table| Part::ALL.iter().filter_map(move |&part| dial::of(table, part));
+        let dials: Vec<Dial> = perplexity_tables.iter().flat_map(both_dials).collect();
+        let quadrants = quadrants::of(&perplexity_tables, &accuracy_tables);
+        let gradients: Vec<Gradients> =
+            perplexity_tables.iter().filter_map(gradients::of).collect();
         let mut findings = findings::of(&perplexity_tables, &dials, &accuracy_tables);
+        findings.extend(quadrants::findings(&quadrants));
+        findings.extend(gradients::findings(&gradients));
+        let atlas = Atlas::of(&run.observed);
+        findings.extend(atlas.headlines().cloned());
         findings.push(findings::cells(&counts));
         Summary {
             run: run.name.clone(),
@@ -101,6 +116,9 @@ impl Summary {
             dials,
             perplexity_tables,
             accuracy_tables,
+            quadrants,
+            gradients,
+            atlas,
             failed: run.failures.clone(),
             missing,
             unreadable: run.unreadable.clone(),
@@ -137,12 +155,8 @@ fn mixed_code(origins: &Origins) -> Option<String> {
 
 /// Ordered cells without results and without a failure, in the order's order.
 fn missing(run: &Run) -> Vec<Missing> {
-    let known: BTreeSet<&str> = run
-        .results
-        .iter()
-        .map(|result| result.id.as_str())
-        .chain(run.failures.iter().map(|failure| failure.cell_id.as_str()))
-        .collect();
+    let known: BTreeSet<&str> =
+        run.done().chain(run.failures.iter().map(|failure| failure.cell_id.as_str())).collect();
     let damaged = |id: &str| {
         let name = format!("{id}.parquet");
         run.unreadable.iter().any(|file| file.file.ends_with(&name))
@@ -165,14 +179,14 @@ fn count_cells(run: &Run, n_missing: usize) -> Counts {
         .as_ref()
         .map(|order| order.cells.iter().map(|ordered| ordered.id.as_str()).collect());
     let in_order = |id: &str| ordered.as_ref().is_none_or(|ordered| ordered.contains(id));
-    let n_done = run.results.iter().filter(|result| in_order(&result.id)).count();
+    let n_done = run.done().filter(|id| in_order(id)).count();
     let n_failed = run.failures.iter().filter(|failure| in_order(&failure.cell_id)).count();
     Counts {
         n_ordered: ordered.as_ref().map(BTreeSet::len),
         n_done,
         n_failed,
         n_missing,
-        n_done_before: run.results.len() - n_done,
+        n_done_before: run.done().count() - n_done,
         n_failed_before: run.failures.len() - n_failed,
         n_unreadable_files: run.unreadable.len(),
     }

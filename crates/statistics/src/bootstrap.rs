@@ -1,4 +1,4 @@
-//! Paired block bootstrap over windows: the interval of a perplexity ratio.
+//! Block bootstrap: the interval of a perplexity ratio, paired over windows, and of a plain mean.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -60,6 +60,26 @@ pub fn perplexity_ratio_interval(
     })
 }
 
+/// Percentile interval of the mean of `values`, each of which weighs the same.
+///
+/// The method is that of [`perplexity_ratio_interval`], without pairing and without `exp`. Few
+/// values give too narrow an interval; the caller shows their number beside it.
+///
+/// # Errors
+/// [`StatisticsError::TooFew`] with fewer than 2 values or fewer values than a block,
+/// [`StatisticsError::OutOfRange`] for zero resamples or a zero block, and
+/// [`StatisticsError::NotFinite`].
+pub fn mean_interval(values: &[f64], plan: BootstrapPlan) -> Result<Interval, StatisticsError> {
+    // A value is the loss of a window with one target: its mean is a mean over targets.
+    let alike: Vec<WindowLoss> =
+        values.iter().map(|&value| WindowLoss { nll_nats: value, n_targets: 1 }).collect();
+    check_plan(&alike, plan)?;
+    let estimate = mean_nll_nats(&alike)?;
+    let means = resampled_means(&alike, plan);
+    let tail = plan.level.tail();
+    Ok(Interval { lower: quantile(&means, tail), estimate, upper: quantile(&means, 1.0 - tail) })
+}
+
 fn check_plan(differences: &[WindowLoss], plan: BootstrapPlan) -> Result<(), StatisticsError> {
     for (what, value) in
         [("number of resamples", plan.resamples), ("block of windows", plan.block_windows)]
@@ -71,7 +91,7 @@ fn check_plan(differences: &[WindowLoss], plan: BootstrapPlan) -> Result<(), Sta
     }
     let needed = plan.block_windows.max(2);
     if differences.len() < needed {
-        let (what, got) = ("bootstrap over windows", differences.len());
+        let (what, got) = ("bootstrap", differences.len());
         return Err(StatisticsError::TooFew { what, needed, got });
     }
     if differences.iter().any(|window| window.n_targets == 0) {

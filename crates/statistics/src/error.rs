@@ -21,6 +21,12 @@ pub enum StatisticsError {
         /// Number of observations given.
         got: usize,
     },
+    /// All numbers of a list are the same, so that they do not vary with anything.
+    #[error("{what} is constant: it has no correlation")]
+    Constant {
+        /// The list.
+        what: &'static str,
+    },
     /// An argument is outside its range.
     #[error("{what} is {value}, expected {expected}")]
     OutOfRange {

@@ -8,6 +8,7 @@
 //! otherwise. A quantity that does not exist (an interval of no trials) is an error, never NaN.
 
 mod bootstrap;
+mod correlation;
 mod counts;
 mod equivalence;
 mod error;
@@ -20,7 +21,8 @@ mod power;
 mod unpaired;
 mod wilson;
 
-pub use bootstrap::{BootstrapPlan, perplexity_ratio_interval};
+pub use bootstrap::{BootstrapPlan, mean_interval, perplexity_ratio_interval};
+pub use correlation::{mid_ranks, pearson, spearman};
 pub use counts::{PairedCounts, Proportion};
 pub use equivalence::{Equivalence, equivalence_paired, equivalence_perplexity_ratio};
 pub use error::StatisticsError;

@@ -3,8 +3,9 @@
 use statistics::{
     BootstrapPlan, ConfidenceLevel, PairedCounts, Proportion, StatisticsError, WindowLoss,
     benjamini_hochberg, equivalence_perplexity_ratio, fisher_exact_p, holm, mcnemar_exact_p,
-    mean_nll_nats, minimum_detectable_difference_paired, newcombe_paired, perplexity,
-    perplexity_ratio, perplexity_ratio_interval, pooled_z, wilson, word_perplexity,
+    mean_interval, mean_nll_nats, minimum_detectable_difference_paired, newcombe_paired, pearson,
+    perplexity, perplexity_ratio, perplexity_ratio_interval, pooled_z, spearman, wilson,
+    word_perplexity,
 };
 
 const NO_ITEMS: PairedCounts = PairedCounts { both: 0, only_first: 0, only_second: 0, neither: 0 };
@@ -129,4 +130,25 @@ fn three_windows_reach_the_extreme_resamples() {
     let interval = perplexity_ratio_interval(&base, &treated, plan(1000, 1)).unwrap();
     let ends = (interval.lower.ln(), interval.upper.ln());
     assert!((ends.0 - 0.1).abs() < 1e-12 && (ends.1 - 0.5).abs() < 1e-12, "{ends:?}");
+}
+
+#[test]
+fn what_does_not_vary_has_no_correlation() {
+    for list in [[0.1, 0.1, 0.1], [0.0, -0.0, 0.0], [5e-324, 5e-324, 5e-324]] {
+        for found in [pearson(&list, &[1.0, 2.0, 3.0]), spearman(&[1.0, 2.0, 3.0], &list)] {
+            assert!(matches!(found, Err(StatisticsError::Constant { .. })), "{found:?}");
+        }
+    }
+    assert!(matches!(pearson(&[], &[]), Err(StatisticsError::TooFew { .. })));
+    assert!(matches!(pearson(&[1.0], &[1.0]), Err(StatisticsError::TooFew { .. })));
+    assert!(matches!(spearman(&[1.0], &[1.0, 2.0]), Err(StatisticsError::UnequalLengths { .. })));
+    let nan = pearson(&[1.0, f64::NAN], &[1.0, 2.0]);
+    assert!(matches!(nan, Err(StatisticsError::NotFinite { .. })));
+}
+
+#[test]
+fn means_have_intervals_from_two_values_on() {
+    assert!(matches!(mean_interval(&[1.0], plan(9, 1)), Err(StatisticsError::TooFew { .. })));
+    let alike = mean_interval(&[0.25, 0.25], plan(9, 1)).unwrap();
+    assert_eq!((alike.lower, alike.estimate, alike.upper), (0.25, 0.25, 0.25));
 }

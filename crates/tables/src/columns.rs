@@ -75,6 +75,11 @@ impl Batch {
         Batch { n_rows, arrays: BTreeMap::new() }
     }
 
+    /// A text in every row.
+    pub(crate) fn text<'a>(&mut self, name: &'static str, values: impl Iterator<Item = &'a str>) {
+        self.arrays.insert(name, Arc::new(StringArray::from_iter_values(values)));
+    }
+
     /// The same text in every row.
     pub(crate) fn same_text(&mut self, name: &'static str, value: &str) {
         self.same_optional_text(name, Some(value));
@@ -106,6 +111,14 @@ impl Batch {
 
     pub(crate) fn u32(&mut self, name: &'static str, values: impl Iterator<Item = u32>) {
         self.arrays.insert(name, Arc::new(UInt32Array::from_iter_values(values)));
+    }
+
+    pub(crate) fn optional_u32(
+        &mut self,
+        name: &'static str,
+        values: impl Iterator<Item = Option<u32>>,
+    ) {
+        self.arrays.insert(name, Arc::new(UInt32Array::from_iter(values)));
     }
 
     pub(crate) fn u64(&mut self, name: &'static str, values: impl Iterator<Item = u64>) {

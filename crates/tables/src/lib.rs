@@ -10,6 +10,7 @@
 //!   items/model=M/dataset=D/sparsity=0/window=__HIVE_DEFAULT_PARTITION__/<cell id>.parquet
 //!   neurons/..., channels/..., overlaps/...             what the policy `observe` measures
 //!   failures/<cell id>.parquet
+//!   atlas/*.parquet                                     what a report works out from these
 //!   .lock                                                     held while a worker runs
 //! ```
 //!
@@ -17,6 +18,7 @@
 //! of it is on disk (temporary name, sync, rename, sync of the folder), so a complete file *is* the
 //! record that its cell is done, and a process that is killed leaves nothing but a temporary file.
 
+mod atlas;
 mod channels;
 mod columns;
 mod error;
@@ -33,6 +35,10 @@ mod training;
 mod windows;
 mod write;
 
+pub use atlas::{
+    OverlapMeanRow, PersistenceRow, ProxyGapRow, SimilarityRow, atlas_columns, write_overlap_means,
+    write_persistence, write_proxy_gaps, write_similarities,
+};
 pub use channels::{ChannelRow, channel_columns};
 pub use columns::{Column, Kind};
 pub use error::StoreError;

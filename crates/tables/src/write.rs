@@ -38,6 +38,11 @@ impl<'a> About<'a> {
     pub(crate) fn recipe(json: &'a str) -> Self {
         Self { key: "slim.recipe", json }
     }
+
+    /// How a report worked out its own tables.
+    pub(crate) fn settings(json: &'a str) -> Self {
+        Self { key: "slim.settings", json }
+    }
 }
 
 /// Removes a temporary file unless it was renamed.

@@ -172,6 +172,11 @@ fn every_column_is_documented_and_partitions_are_not_repeated() {
         assert_eq!(names.len(), columns.len(), "a column name comes twice");
         assert!(columns.iter().all(|column| column.doc.len() > 8), "{columns:?}");
     }
+    for (name, columns) in tables::atlas_columns() {
+        let names: BTreeSet<&str> = columns.iter().map(|column| column.name).collect();
+        assert_eq!(names.len(), columns.len(), "a column of {name} comes twice");
+        assert!(columns.iter().all(|column| column.doc.len() > 8), "{columns:?}");
+    }
     let results = [
         tables::window_columns(),
         tables::item_columns(),

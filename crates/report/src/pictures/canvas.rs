@@ -47,6 +47,33 @@ const COLOURS: [Colour; 8] = [
     colour("#444c56", "#c9d1d9"),
 ];
 
+/// Fills behind text, from faint to strong: as dark on a light screen for either sign, so that they are
+/// told apart by the number that stands on them where there is no colour.
+const POSITIVE: [Colour; 5] = [
+    colour("#ffffff", "#0d1117"),
+    colour("#e6eff9", "#13233a"),
+    colour("#cadef3", "#173557"),
+    colour("#abcbec", "#1a4875"),
+    colour("#8ab7e6", "#1c5c96"),
+];
+const NEGATIVE: [Colour; 5] = [
+    colour("#ffffff", "#0d1117"),
+    colour("#faece1", "#2c1e12"),
+    colour("#f5d8c1", "#492d14"),
+    colour("#efc29d", "#663c15"),
+    colour("#e8aa75", "#854c16"),
+];
+
+/// The fill of a number between -1 and 1, and its class.
+pub(crate) fn shade(value: f64) -> (String, Colour) {
+    let last = POSITIVE.len() - 1;
+    let step = ((value.abs() * last as f64).round() as usize).min(last);
+    match value < 0.0 {
+        true => (format!("minus s{step}"), NEGATIVE[step]),
+        false => (format!("plus s{step}"), POSITIVE[step]),
+    }
+}
+
 /// One dash pattern a line; six, so that colour and dashes together repeat late.
 const DASHES: [Option<&str>; 6] =
     [None, Some("9 4"), Some("2 3"), Some("10 3 2 3"), Some("5 2"), Some("14 3 2 3 2 3")];

@@ -2,7 +2,7 @@
 //! stretches of text; one line a model.
 
 use anyhow::Result;
-use plan::{Rule, shortest_decimal};
+use plan::{Part, Rule, shortest_decimal};
 use plotters::prelude::{ChartBuilder, LineSeries, PathElement};
 use plotters::style::text_anchor::HPos;
 
@@ -72,8 +72,10 @@ pub(super) fn draw(summary: &Summary) -> Result<Content> {
          is the model's dense perplexity."
             .to_owned(),
     ];
-    let is_ambiguous =
-        |table| summary.dials.iter().any(|dial| dial.is_of(table) && dial.n_ambiguous > 0);
+    let is_ambiguous = |table| {
+        let mut dials = summary.dials.iter().filter(|dial| dial.is_of(table));
+        dials.any(|dial| dial.part == Part::Ffn && dial.n_ambiguous > 0)
+    };
     if choice.shown.iter().any(|(table, _)| is_ambiguous(table)) {
         caption.push(NEWEST.to_owned());
     }
@@ -85,7 +87,7 @@ pub(super) fn draw(summary: &Summary) -> Result<Content> {
 
 /// The lines of a table by sparsity.
 fn lines<'a>(summary: &Summary, table: &'a PerplexityTable) -> Vec<(f64, Line<'a>)> {
-    let dials = summary.dials.iter().filter(|dial| dial.is_of(table));
+    let dials = summary.dials.iter().filter(|dial| dial.is_of(table) && dial.part == Part::Ffn);
     let rows = dials.flat_map(|dial| &dial.rows);
     rows.filter(|row| (row.score, row.rule) == (SCORE, RULE))
         .filter_map(|row| Some((row.sparsity, line(row, table)?)))

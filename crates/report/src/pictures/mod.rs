@@ -3,6 +3,7 @@
 //! A picture shows one text, one sparsity and every model that has numbers there; it says which,
 //! and names the models that it leaves out. The same tables give the same bytes.
 
+mod atlas;
 mod axes;
 mod canvas;
 mod dial;
@@ -39,19 +40,23 @@ pub(crate) enum Content {
     Nothing { reason: String },
 }
 
-/// Both pictures of a run.
+/// The pictures of a run; that of the atlas only where something was observed.
 ///
 /// # Errors
 /// When `plotters` refuses to draw.
-pub(crate) fn of(summary: &Summary) -> Result<[Picture; 2]> {
+pub(crate) fn of(summary: &Summary) -> Result<Vec<Picture>> {
     let drawn = |name: &'static str, content: Result<Content>| {
         let content = content.with_context(|| format!("cannot draw {name}"))?;
         Ok::<_, anyhow::Error>(Picture { name, content })
     };
-    Ok([
+    let mut pictures = vec![
         drawn("static-and-dynamic.svg", static_and_dynamic::draw(summary))?,
         drawn("dial.svg", dial::draw(summary))?,
-    ])
+    ];
+    if !summary.atlas.entries.is_empty() {
+        pictures.push(drawn("atlas.svg", atlas::draw(summary))?);
+    }
+    Ok(pictures)
 }
 
 /// What a caption says where a place could be filled by several cells.

@@ -68,6 +68,12 @@ pub(super) fn draw(summary: &Summary) -> Result<Content> {
             .to_owned(),
     ];
     caption.push(interval_sentence(&choice));
+    caption.extend(
+        choice
+            .shown
+            .iter()
+            .filter_map(|(table, pair)| Some(format!("{}: {}.", table.model, pair.unequal()?))),
+    );
     if choice.shown.iter().any(|(_, pair)| pair.is_ambiguous) {
         caption.push(NEWEST.to_owned());
     }

@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod atlas;
 mod damage;
 mod fixtures;
+mod observations;
 mod pictures;
+mod quadrants;
 
 use std::fs;
 

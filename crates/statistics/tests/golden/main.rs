@@ -6,8 +6,9 @@
 use serde_json::Value;
 use statistics::{
     BootstrapPlan, ConfidenceLevel, PairedCounts, Proportion, WindowLoss, benjamini_hochberg,
-    fisher_exact_p, holm, mcnemar_exact_p, minimum_detectable_difference_paired, newcombe_paired,
-    perplexity_ratio_interval, pooled_z, wilson,
+    fisher_exact_p, holm, mcnemar_exact_p, mean_interval, mid_ranks,
+    minimum_detectable_difference_paired, newcombe_paired, pearson, perplexity_ratio_interval,
+    pooled_z, spearman, wilson,
 };
 
 /// Closed formulas: a few roundings of an f64, plus the 1e-15 of the normal quantile.
@@ -172,5 +173,36 @@ fn minimum_detectable_difference_equals_the_root_found_by_scipy() {
             (Some(ours), Some(theirs)) => assert_relative("difference", ours, theirs, 1e-9),
             (ours, theirs) => assert_eq!(ours, theirs, "{case}"),
         }
+    }
+}
+
+#[test]
+fn correlations_equal_scipy() {
+    for case in cases("correlation") {
+        let list = |key: &str| numbers(&case[key], Value::as_f64);
+        let (first, second) = (list("first"), list("second"));
+        let ours = pearson(&first, &second).unwrap();
+        assert_close("pearson", ours, number(&case, "pearson"), CLOSED_FORM);
+        let ours = spearman(&first, &second).unwrap();
+        assert_close("spearman", ours, number(&case, "spearman"), CLOSED_FORM);
+        assert_eq!(mid_ranks(&first), list("ranks"));
+    }
+}
+
+/// As [`bootstrap_limits_equal_the_exact_distribution`], of a mean.
+#[test]
+fn mean_limits_equal_the_exact_distribution() {
+    for case in cases("mean_bootstrap") {
+        let plan = BootstrapPlan {
+            resamples: 200_000,
+            block_windows: case["block"].as_u64().unwrap() as usize,
+            seed: 1,
+            level: ConfidenceLevel::P95,
+        };
+        let ours = mean_interval(&numbers(&case["values"], Value::as_f64), plan).unwrap();
+        let (lower, upper) = (number(&case, "lower"), number(&case, "upper"));
+        assert_close("estimate", ours.estimate, number(&case, "estimate"), CLOSED_FORM);
+        assert_close("lower", ours.lower, lower, 0.01 * (upper - lower));
+        assert_close("upper", ours.upper, upper, 0.01 * (upper - lower));
     }
 }

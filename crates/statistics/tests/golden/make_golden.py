@@ -121,6 +121,25 @@ def main():
         golden["bootstrap"].append({"delta_nll_nats": nll, "n_targets": targets, "block": block,
                                     "lower": lower, "estimate": estimate, "upper": upper})
 
+    golden["correlation"] = []
+    for n, distinct in [(2, None), (7, None), (30, 5), (50, None)]:
+        x = rng.normal(0.0, 1.0, n) if distinct is None else rng.integers(0, distinct, n) / 4
+        y = (0.6 * x + rng.normal(0.0, 1.0, n)) if distinct is None else rng.integers(0, distinct, n)
+        for scale in ([1e-160, 1.0, 1e200] if n == 7 else [1.0]):
+            golden["correlation"].append({
+                "first": (scale * x).tolist(), "second": y.tolist(),
+                "pearson": float(stats.pearsonr(x, y).statistic),
+                "spearman": float(stats.spearmanr(x, y).statistic),
+                "ranks": stats.rankdata(x).tolist()})
+
+    golden["mean_bootstrap"] = []
+    for n, block in [(7, 1), (10, 2)]:
+        values = rng.uniform(-1.0, 1.0, n).tolist()
+        lower, estimate, upper = exact_bootstrap(values, [1] * n, block, 0.95)
+        golden["mean_bootstrap"].append({"values": values, "block": block,
+                                         "lower": math.log(lower), "estimate": math.log(estimate),
+                                         "upper": math.log(upper)})
+
     golden["minimum_detectable"] = [
         {"items": n, "psi": psi, "alpha": 0.05, "power": power,
          "difference": minimum_detectable(n, psi, 0.05, power)}

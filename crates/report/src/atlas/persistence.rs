@@ -1,0 +1,119 @@
+//! Persistence of the state: what dropping a channel for some windows does, by how long it remembers.
+
+use serde::Serialize;
+use statistics::spearman;
+
+use super::join::Joined;
+use super::quantity::Quantity;
+
+/// Ends of the bins of half-life, in units of the W tokens for which a channel is dropped at a time.
+const BIN_ENDS: [f64; 3] = [0.25, 1.0, 4.0];
+
+/// What is measured by dropping a channel.
+const ABLATIONS: [Quantity; 3] =
+    [Quantity::Ablation, Quantity::AblationRead, Quantity::AblationWrite];
+
+/// Channels of like half-life.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Bin {
+    /// Shortest half-life, in tokens.
+    pub(crate) from: f64,
+    /// End of the bin; none for the last.
+    pub(crate) below: Option<f64>,
+    pub(crate) n_channels: usize,
+    /// Mean half-life, in tokens.
+    pub(crate) half_life: f64,
+    /// Mean rises of the mean NLL: dropped for ever, in every other window in `read` and in `write` mode.
+    pub(crate) ablation: Option<f64>,
+    pub(crate) ablation_read: Option<f64>,
+    pub(crate) ablation_write: Option<f64>,
+    /// The mean rise in `write` mode over that in `read` mode; none unless both are positive.
+    pub(crate) write_over_read: Option<f64>,
+}
+
+/// Spearman of half-life with a rise, over all channels of all layers that have both.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct WithHalfLife {
+    pub(crate) quantity: Quantity,
+    pub(crate) n_channels: usize,
+    /// None where one of the two is constant or there are too few.
+    pub(crate) spearman: Option<f64>,
+}
+
+/// What dropping channels does, by half-life.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Persistence {
+    /// Tokens W for which a channel is dropped at a time.
+    pub(crate) dropped_tokens: usize,
+    /// By half-life; bins without channels are absent.
+    pub(crate) bins: Vec<Bin>,
+    pub(crate) correlations: Vec<WithHalfLife>,
+}
+
+/// A channel that was dropped: its half-life and the rises that there are.
+type Channel = (f64, [Option<f64>; 3]);
+
+/// The table; none without half-lives, without a W or without any ablation.
+pub(crate) fn of(joined: &Joined) -> Option<Persistence> {
+    let dropped_tokens = joined.dropped_tokens?;
+    let channels = channels(joined);
+    if channels.is_empty() {
+        return None;
+    }
+    let ends: Vec<f64> = BIN_ENDS.iter().map(|end| end * dropped_tokens as f64).collect();
+    let froms = [0.0].into_iter().chain(ends.iter().copied());
+    let belows = ends.iter().copied().map(Some).chain([None]);
+    let bins = froms.zip(belows).filter_map(|(from, below)| bin(&channels, from, below));
+    let correlations = ABLATIONS.iter().enumerate().map(|(index, &quantity)| {
+        let pairs =
+            channels.iter().filter_map(|(half_life, rises)| Some((*half_life, rises[index]?)));
+        let (half_lives, rises): (Vec<f64>, Vec<f64>) = pairs.unzip();
+        let n_channels = rises.len();
+        WithHalfLife { quantity, n_channels, spearman: spearman(&half_lives, &rises).ok() }
+    });
+    Some(Persistence { dropped_tokens, bins: bins.collect(), correlations: correlations.collect() })
+}
+
+fn channels(joined: &Joined) -> Vec<Channel> {
+    let mut channels = Vec::new();
+    for site in &joined.sites {
+        let value = |quantity: Quantity, place: usize| site.values(quantity)?[place];
+        for place in 0..site.places.len() {
+            let rises = ABLATIONS.map(|quantity| value(quantity, place));
+            if let Some(half_life) = value(Quantity::HalfLife, place)
+                && rises.iter().any(Option::is_some)
+            {
+                channels.push((half_life, rises));
+            }
+        }
+    }
+    channels
+}
+
+fn bin(channels: &[Channel], from: f64, below: Option<f64>) -> Option<Bin> {
+    let is_in = |half_life: f64| half_life >= from && below.is_none_or(|end| half_life < end);
+    let members: Vec<&Channel> = channels.iter().filter(|channel| is_in(channel.0)).collect();
+    let half_life = mean(members.iter().map(|channel| channel.0))?;
+    let [ablation, ablation_read, ablation_write] =
+        [0, 1, 2].map(|index| mean(members.iter().filter_map(|channel| channel.1[index])));
+    let write_over_read = ablation_read
+        .zip(ablation_write)
+        .filter(|(read, write)| *read > 0.0 && *write > 0.0)
+        .map(|(read, write)| write / read)
+        .filter(|ratio| ratio.is_finite());
+    Some(Bin {
+        from,
+        below,
+        n_channels: members.len(),
+        half_life,
+        ablation,
+        ablation_read,
+        ablation_write,
+        write_over_read,
+    })
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let values: Vec<f64> = values.collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}

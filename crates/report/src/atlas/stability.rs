@@ -1,0 +1,87 @@
+//! Is a score the same on another text? One score on two texts of one model.
+
+use plan::Part;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::agreement::{self, SPARSITIES, kept_at};
+use super::correlations;
+use super::join::{Joined, Site};
+use super::quantity::Quantity;
+use super::similarity::{AtSite, Measure, Similarity};
+
+/// One score on two texts: correlation and kept sets.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Stability {
+    pub(crate) model: String,
+    pub(crate) part: Part,
+    pub(crate) first_dataset: String,
+    pub(crate) second_dataset: String,
+    pub(crate) score: Quantity,
+    pub(crate) similarities: Vec<Similarity>,
+}
+
+/// Every score on every two texts of a model; weights are the same on every text and are left out.
+/// Observations of other weights or by other code are not set side by side.
+pub(crate) fn of(all: &[Joined]) -> Vec<Stability> {
+    let mut wanted = Vec::new();
+    for (index, first) in all.iter().enumerate() {
+        for second in &all[index + 1..] {
+            let origin = |joined: &Joined| {
+                let hashes = (joined.weights_sha256.clone(), joined.code_version.clone());
+                (joined.model.clone(), joined.part, hashes)
+            };
+            if origin(first) == origin(second) {
+                let scores = first.quantities().into_iter();
+                let of_text = scores.filter(|score| !score.is_of_weights() && second.has(*score));
+                wanted.extend(of_text.map(|score| (first, second, score)));
+            }
+        }
+    }
+    wanted.par_iter().map(|(first, second, score)| between(first, second, *score)).collect()
+}
+
+fn between(first: &Joined, second: &Joined, score: Quantity) -> Stability {
+    let over_sites = |at_site: &dyn Fn(&Site, &Site) -> AtSite| {
+        let pairs = first.sites.iter().filter_map(|site| {
+            let is_same = |other: &&Site| (other.site, other.layer) == (site.site, site.layer);
+            Some((site, second.sites.iter().find(is_same)?))
+        });
+        pairs.map(|(site, other)| at_site(site, other)).collect::<Vec<_>>()
+    };
+    let pair = (score, score);
+    let correlated = over_sites(&|site, other| {
+        let (ours, theirs) = on_both(site, other, score);
+        correlations::at_site(site, Measure::Spearman, &ours, &theirs)
+    });
+    let mut similarities = vec![Similarity::of(pair, Measure::Spearman, None, correlated)];
+    for sparsity in SPARSITIES {
+        let agreeing = over_sites(&|site, other| {
+            let has_same_places = site.places == other.places;
+            let theirs = kept_at(other, score, sparsity).filter(|_| has_same_places);
+            agreement::at_site(site, &kept_at(site, score, sparsity), &theirs)
+        });
+        let jaccard = Similarity::of(pair, Measure::Jaccard, Some(sparsity), agreeing);
+        similarities.extend(jaccard.mean.is_some().then_some(jaccard));
+    }
+    Stability {
+        model: first.model.clone(),
+        part: first.part,
+        first_dataset: first.dataset.clone(),
+        second_dataset: second.dataset.clone(),
+        score,
+        similarities,
+    }
+}
+
+/// The scores of the places that have one on both texts.
+fn on_both(site: &Site, other: &Site, score: Quantity) -> (Vec<f64>, Vec<f64>) {
+    let (Some(ours), Some(theirs)) = (site.values(score), other.values(score)) else {
+        return (Vec::new(), Vec::new());
+    };
+    let pairs = site.places.iter().zip(ours).filter_map(|(place, value)| {
+        let position = other.places.binary_search(place).ok()?;
+        value.zip(theirs[position])
+    });
+    pairs.unzip()
+}

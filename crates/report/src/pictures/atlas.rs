@@ -1,0 +1,149 @@
+//! `atlas.svg`: mean Spearman correlation of every two scores, one panel for each part of each model.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use plan::Part;
+use plotters::prelude::{Color, Rectangle};
+use plotters::style::text_anchor::HPos;
+
+use super::canvas::{
+    self, FAINT, GRID, HEADER, Ink, Inks, MARGIN, Sheet, TEXT, Words, shade, write,
+};
+use super::{Content, text_width};
+use crate::atlas::{self, Entry, Measure};
+use crate::format::correlation;
+use crate::summary::Summary;
+
+const WIDTH: i32 = 800;
+/// Pixels of a field.
+const FIELD: (i32, i32) = (66, 26);
+/// Pixels above a panel's fields: its name and the numbers of its columns.
+const PANEL_HEADER: i32 = 52;
+/// Pixels below a panel.
+const GAP: i32 = 24;
+
+/// Draws the picture of a run.
+///
+/// # Errors
+/// When `plotters` refuses to draw.
+pub(super) fn draw(summary: &Summary) -> Result<Content> {
+    let panels = panels(&summary.atlas.entries);
+    if panels.is_empty() {
+        let reason = "no two scores of a text were observed together".to_owned();
+        return Ok(Content::Nothing { reason });
+    }
+    let words = words(&panels);
+    let height: i32 = panels.iter().map(|entry| panel_height(entry)).sum();
+    let mut inks = Inks::new();
+    let mut shades: BTreeMap<String, Ink> = BTreeMap::new();
+    for value in panels.iter().flat_map(|entry| fields(entry)).filter_map(|field| field.value) {
+        let (class, colour) = shade(value);
+        shades.entry(class.clone()).or_insert_with(|| inks.add(&class, colour, None));
+    }
+    let svg = canvas::paint((WIDTH, HEADER + height + MARGIN), &inks, &words, |sheet| {
+        let mut top = HEADER - 8;
+        for entry in &panels {
+            panel(sheet, entry, top, &shades)?;
+            top += panel_height(entry);
+        }
+        Ok(())
+    })?;
+    let mut caption = vec![
+        format!("{}: {}.", words.title, words.subtitle),
+        "A darker field is a stronger correlation of either sign; an empty one has none, because a \
+         score is constant or was not observed."
+            .to_owned(),
+    ];
+    let is_shown = |entry: &&Entry| panels.iter().any(|shown| std::ptr::eq(*shown, *entry));
+    let others = summary.atlas.entries.iter().filter(|entry| !is_shown(entry));
+    let others: Vec<String> = others.map(atlas::heading).collect();
+    if !others.is_empty() {
+        caption.push(format!("Not shown: {}.", others.join(", ")));
+    }
+    let tables = panels.iter().map(|entry| atlas::heading(entry)).collect();
+    Ok(Content::Drawn { svg, alternative: words.title.clone(), caption, tables })
+}
+
+/// The first text of each part of each model that has a correlation.
+fn panels(entries: &[Entry]) -> Vec<&Entry> {
+    let mut panels: BTreeMap<(&str, Part), &Entry> = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| !entry.correlations.is_empty()) {
+        panels.entry((entry.model.as_str(), entry.part)).or_insert(entry);
+    }
+    panels.into_values().collect()
+}
+
+fn panel_height(entry: &Entry) -> i32 {
+    let n_scores = i32::try_from(entry.scores.len()).unwrap_or(0);
+    PANEL_HEADER + n_scores * FIELD.1 + GAP
+}
+
+/// One field of a panel.
+struct Field {
+    row: i32,
+    column: i32,
+    value: Option<f64>,
+}
+
+fn fields(entry: &Entry) -> Vec<Field> {
+    let scores = || (0..).zip(entry.scores.iter().copied());
+    let at = |(row, first), (column, second)| {
+        let similarity = entry.correlation(first, second, Measure::Spearman);
+        let mean = similarity.and_then(|similarity| similarity.mean).map(|mean| mean.value);
+        Field { row, column, value: mean }
+    };
+    scores().flat_map(|row| scores().map(move |column| at(row, column))).collect()
+}
+
+fn panel(sheet: &Sheet<'_>, entry: &Entry, top: i32, shades: &BTreeMap<String, Ink>) -> Result<()> {
+    let scores: Vec<&str> = entry.scores.iter().map(|score| score.as_str()).collect();
+    let longest = scores.iter().map(|score| text_width(score)).max().unwrap_or(0);
+    let left = MARGIN + longest + 34;
+    let first_row = top + PANEL_HEADER;
+    write(sheet, &atlas::heading(entry), TEXT, HPos::Left, (MARGIN, top + 12))?;
+    for (index, score) in (0..).zip(&scores) {
+        let number = format!("{}", index + 1);
+        let across = left + index * FIELD.0 + FIELD.0 / 2;
+        let down = first_row + index * FIELD.1 + FIELD.1 / 2;
+        write(sheet, &number, FAINT, HPos::Center, (across, first_row - 12))?;
+        write(sheet, &format!("{number} {score}"), TEXT, HPos::Left, (MARGIN, down))?;
+    }
+    for Field { row, column, value } in fields(entry) {
+        let (x, y) = (left + column * FIELD.0, first_row + row * FIELD.1);
+        let corners = [(x, y), (x + FIELD.0, y + FIELD.1)];
+        if let Some(value) = value {
+            if let Some(ink) = shades.get(&shade(value).0) {
+                sheet.draw(&Rectangle::new(corners, ink.key().filled()))?;
+            }
+            let centre = (x + FIELD.0 / 2, y + FIELD.1 / 2);
+            write(sheet, &correlation(value, 2), TEXT, HPos::Center, centre)?;
+        }
+        if row == column {
+            write(sheet, "1", FAINT, HPos::Center, (x + FIELD.0 / 2, y + FIELD.1 / 2))?;
+        }
+        sheet.draw(&Rectangle::new(corners, GRID.stroke(1)))?;
+    }
+    Ok(())
+}
+
+fn words(panels: &[&Entry]) -> Words {
+    let of_panel = |entry: &&Entry| {
+        let pairs = entry.correlations.iter().filter(|own| own.measure == Measure::Spearman);
+        let pairs = pairs.filter_map(|own| {
+            let mean = correlation(own.mean?.value, 2);
+            Some(format!("{} and {} {mean}", own.first.as_str(), own.second.as_str()))
+        });
+        let pairs: Vec<String> = pairs.collect();
+        format!("{}: {}", atlas::heading(entry), pairs.join(", "))
+    };
+    let described: Vec<String> = panels.iter().map(of_panel).collect();
+    Words {
+        title: "How well one score predicts another".to_owned(),
+        subtitle: "Spearman correlation of every two scores per site, mean over sites".to_owned(),
+        description: format!(
+            "Mean Spearman correlation over sites of every two scores. {}.",
+            described.join("; ")
+        ),
+    }
+}

@@ -1,0 +1,106 @@
+//! The tables of the atlas: every column in its order, gaps kept, whole files only.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use arrow_array::{Array, Float64Array, RecordBatch, StringArray};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use tables::{
+    OverlapMeanRow, PersistenceRow, ProxyGapRow, SimilarityRow, atlas_columns, write_overlap_means,
+    write_persistence, write_proxy_gaps, write_similarities,
+};
+
+fn only_batch(path: &Path) -> RecordBatch {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+    let pairs = builder.metadata().file_metadata().key_value_metadata().unwrap();
+    let settings = pairs.iter().find(|pair| pair.key == "slim.settings").unwrap();
+    assert_eq!(settings.value.as_deref(), Some("{\"seed\":1}"));
+    let batches: Vec<RecordBatch> = builder.build().unwrap().map(Result::unwrap).collect();
+    batches.into_iter().next().unwrap()
+}
+
+fn similarity(site: Option<u32>, value: Option<f64>) -> SimilarityRow {
+    SimilarityRow {
+        model: "m".to_owned(),
+        part: "ffn",
+        first_dataset: "a".to_owned(),
+        second_dataset: "b".to_owned(),
+        first: "magnitude",
+        second: "weight",
+        measure: "spearman",
+        sparsity: None,
+        site,
+        layer: site,
+        n: 4,
+        value,
+        lower: None,
+        upper: None,
+    }
+}
+
+#[test]
+fn rows_come_back_with_their_gaps() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(format!("atlas/{name}.parquet"));
+    let settings = "{\"seed\":1}";
+    let (model, dataset) = ("m".to_owned(), "a".to_owned());
+    let rows = [similarity(Some(0), Some(-0.5)), similarity(None, None)];
+    write_similarities(&at("similarities"), &rows, settings).unwrap();
+    let gap = ProxyGapRow {
+        model: model.clone(),
+        dataset: dataset.clone(),
+        channels: 8,
+        pearson: None,
+        sparsity: 0.5,
+        phantom: 0.25,
+        corporeal: 0.25,
+    };
+    write_proxy_gaps(&at("proxy_gap"), &[gap], settings).unwrap();
+    let bin = PersistenceRow {
+        model: model.clone(),
+        dataset: dataset.clone(),
+        dropped_tokens: 16,
+        half_life_from: 64.0,
+        half_life_below: None,
+        channels: 2,
+        half_life: 128.0,
+        ablation: Some(0.1),
+        ablation_read: None,
+        ablation_write: None,
+        write_over_read: None,
+    };
+    write_persistence(&at("persistence"), &[bin], settings).unwrap();
+    let overlap = OverlapMeanRow {
+        model,
+        dataset,
+        score: "magnitude",
+        sparsity: 0.9,
+        lag_tokens: 1,
+        sites: 2,
+        overlap: 0.4,
+        lower: None,
+        upper: None,
+        jaccard: 0.2,
+        by_chance: 0.1,
+    };
+    write_overlap_means(&at("overlap"), &[overlap], settings).unwrap();
+
+    for (name, columns) in atlas_columns() {
+        let batch = only_batch(&at(name));
+        let schema = batch.schema();
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let expected: Vec<&str> = columns.iter().map(|column| column.name).collect();
+        assert_eq!(names, expected, "{name}");
+    }
+    let batch = only_batch(&at("similarities"));
+    let column = |name: &str| batch.column_by_name(name).unwrap();
+    let values: &Float64Array = column("value").as_any().downcast_ref().unwrap();
+    assert_eq!((values.value(0), values.is_null(1)), (-0.5, true));
+    assert!(column("site").is_valid(0) && column("site").is_null(1));
+    let second: &StringArray = column("second_dataset").as_any().downcast_ref().unwrap();
+    assert_eq!(second.value(1), "b");
+    // Nothing but the four files is left.
+    assert_eq!(fs::read_dir(folder.path().join("atlas")).unwrap().count(), 4);
+}
