@@ -9,14 +9,15 @@ use crate::format::significant;
 /// A cheap score suffices when it costs at most this many times what an output-aware one costs.
 const SUFFICES: f64 = 1.05;
 
-/// One finding a model: of its perplexity tables the one with the most quadrants, of equals the first.
+/// One finding a model: of its perplexity tables the one with the most quadrants, of equals the one with
+/// the most scores, of equals the first.
 pub(crate) fn findings(tables: &[Quadrants]) -> Vec<String> {
     let tables = || tables.iter().filter(|table| table.measure == Measure::PerplexityRatio);
     let mut models: Vec<&str> = tables().map(|table| table.model.as_str()).collect();
     models.dedup();
     let of_model = |model: &str| {
         let own = tables().filter(|table| table.model == model);
-        let best = own.rev().max_by_key(|table| table.quadrants().len())?;
+        let best = own.rev().max_by_key(|table| (table.quadrants().len(), table.lines.len()))?;
         finding(best)
     };
     models.into_iter().filter_map(of_model).collect()
@@ -29,7 +30,10 @@ fn finding(table: &Quadrants) -> Option<String> {
         lines.any(|line| line.at(sparsity).is_some())
     };
     let in_all = |sparsity: &&f64| quadrants.iter().all(|quadrant| has(quadrant, **sparsity));
-    let sparsity = *table.sparsities.iter().rev().find(in_all)?;
+    // The sparsity that most scores were run at; of equals the highest.
+    let n_lines = |sparsity: f64| table.lines.iter().filter(|l| l.at(sparsity).is_some()).count();
+    let shared = table.sparsities.iter().filter(in_all);
+    let sparsity = *shared.max_by(|a, b| n_lines(**a).cmp(&n_lines(**b)).then(a.total_cmp(b)))?;
     let sentences: Vec<String> =
         quadrants.iter().map(|quadrant| of_quadrant(table, *quadrant, sparsity)).collect();
     let unequal = unequal_at(&table.lines, sparsity);
