@@ -8,6 +8,8 @@
 pub struct StateMoments {
     /// `Σ_t E_t·C'_t²`: what the outputs of all heads lose without the channel, squared. `[G·N]`.
     pub readout: Vec<f64>,
+    /// `Σ_t √E_t·|C'_t|`, the same not squared: `[G·N]`.
+    pub read_sizes: Vec<f64>,
     /// `Σ_t E_t`: `[G·N]`.
     pub energy: Vec<f64>,
     /// `Σ_t C'_t²`: `[G·N]`.
@@ -29,6 +31,7 @@ impl StateMoments {
         let zeros = || vec![0.0; channels];
         Self {
             readout: zeros(),
+            read_sizes: zeros(),
             energy: zeros(),
             reads: zeros(),
             slope: zeros(),
@@ -40,8 +43,8 @@ impl StateMoments {
 
     /// Forgets all tokens.
     pub fn clear(&mut self) {
-        let Self { readout, energy, reads, slope, decay, held, tokens } = self;
-        for sums in [readout, energy, reads, slope, decay, held] {
+        let Self { readout, read_sizes, energy, reads, slope, decay, held, tokens } = self;
+        for sums in [readout, read_sizes, energy, reads, slope, decay, held] {
             sums.fill(0.0);
         }
         *tokens = 0;
@@ -55,10 +58,12 @@ impl StateMoments {
     pub fn add(&mut self, energies: &[f32], reads: &[f32]) {
         let channels = self.readout.len();
         for (e, c) in energies.chunks_exact(channels).zip(reads.chunks_exact(channels)) {
-            let sums = self.readout.iter_mut().zip(&mut self.energy).zip(&mut self.reads);
-            for (((readout, energy), reads), (e, c)) in sums.zip(e.iter().zip(c)) {
+            let read = self.readout.iter_mut().zip(&mut self.read_sizes);
+            let sums = read.zip(&mut self.energy).zip(&mut self.reads);
+            for ((((readout, size), energy), reads), (e, c)) in sums.zip(e.iter().zip(c)) {
                 let (e, c) = (f64::from(*e), f64::from(*c));
                 *readout += e * (c * c);
+                *size += e.sqrt() * c.abs();
                 *energy += e;
                 *reads += c * c;
             }
@@ -98,6 +103,7 @@ impl StateMoments {
     pub fn merge(&mut self, other: &Self) {
         let pairs = [
             (&mut self.readout, &other.readout),
+            (&mut self.read_sizes, &other.read_sizes),
             (&mut self.energy, &other.energy),
             (&mut self.reads, &other.reads),
             (&mut self.slope, &other.slope),
@@ -163,6 +169,7 @@ mod tests {
     fn sums_by_hand() {
         let moments = by_hand();
         assert_eq!(moments.readout, [10.0, 4.0]);
+        assert_eq!(moments.read_sizes, [4.0, 2.0]);
         assert_eq!(moments.energy, [13.0, 1.0]);
         assert_eq!(moments.reads, [1.25, 13.0]);
         assert_eq!(moments.slope, [0.0; 2]);

@@ -77,7 +77,7 @@ fn chosen(
             for t in rows.clone() {
                 moments.add(&energies[t], tokens.read(t));
             }
-            windowed.score.score(&weights, &moments, &draw)
+            windowed.score.window_score(&weights, &moments, &draw)
         }
         Source::Random | Source::Calibration => RandomChannels.score(&weights, &moments, &draw),
     };

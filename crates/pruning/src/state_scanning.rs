@@ -173,7 +173,7 @@ impl Run<'_> {
             Source::Rows(rows) => {
                 let of_rows = rows.start * channels..rows.end * channels;
                 self.moments.add(&self.energies[of_rows.clone()], &self.reads[of_rows]);
-                windowed.score.score(self.weights, &self.moments, &draw)
+                windowed.score.window_score(self.weights, &self.moments, &draw)
             }
             Source::Random | Source::Calibration => {
                 RandomChannels.score(self.weights, &self.moments, &draw)

@@ -9,9 +9,9 @@ what transformers' own mixers give. Texts are seeded ids; all ids stand in the f
 
 What is decided here where several readings are possible:
   - a cut channel is neither written nor read: B' and C' are zero in it, after convolution and SiLU;
-  - `ghost` of a window is the root of the sum over its tokens of (|C'_t|*|H_t|)^2, as the formula for a
-    calibration text has it; the sum of |C'_t|*|H_t| would be another reading, and the script prints how
-    often it would keep other channels (a single token is the same in both);
+  - `ghost` of a window is the sum of its tokens' scores |C'_t|*|H_t| (sections 1 and 5); the root of the
+    sum of their squares, as the formula for a calibration text has it, would be another reading, and the
+    script prints how often it would keep other channels (a single token is the same in both);
   - `ghost-factored` takes the mean of sum_k sum_p H^2; `state-weight` takes rows of the weight, not its bias;
   - `state-taylor` = |sum_t C'_t * d(mean NLL of the token's own window)/dC'_t| of the dense model;
   - mode `write`: a window is scored as if its tokens wrote every channel, from the state that the windows
@@ -83,7 +83,7 @@ class Static:
 class Windowed:
     """Sets chosen by `ghost` for every `window` tokens; `gaps` collects the smallest gap of every row."""
 
-    def __init__(self, sparsity, window, rule, mode, summed="squares"):
+    def __init__(self, sparsity, window, rule, mode, summed="norms"):
         self.sparsity, self.window, self.rule, self.mode = sparsity, window, rule, mode
         self.summed, self.gaps, self.masks = summed, [], []
 
@@ -282,12 +282,12 @@ def sure_windows(model, ids):
 
 
 def other_reading(model, windows):
-    """How many sets of longer windows differ if the scores of tokens are summed, and of how many."""
+    """How many sets of longer windows differ if the squares of tokens are summed, and of how many."""
     differ = total = 0
     for cell in windowed_cells():
         if cell["rule"] == "first-token" or cell["window"] == 1:
             continue
-        ours, other = windowed(cell), windowed(cell, summed="norms")
+        ours, other = windowed(cell), windowed(cell, summed="squares")
         model.evaluate(windows, ours)
         model.evaluate(windows, other)
         pairs = zip(ours.masks, other.masks, strict=True)

@@ -46,11 +46,22 @@ pub trait StateScore: Send + Sync {
         false
     }
 
-    /// Scores of all channels over the tokens of `moments`.
+    /// Scores of all channels over the tokens of a calibration text.
     ///
     /// # Shapes
     /// - returns: `[G·N]`
     fn score(&self, weights: &StateWeights, moments: &StateMoments, draw: &Draw) -> Vec<f64>;
+
+    /// The same over the tokens of a commitment window, where the specification adds up the scores of
+    /// tokens.
+    fn window_score(
+        &self,
+        weights: &StateWeights,
+        moments: &StateMoments,
+        draw: &Draw,
+    ) -> Vec<f64> {
+        self.score(weights, moments, draw)
+    }
 }
 
 /// All names, in the order of the table in the specification.
@@ -86,6 +97,8 @@ mod tests {
         moments.add(&[4.0, 1.0, 0.0, 9.0, 0.0, 1.0], &[0.5, -2.0, 1.0, 1.0, 3.0, 0.0]);
         moments.slope = vec![-0.5, 0.25, 0.0];
         let draw = Draw::of_state_site(1, 0);
+        let of_window = Ghost.window_score(&weights, &moments, &draw);
+        assert_eq!(of_window, [2.0 * 0.5 + 3.0 * 1.0, 1.0 * 2.0 + 0.0, 0.0 + 0.0]);
         let expected: [(&str, [f64; 3]); 4] = [
             ("ghost", [5.0_f64.sqrt(), 2.0_f64.sqrt(), 0.0]),
             ("ghost-factored", [6.5 * 0.625, 0.5 * 6.5, 0.5 * 0.5]),
