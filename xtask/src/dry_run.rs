@@ -150,7 +150,7 @@ fn print_table(
     if costs.values().any(|cost| cost.guessed) {
         println!("~ guessed from the size of the text: the tokenizer has not been fetched");
     }
-    println!("time expected for what is not done: {}", duration(seconds_left));
+    println!("time expected for what is not done, without calibration: {}", duration(seconds_left));
 }
 
 /// Resident memory expected with a model, bytes.

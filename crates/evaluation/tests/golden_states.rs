@@ -86,7 +86,9 @@ impl Subject {
         let score = by_state_name(&cell.score).unwrap();
         if recalibrated {
             let windows = &self.windows;
-            return recalibrated_state_sets(model, windows, score.as_ref(), sparsity, 1).unwrap();
+            let (score, go_on) = (score.as_ref(), || false);
+            let sets = recalibrated_state_sets(model, windows, score, sparsity, 1, go_on);
+            return sets.unwrap().unwrap();
         }
         let calibration = if score.needs_gradients() { &self.gradients } else { &self.held };
         state_sets(model, calibration, score.as_ref(), sparsity, 1)

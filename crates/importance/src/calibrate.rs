@@ -67,11 +67,6 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// Of no text, for scores that need none: one entry of `neurons` a site, no state.
-    pub fn without_text(neurons: impl IntoIterator<Item = usize>) -> Self {
-        Self { sites: neurons.into_iter().map(Moments::new).collect(), states: Vec::new() }
-    }
-
     /// Of no text, for scores that need none: all sites of a model, states too.
     pub fn of_no_text(model: &dyn Model) -> Self {
         let shapes = model.mixers().into_iter().map(|mixer| mixer.shape());
@@ -79,7 +74,7 @@ impl Calibration {
             .map(|shape| StateMoments::new(shape.mixed(), shape.heads, shape.groups))
             .collect();
         let neurons = model.ffns().into_iter().map(|ffn| ffn.neurons());
-        Self { states, ..Self::without_text(neurons) }
+        Self { sites: neurons.map(Moments::new).collect(), states }
     }
 
     /// The moments of several texts together, added in order.

@@ -1,7 +1,7 @@
 //! How much a neuron or a state channel matters: one file a score, all behind [`Score`] and [`StateScore`].
 //!
 //! The scores of this crate look at activations only through two sums over a set of tokens
-//! ([`Moments`]; of a state, five: [`StateMoments`]): the tokens may be a calibration text (static), one
+//! ([`Moments`]; of a state, those of [`StateMoments`]): the tokens may be a calibration text (static), one
 //! token (dynamic) or a window. So one pass over a text serves them all, and a new set of tokens is not a
 //! new score. Gradients ([`Gradients`]) and ablations ([`ablate`]) take passes of their own.
 

@@ -1,4 +1,5 @@
-//! The two sums over tokens that every forward-only score is made of.
+//! The sums over tokens that the scores of neurons are made of: two for all that a forward pass gives, two
+//! for gradients.
 
 use vector::add_moments;
 

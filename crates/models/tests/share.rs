@@ -47,6 +47,11 @@ fn blocks_are_what_their_tensors_are() {
     let llama = model("llama");
     let expected = (2 * 2 * 3 * 48 * 80) as f64 / llama.facts().flops_per_token(TOKENS);
     assert!((ffn_share(llama.as_ref(), TOKENS).flops - expected).abs() < 1e-12);
+    // Three uses of 38 neurons and width 24, each with adapters of rank 5 on gate and up together.
+    let zamba2 = model("zamba2");
+    let of_use = 3 * 24 * 38 + 5 * (24 + 2 * 38);
+    let expected = (2 * 3 * of_use) as f64 / zamba2.facts().flops_per_token(TOKENS);
+    assert!((ffn_share(zamba2.as_ref(), TOKENS).flops - expected).abs() < 1e-12);
 }
 
 #[test]

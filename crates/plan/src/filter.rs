@@ -6,7 +6,19 @@ use std::str::FromStr;
 use crate::{Cell, UnknownName, shortest_decimal};
 
 const KEYS: &[&str] = &[
-    "model", "dataset", "protocol", "part", "policy", "score", "sparsity", "window", "rule", "mode",
+    "model",
+    "dataset",
+    "protocol",
+    "part",
+    "policy",
+    "score",
+    "sparsity",
+    "window",
+    "rule",
+    "mode",
+    "recalibration",
+    "observation",
+    "sample",
 ];
 
 /// Which cells are meant: a cell must match one value of every key.
@@ -46,6 +58,9 @@ fn value_of(cell: &Cell, key: &str) -> String {
         "sparsity" => shortest_decimal(treatment.sparsity),
         "window" => or_none(treatment.window.map(|window| window.to_string())),
         "mode" => or_none(treatment.mode.map(|mode| mode.to_string())),
+        "recalibration" => or_none(treatment.recalibration.map(|how| how.to_string())),
+        "observation" => or_none(treatment.observation.map(|what| what.to_string())),
+        "sample" => or_none(treatment.sample.map(|n| n.to_string())),
         _ => or_none(treatment.rule.map(|rule| rule.to_string())),
     }
 }

@@ -25,6 +25,7 @@ mod reading;
 mod sweep;
 mod treatment;
 mod treatment_error;
+mod treatment_spec;
 mod vocabulary;
 
 pub use cell::{Calibration, Cell, Inputs, cell_id, shortest_decimal};
@@ -49,10 +50,9 @@ pub use pipeline::{
 };
 pub use reader::{Mistake, Mistakes};
 pub use reading::Reading;
-pub use treatment::{
-    DEFAULT_DROPPED_WINDOW, DEFAULT_PROMPT_TOKENS, DEFAULT_SAMPLE, Treatment, TreatmentSpec,
-};
+pub use treatment::{DEFAULT_DROPPED_WINDOW, DEFAULT_PROMPT_TOKENS, DEFAULT_SAMPLE, Treatment};
 pub use treatment_error::TreatmentError;
+pub use treatment_spec::TreatmentSpec;
 pub use vocabulary::{
     Mode, Needs, Observation, Part, Policy, Protocol, Recalibration, Rule, Score, TextShape,
 };

@@ -292,7 +292,7 @@ fn axes_of(policy: Policy) -> [(&'static str, bool, bool); 8] {
         ("window", is_window, is_window || observes),
         ("rule", is_window, is_window),
         ("mode", false, changes),
-        ("recalibration", false, policy == Policy::Static),
+        ("recalibration", false, is_window || policy == Policy::Static),
         ("observation", observes, observes),
         ("sample", false, observes),
     ]

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Mode, Needs, Observation, Part, Policy, Recalibration, Rule, Score, TreatmentError};
+use crate::{
+    Mode, Needs, Observation, Part, Policy, Recalibration, Rule, Score, TreatmentError,
+    TreatmentSpec,
+};
 
 /// Tokens whose scores the rule `prompt` sums when nothing else is said.
 pub const DEFAULT_PROMPT_TOKENS: usize = 64;
@@ -51,205 +54,12 @@ pub struct Treatment {
 // κ is never NaN (checked by `new`), so equality is total.
 impl Eq for Treatment {}
 
-/// A treatment as written, not yet checked; see [`Treatment`] for the fields.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields are those of `Treatment`, documented there")]
-pub struct TreatmentSpec {
-    pub part: Part,
-    pub policy: Policy,
-    pub score: Option<Score>,
-    pub sparsity: f64,
-    pub window: Option<usize>,
-    pub rule: Option<Rule>,
-    pub prompt_tokens: Option<usize>,
-    pub mode: Option<Mode>,
-    pub recalibration: Option<Recalibration>,
-    pub observation: Option<Observation>,
-    pub sample: Option<usize>,
-    pub seed: u64,
-}
-
-impl TreatmentSpec {
-    /// A specification of `policy` with nothing else said: a base for struct update syntax.
-    pub fn of(policy: Policy, seed: u64) -> Self {
-        TreatmentSpec {
-            part: Part::Ffn,
-            policy,
-            score: None,
-            sparsity: 0.0,
-            window: None,
-            rule: None,
-            prompt_tokens: None,
-            mode: None,
-            recalibration: None,
-            observation: None,
-            sample: None,
-            seed,
-        }
-    }
-
-    fn is_given(&self, field: &str) -> bool {
-        match field {
-            "score" => self.score.is_some(),
-            "sparsity" => self.sparsity != 0.0,
-            "window" => self.window.is_some(),
-            "rule" => self.rule.is_some(),
-            "mode" => self.mode.is_some(),
-            "recalibration" => self.recalibration.is_some(),
-            "observation" => self.observation.is_some(),
-            _ => self.sample.is_some(),
-        }
-    }
-
-    /// Refuses the first of `fields` that is given.
-    fn takes_none_of(&self, fields: &[&'static str]) -> Result<(), TreatmentError> {
-        let policy = self.policy;
-        match fields.iter().find(|field| self.is_given(field)) {
-            Some(&field) => Err(TreatmentError::NotTaken { policy, field }),
-            None => Ok(()),
-        }
-    }
-
-    fn needed<T>(&self, given: Option<T>, field: &'static str) -> Result<T, TreatmentError> {
-        given.ok_or(TreatmentError::Needed { policy: self.policy, field })
-    }
-
-    fn check_sparsity(&self) -> Result<(), TreatmentError> {
-        if !(0.0..1.0).contains(&self.sparsity) {
-            return Err(TreatmentError::Sparsity(self.sparsity));
-        }
-        // JSON readers keep short decimals exactly and may miss long ones by one bit, which would
-        // give the cell another id on the other side.
-        if format!("{:.12}", self.sparsity).parse() != Ok(self.sparsity) {
-            return Err(TreatmentError::SparsityDigits(self.sparsity));
-        }
-        Ok(())
-    }
-
-    /// The score of a policy that drops something, and what the part asks of it.
-    fn check_score(&self) -> Result<Score, TreatmentError> {
-        let score = self.needed(self.score, "score")?;
-        if !score.ranks(self.part) {
-            return Err(TreatmentError::ScoreOfOtherPart { score, part: self.part });
-        }
-        let before_the_run = self.policy == Policy::Static || self.rule == Some(Rule::Calibration);
-        if score.needs() == Needs::Gradient && !before_the_run {
-            return Err(TreatmentError::GradientAtRunTime(score));
-        }
-        Ok(score)
-    }
-
-    fn filled_prompt(&self) -> Result<Option<usize>, TreatmentError> {
-        match (self.rule, self.prompt_tokens) {
-            (Some(Rule::Prompt), Some(0)) => Err(TreatmentError::EmptyPrompt),
-            (Some(Rule::Prompt), given) => Ok(Some(given.unwrap_or(DEFAULT_PROMPT_TOKENS))),
-            (_, Some(_)) => Err(TreatmentError::PromptWithoutRule),
-            (_, None) => Ok(None),
-        }
-    }
-
-    /// `mode` of a set that changes over time: `read` unless said otherwise, of the state alone.
-    fn filled_mode(&self) -> Result<Option<Mode>, TreatmentError> {
-        let (part, policy) = (self.part, self.policy);
-        match (part, self.mode) {
-            (Part::State, mode) => Ok(Some(mode.unwrap_or(Mode::Read))),
-            (Part::Ffn, Some(_)) => Err(TreatmentError::NotOfPart { part, policy, field: "mode" }),
-            (Part::Ffn, None) => Ok(None),
-        }
-    }
-
-    fn dense(self) -> Result<Self, TreatmentError> {
-        self.takes_none_of(&["score", "sparsity", "window", "rule", "mode"])?;
-        self.takes_none_of(&["recalibration", "observation", "sample"])?;
-        Ok(Self { part: Part::Ffn, ..self })
-    }
-
-    fn fixed(self) -> Result<Self, TreatmentError> {
-        self.takes_none_of(&["window", "rule", "mode", "observation", "sample"])?;
-        let score = self.check_score()?;
-        let (part, policy) = (self.part, self.policy);
-        let recalibration = match (part, score.needs(), self.recalibration) {
-            (Part::State, Needs::Nothing, _) => None,
-            // A gradient through layers that are cut already is that of another model.
-            (Part::State, Needs::Gradient, None | Some(Recalibration::OneShot)) => {
-                Some(Recalibration::OneShot)
-            }
-            (Part::State, Needs::Forward, given) => {
-                Some(given.unwrap_or(Recalibration::Sequential))
-            }
-            (_, _, None) => None,
-            (_, _, Some(_)) => {
-                return Err(TreatmentError::NotOfPart { part, policy, field: "recalibration" });
-            }
-        };
-        Ok(Self { recalibration, ..self })
-    }
-
-    fn dynamic(self) -> Result<Self, TreatmentError> {
-        self.takes_none_of(&["rule", "recalibration", "observation", "sample"])?;
-        self.check_score()?;
-        match self.window {
-            None | Some(1) => Ok(Self { window: Some(1), mode: self.filled_mode()?, ..self }),
-            Some(other) => Err(TreatmentError::DynamicWindow(other)),
-        }
-    }
-
-    fn windowed(self) -> Result<Self, TreatmentError> {
-        self.takes_none_of(&["recalibration", "observation", "sample"])?;
-        if self.needed(self.window, "window")? == 0 {
-            return Err(TreatmentError::EmptyWindow);
-        }
-        self.needed(self.rule, "rule")?;
-        self.check_score()?;
-        Ok(Self { mode: self.filled_mode()?, ..self })
-    }
-
-    fn observing(self) -> Result<Self, TreatmentError> {
-        self.takes_none_of(&["rule", "mode", "recalibration"])?;
-        let observation = self.needed(self.observation, "observation")?;
-        let part = self.part;
-        let wrong = |problem| Err(TreatmentError::Observation { observation, part, problem });
-        let is_overlap = observation == Observation::Overlap;
-        let is_ablation = observation == Observation::Ablation;
-        if is_overlap && part == Part::State {
-            return wrong("is not measured: only neurons have kept sets of a token");
-        }
-        if is_overlap && (self.score.is_none() || self.sparsity == 0.0) {
-            return wrong("needs a score and a sparsity");
-        }
-        if is_overlap {
-            self.check_score()?;
-        } else if self.score.is_some() || self.sparsity != 0.0 {
-            return wrong("takes no score and no sparsity");
-        }
-        if !is_ablation && self.sample.is_some() {
-            return wrong("takes no sample");
-        }
-        if self.sample == Some(0) {
-            return Err(TreatmentError::EmptySample);
-        }
-        if self.window == Some(0) {
-            return Err(TreatmentError::EmptyWindow);
-        }
-        let drops_for_a_while = is_ablation && part == Part::State;
-        if !drops_for_a_while && self.window.is_some() {
-            return wrong("takes no window");
-        }
-        Ok(Self {
-            sample: is_ablation.then(|| self.sample.unwrap_or(DEFAULT_SAMPLE)),
-            window: drops_for_a_while.then(|| self.window.unwrap_or(DEFAULT_DROPPED_WINDOW)),
-            ..self
-        })
-    }
-}
-
 impl Treatment {
     /// Checks a specification and fills what it leaves open.
     ///
     /// Filled: `window = 1` for `dynamic`, `prompt_tokens = 64` for the rule `prompt`; for the state
-    /// `mode = read` and, for a static set by activations, `recalibration = sequential`; for an
-    /// ablation `sample = 32`, of the state `window = 16`.
+    /// `mode = read` and, for a set chosen before the run by activations, `recalibration = sequential`
+    /// (by gradients `one-shot`); for an ablation `sample = 32`, of the state `window = 16`.
     ///
     /// # Errors
     /// [`TreatmentError`] says which field is missing, superfluous or out of range.
@@ -263,11 +73,26 @@ impl Treatment {
             Policy::Window => spec.windowed(),
             Policy::Observe => spec.observing(),
         }?;
-        let TreatmentSpec { part, policy, score, sparsity, window, rule, mode, .. } = spec;
-        let TreatmentSpec { recalibration, observation, sample, seed, .. } = spec;
         // Adding zero turns -0.0 into 0.0, which would otherwise be a second name for the same κ.
-        let sparsity = sparsity + 0.0;
-        Ok(Treatment {
+        Ok(Self::of(TreatmentSpec { prompt_tokens, sparsity: spec.sparsity + 0.0, ..spec }))
+    }
+
+    /// The model as it is.
+    pub fn dense(seed: u64) -> Treatment {
+        Self::of(TreatmentSpec::of(Policy::Dense, seed))
+    }
+
+    /// The scores of a part that a forward pass or gradients give.
+    pub(crate) fn scores(part: Part, observation: Observation, seed: u64) -> Treatment {
+        let observation = Some(observation);
+        Self::of(TreatmentSpec { part, observation, ..TreatmentSpec::of(Policy::Observe, seed) })
+    }
+
+    /// The same fields, which must have been checked.
+    fn of(spec: TreatmentSpec) -> Treatment {
+        let TreatmentSpec { part, policy, score, sparsity, window, rule, prompt_tokens, .. } = spec;
+        let TreatmentSpec { mode, recalibration, observation, sample, seed, .. } = spec;
+        Treatment {
             part,
             policy,
             score,
@@ -279,33 +104,6 @@ impl Treatment {
             recalibration,
             observation,
             sample,
-            seed,
-        })
-    }
-
-    /// The model as it is.
-    pub fn dense(seed: u64) -> Treatment {
-        Self::bare(Part::Ffn, Policy::Dense, seed)
-    }
-
-    /// The scores of a part that a forward pass or gradients give.
-    pub(crate) fn scores(part: Part, observation: Observation, seed: u64) -> Treatment {
-        Treatment { observation: Some(observation), ..Self::bare(part, Policy::Observe, seed) }
-    }
-
-    fn bare(part: Part, policy: Policy, seed: u64) -> Treatment {
-        Treatment {
-            part,
-            policy,
-            score: None,
-            sparsity: 0.0,
-            window: None,
-            rule: None,
-            prompt_tokens: None,
-            mode: None,
-            recalibration: None,
-            observation: None,
-            sample: None,
             seed,
         }
     }
@@ -443,6 +241,21 @@ mod tests {
         let (part, score) = (Part::State, Score::Magnitude);
         let wrong = TreatmentSpec { score: Some(score), ..dynamic };
         assert_eq!(refused(wrong), ScoreOfOtherPart { score, part });
+        let sequential = Some(Recalibration::Sequential);
+        let taylor = state(Policy::Static, Score::StateTaylor);
+        let layered = TreatmentSpec { recalibration: sequential, ..taylor };
+        assert_eq!(refused(layered), GradientOfOneLayer(Score::StateTaylor));
+        // `calibration` is the static set, so it is chosen in the same way.
+        let held = TreatmentSpec { window: Some(4), ..state(Policy::Window, Score::Ghost) };
+        let calibrated = TreatmentSpec { rule: Some(Rule::Calibration), ..held.clone() };
+        assert_eq!(Treatment::new(calibrated).unwrap().recalibration, sequential);
+        let rule = Some(Rule::WindowMean);
+        assert_eq!(
+            Treatment::new(TreatmentSpec { rule, ..held.clone() }).unwrap().recalibration,
+            None
+        );
+        let pointless = TreatmentSpec { rule, recalibration: sequential, ..held };
+        assert_eq!(refused(pointless), RecalibrationWithoutRule);
         let late = state(Policy::Dynamic, Score::StateTaylor);
         assert_eq!(refused(late), GradientAtRunTime(Score::StateTaylor));
     }

@@ -55,6 +55,15 @@ pub enum TreatmentError {
          or rule `calibration`"
     )]
     GradientAtRunTime(Score),
+    /// A gradient through layers that are cut already is that of another model.
+    #[error(
+        "score `{0}` cannot be recalibrated sequentially, since a layer alone has no loss: use \
+         recalibration `one-shot`"
+    )]
+    GradientOfOneLayer(Score),
+    /// Recalibration given to a rule that chooses from the run's own tokens.
+    #[error("recalibration belongs to policy `static` and to the rule `calibration` only")]
+    RecalibrationWithoutRule,
     /// κ outside its range.
     #[error("sparsity {0} is outside 0 <= sparsity < 1")]
     Sparsity(f64),

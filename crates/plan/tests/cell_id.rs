@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
 use plan::{
-    Calibration, Cell, DeviceName, Inputs, Mode, Observation, Part, Policy, Protocol, Rule, Score,
-    Treatment, TreatmentSpec, cell_id,
+    Calibration, Cell, DeviceName, Inputs, Mode, Observation, Part, Policy, Protocol,
+    Recalibration, Rule, Score, Treatment, TreatmentSpec, cell_id,
 };
 use proptest::prelude::*;
 
@@ -175,4 +175,48 @@ fn dense() -> Cell {
         calibration: None,
         treatment: Treatment::dense(1),
     }
+}
+
+/// Each of the axes of the state and of observations, changed alone, gives another id.
+#[test]
+fn one_axis_alone_gives_another_id() {
+    let id = |spec: &TreatmentSpec| {
+        let treatment = Treatment::new(spec.clone()).unwrap();
+        let protocol = Protocol::Perplexity { window_tokens: 64 };
+        let calibration = treatment.needs_calibration().then(|| Calibration {
+            dataset: "calibration".to_owned(),
+            limit: None,
+            window_tokens: 64,
+        });
+        let (model, dataset) = ("m".to_owned(), "d".to_owned());
+        let cell = Cell { model, dataset, protocol, limit: None, calibration, treatment };
+        cell_id(&cell, &inputs())
+    };
+    let state = |policy| TreatmentSpec {
+        part: Part::State,
+        score: Some(Score::Ghost),
+        sparsity: 0.5,
+        ..TreatmentSpec::of(policy, 1)
+    };
+    let fixed = |how| TreatmentSpec { recalibration: Some(how), ..state(Policy::Static) };
+    assert_ne!(id(&fixed(Recalibration::OneShot)), id(&fixed(Recalibration::Sequential)));
+    assert_eq!(id(&state(Policy::Static)), id(&fixed(Recalibration::Sequential)), "the default");
+    let dynamic = |mode| TreatmentSpec { mode: Some(mode), ..state(Policy::Dynamic) };
+    assert_ne!(id(&dynamic(Mode::Read)), id(&dynamic(Mode::Write)));
+    let observe = |part, observation, sample| TreatmentSpec {
+        part,
+        observation: Some(observation),
+        sample,
+        ..TreatmentSpec::of(Policy::Observe, 1)
+    };
+    let ids = [
+        observe(Part::Ffn, Observation::Forward, None),
+        observe(Part::Ffn, Observation::Gradient, None),
+        observe(Part::State, Observation::Forward, None),
+        observe(Part::Ffn, Observation::Ablation, Some(2)),
+        observe(Part::Ffn, Observation::Ablation, Some(3)),
+        TreatmentSpec::of(Policy::Dense, 1),
+    ];
+    let distinct: std::collections::BTreeSet<String> = ids.iter().map(id).collect();
+    assert_eq!(distinct.len(), ids.len());
 }

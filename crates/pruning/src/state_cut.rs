@@ -19,7 +19,8 @@ pub fn state_sets(
 }
 
 /// The same with sequential recalibration: layers in order, each scored on streams that already passed the
-/// cut layers below. The residual streams of all windows are kept in memory.
+/// cut layers below. The residual streams of all windows are kept in memory. `None` where `stop` says so
+/// between two layers.
 ///
 /// # Errors
 /// As [`Model::start`] and [`Model::through`].
@@ -32,10 +33,12 @@ pub fn recalibrated_state_sets(
     score: &dyn StateScore,
     sparsity: f64,
     seed: u64,
-) -> Result<Vec<Vec<u32>>, ExecutorError> {
+    stop: impl Fn() -> bool,
+) -> Result<Option<Vec<Vec<u32>>>, ExecutorError> {
     assert!(!score.needs_gradients(), "a layer has no gradients for `{}`", score.name());
     if !score.needs_text() {
-        return Ok(state_sets(model, &Calibration::of_no_text(model), score, sparsity, seed));
+        let none = Calibration::of_no_text(model);
+        return Ok(Some(state_sets(model, &none, score, sparsity, seed)));
     }
     let mixers = model.mixers();
     let batches: Vec<Batch> = windows.iter().map(|ids| Batch::new([ids.as_slice()])).collect();
@@ -43,6 +46,9 @@ pub fn recalibrated_state_sets(
         batches.par_iter().map(|batch| model.start(batch)).collect::<Result<Vec<_>, _>>()?;
     let mut sets: Vec<Vec<u32>> = Vec::new();
     for layer in 0..model.facts().layers {
+        if stop() {
+            return Ok(None);
+        }
         let layer = layer..layer + 1;
         let calibrated = streams.par_iter().zip(&batches).map(|(x, batch)| {
             let mut calibrating = Calibrating::new();
@@ -57,17 +63,21 @@ pub fn recalibrated_state_sets(
             streams = dense;
             continue;
         }
-        sets.extend(
-            sites.map(|site| kept_set(mixers[site], &calibration, site, score, sparsity, seed)),
-        );
-        let cut = cut_states(model, &sets);
+        // Only the mixers of this layer need to be smaller to go on from here.
+        let mut cut: Vec<Mixer> = mixers.iter().map(|mixer| (*mixer).clone()).collect();
+        for site in sites {
+            let kept = kept_set(mixers[site], &calibration, site, score, sparsity, seed);
+            cut[site] = mixers[site].cut(&by_group(mixers[site], &kept));
+            sets.push(kept);
+        }
+        let cut = model.with_mixers(cut);
         streams = streams
             .into_par_iter()
             .zip(&batches)
             .map(|(x, batch)| cut.through(layer.clone(), x, batch, None, &mut Dense))
             .collect::<Result<Vec<_>, _>>()?;
     }
-    Ok(sets)
+    Ok(Some(sets))
 }
 
 fn kept_set(

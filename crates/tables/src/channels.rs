@@ -27,7 +27,8 @@ pub struct ChannelRow {
     pub state_energy: Option<f64>,
     /// `Σ_t C'²`.
     pub read_energy: Option<f64>,
-    /// Tokens after which half of what was written is left, mean over the heads of the group.
+    /// Tokens after which half of what was written is left: the mean over the heads of the group, each with
+    /// the weight of what it held of the channel at the ends of sequences.
     pub half_life_tokens: Option<f64>,
     /// `sqrt(mean_t Σ_heads Σ_p H²·C'²)`.
     pub ghost: Option<f64>,
@@ -67,7 +68,11 @@ const VALUES: &[Value] = &[
     }),
     (Column::optional("read_energy", Kind::F64, "sum over tokens of C'^2"), |row| row.read_energy),
     (
-        Column::optional("half_life_tokens", Kind::F64, "ln 2 / mean(-dt A), tokens; over heads"),
+        Column::optional(
+            "half_life_tokens",
+            Kind::F64,
+            "ln 2 / mean(-dt A), tokens; heads by what they hold",
+        ),
         |row| row.half_life_tokens,
     ),
     (Column::optional("ghost", Kind::F64, "sqrt of the mean over tokens of readout"), |row| {

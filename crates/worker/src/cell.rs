@@ -4,7 +4,8 @@ use std::{io::Write as _, path::Path};
 
 use anyhow::Context as _;
 use corpora::{shared_document, windows};
-use models::Model;
+use importance::Calibration;
+use models::{Device, Model};
 use plan::{CellRequest, Needs, Part, Policy, Protocol, Recalibration, Score, Treatment};
 use pruning::{Selection, StateSelection, cut, cut_states};
 use serde::Serialize;
@@ -14,6 +15,7 @@ use crate::{
     evaluate::{Evaluated, Rows, evaluate},
     fail::Fail,
     material::Material,
+    observe,
     scores::{calibrate, gradients},
     stop::Stop,
     subject, system, text,
@@ -97,6 +99,9 @@ fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
         Material::of(request.protocol, &text, &tokenizer, facts.max_positions, request.limit)
             .map_err(Fail::input)?;
     let model = subject::model(&request.model, &device).map_err(Fail::input)?.model;
+    if request.treatment.policy != Policy::Dense {
+        observe::check(model.as_ref(), request.treatment.part).map_err(Fail::Cell)?;
+    }
     let windows = match calibration {
         Some(text) => {
             let limit = request.calibration.as_ref().and_then(|c| c.limit);
@@ -111,23 +116,18 @@ fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
         None => None,
     };
     let treatment = &request.treatment;
-    let needs = treatment.score.map(Score::needs);
-    let scores = match &windows {
-        _ if treatment.recalibration == Some(Recalibration::Sequential) => None,
-        Some(windows) if needs == Some(Needs::Gradient) => {
-            Some(gradients(&request.model, &device, windows, stop).map_err(Fail::Cell)?)
-        }
+    let measured = match &windows {
         Some(windows) => {
-            Some(calibrate(model.as_ref(), windows, stop).map_err(|e| Fail::Cell(e.into()))?)
+            let measured = measured(request, model.as_ref(), &device, windows, stop);
+            measured.map_err(Fail::Cell)?.ok_or(Fail::Stopped)?
         }
-        None => None,
+        None => Measured::Nothing,
     };
-    let scores = match scores {
-        Some(None) => return Err(Fail::Stopped),
-        Some(scores) => scores,
-        None => None,
+    let grounds = match &measured {
+        Measured::Nothing => Grounds::Nothing,
+        Measured::Scores(scores) => Grounds::Scores(scores),
+        Measured::Sets(sets) => Grounds::Sets(sets),
     };
-    let grounds = Grounds { scores: scores.as_ref(), windows: windows.as_deref() };
     let (model, chosen, cut_to) = match request.cut {
         true => cut_model(treatment, model.as_ref(), grounds).map_err(Fail::Cell)?,
         false => {
@@ -142,6 +142,33 @@ fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
         answer.n_ids = Some(n_ids);
     }
     Ok(answer)
+}
+
+/// What a calibration text gives.
+enum Measured {
+    Nothing,
+    Scores(Calibration),
+    Sets(Vec<Vec<u32>>),
+}
+
+/// What the treatment needs of a calibration text; `None` if asked to stop on the way.
+fn measured(
+    request: &CellRequest,
+    model: &dyn Model,
+    device: &Device,
+    windows: &[Vec<u32>],
+    stop: &Stop,
+) -> anyhow::Result<Option<Measured>> {
+    let treatment = &request.treatment;
+    if treatment.recalibration == Some(Recalibration::Sequential) {
+        let sets = treatment::recalibrated(treatment, model, windows, stop)?;
+        return Ok(sets.map(Measured::Sets));
+    }
+    let scores = match treatment.score.map(Score::needs) {
+        Some(Needs::Gradient) => gradients(&request.model, device, windows, stop)?,
+        _ => calibrate(model, windows, stop)?,
+    };
+    Ok(scores.map(Measured::Scores))
 }
 
 /// A model that is really smaller, and the share that was cut.

@@ -5,8 +5,8 @@ use std::{io::Write as _, path::Path, time::Instant};
 use corpora::Text;
 use models::{Device, ModelFacts, Values, matrix};
 use plan::{
-    Cell, CellInspection, Inspection, ModelInspection, Observation, OrderedCell, Part, Policy,
-    Protocol, Treatment,
+    Cell, CellInspection, Inspection, ModelInspection, Needs, Observation, OrderedCell, Part,
+    Policy, Protocol, Treatment, WorkOrder,
 };
 
 use crate::{
@@ -61,7 +61,7 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
             models.push(ModelInspection {
                 name: model.name.clone(),
                 parameters: facts.parameters as u64,
-                peak_memory_bytes: peak_memory(facts, cores),
+                peak_memory_bytes: peak_memory(facts, cores, takes_gradients(&order, &model.name)),
             });
         }
     }
@@ -144,16 +144,26 @@ impl Extent {
     }
 }
 
-/// Weights once, the down projections again row by row, and for every core the activations of a batch
+/// Whether a cell of a model needs gradients, on calibration text or as what it observes.
+fn takes_gradients(order: &WorkOrder, model: &str) -> bool {
+    let of_model = order.cells.iter().map(|ordered| &ordered.cell).filter(|c| c.model == model);
+    of_model.map(|cell| &cell.treatment).any(|treatment| {
+        treatment.observation == Some(Observation::Gradient)
+            || treatment.score.is_some_and(|score| score.needs() == Needs::Gradient)
+    })
+}
+
+/// Weights once (a second time where gradients are taken), the down projections again row by row, and for every core the activations of a batch
 /// and a part of the logits, twice where an operation has its input beside its output.
-fn peak_memory(facts: &ModelFacts, cores: usize) -> u64 {
+fn peak_memory(facts: &ModelFacts, cores: usize, gradients: bool) -> u64 {
     const BYTES: usize = 4;
     const TOKENS: usize = 1024;
     const LOGIT_COLUMNS: usize = 4096;
     const PROCESS: usize = 80 << 20;
     let down = facts.ffn_sites * facts.neurons * facts.d_model;
     let activations = TOKENS * (8 * facts.d_model + 4 * facts.neurons + 2 * LOGIT_COLUMNS);
-    ((facts.parameters + down + cores * activations) * BYTES + PROCESS) as u64
+    let weights = facts.parameters * if gradients { 2 } else { 1 };
+    ((weights + down + cores * activations) * BYTES + PROCESS) as u64
 }
 
 /// Floating point operations per second of matrix products of the size that models use, one on every

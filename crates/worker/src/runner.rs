@@ -77,6 +77,7 @@ impl Runner<'_> {
                     Err(error) if refused(&error) => error.into(),
                     Err(error) => return Err(Fail::Results(error.into())),
                 },
+                Err(error) if is_of_the_folder(&error) => return Err(Fail::Results(error)),
                 Err(error) => error,
             };
             tally.failed += 1;
@@ -124,21 +125,14 @@ impl Runner<'_> {
         if treatment.policy != Policy::Dense {
             observe::check(self.model, treatment.part)?;
         }
-        let Some(scores_cell) = cell.scores_cell() else {
-            return chosen(treatment, self.model, Grounds::default()).map(Some);
-        };
-        let grounds = match treatment.recalibration {
-            Some(Recalibration::Sequential) => {
-                say(&Event::Phase { message: format!("recalibrating for {}", cell.label()) });
-                let windows = Some(scores.windows(self, &scores_cell)?);
-                Grounds { windows, ..Grounds::default() }
+        let grounds = match (cell.scores_cell(), treatment.recalibration) {
+            (None, _) => Some(Grounds::Nothing),
+            (Some(of_text), Some(Recalibration::Sequential)) => {
+                scores.recalibrated(self, &of_text, treatment)?.map(Grounds::Sets)
             }
-            _ => match scores.of(self, &scores_cell)? {
-                None => return Ok(None),
-                measured => Grounds { scores: measured, ..Grounds::default() },
-            },
+            (Some(of_text), _) => scores.of(self, &of_text)?.map(Grounds::Scores),
         };
-        chosen(treatment, self.model, grounds).map(Some)
+        grounds.map(|grounds| chosen(treatment, self.model, grounds)).transpose()
     }
 
     /// What a cell of the policy `observe` measures; `None` if asked to stop on the way.
@@ -261,6 +255,12 @@ fn touched(model: &dyn Model, treatment: &Treatment, tokens: usize) -> Touched {
 /// Whether the store refused the rows themselves: the cell failed, the folder is fine.
 fn refused(error: &StoreError) -> bool {
     matches!(error, StoreError::NonFinite { .. } | StoreError::NoRows { .. })
+}
+
+/// Whether a cell failed because scores could not be stored: then no other cell fares better.
+fn is_of_the_folder(error: &anyhow::Error) -> bool {
+    let store = error.downcast_ref::<StoreError>();
+    store.is_some_and(|e| matches!(e, StoreError::Io { .. } | StoreError::NotWritable { .. }))
 }
 
 fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {

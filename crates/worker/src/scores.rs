@@ -6,12 +6,12 @@ use anyhow::Context as _;
 use corpora::windows;
 use importance::{Calibrating, Calibration, Gradients};
 use models::{Batch, Device, ExecutorError, Model};
-use plan::{Cell, Event, Observation, OrderedCell, Part, Protocol, cell_id};
+use plan::{Cell, Event, Observation, OrderedCell, Part, Protocol, Treatment, cell_id};
 use tables::read_channels;
 
 use crate::{
     evaluate::Evaluated, observe, parallel::in_order, run::say, runner::Runner, stop::Stop,
-    subject, system,
+    subject, system, treatment::recalibrated,
 };
 
 /// Which pass gives a score: one over which windows of which text, and with gradients or not.
@@ -25,6 +25,8 @@ pub(crate) struct Scores {
     /// By the id of the cell that holds them.
     known: BTreeMap<String, Calibration>,
     windows: BTreeMap<(String, Option<usize>, usize), Vec<Vec<u32>>>,
+    /// Sets of sequential recalibration, by the text's cell and what they are chosen by.
+    sets: BTreeMap<String, Vec<Vec<u32>>>,
 }
 
 impl Scores {
@@ -63,6 +65,26 @@ impl Scores {
         Ok(self.known.get(&id))
     }
 
+    /// The static sets of a state by sequential recalibration, found once for all cells that keep them;
+    /// `None` if asked to stop on the way.
+    pub(crate) fn recalibrated(
+        &mut self,
+        runner: &Runner<'_>,
+        text: &Cell,
+        treatment: &Treatment,
+    ) -> anyhow::Result<Option<&[Vec<u32>]>> {
+        let Treatment { score, sparsity, seed, .. } = treatment;
+        let key = format!("{:?} {score:?} {sparsity} {seed}", pass(text)?);
+        if !self.sets.contains_key(&key) {
+            say(&Event::Phase { message: format!("recalibrating on {}", text.dataset) });
+            let windows = self.windows(runner, text)?;
+            let sets = recalibrated(treatment, runner.model, windows, runner.stop)?;
+            let Some(sets) = sets else { return Ok(None) };
+            self.sets.insert(key.clone(), sets);
+        }
+        Ok(self.sets.get(&key).map(Vec::as_slice))
+    }
+
     /// The windows of a text, read once.
     pub(crate) fn windows(
         &mut self,
@@ -80,7 +102,7 @@ impl Scores {
         Ok(&self.windows[&key])
     }
 
-    /// The same without the store: from the passes of this run.
+    /// What [`Scores::of`] gives, without the store: from the passes of this run.
     pub(crate) fn measured(
         &mut self,
         runner: &Runner<'_>,

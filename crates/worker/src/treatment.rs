@@ -3,13 +3,13 @@
 use anyhow::{Context as _, anyhow, ensure};
 use importance::{Calibration, Score, StateScore, by_name, by_state_name};
 use models::Model;
-use plan::{Mode, Part, Policy, Recalibration, Rule, Treatment};
+use plan::{Mode, Part, Policy, Rule, Treatment};
 use pruning::{
     Commitment, Selection, StateMode, StateSelection, StateWindowed, Windowed,
     recalibrated_state_sets, state_sets, static_sets,
 };
 
-use crate::observe::check;
+use crate::stop::Stop;
 
 /// What a treatment keeps, of which part.
 pub(crate) enum Chosen {
@@ -19,14 +19,15 @@ pub(crate) enum Chosen {
     Channels(StateSelection),
 }
 
-/// What kept sets can be chosen on before the run.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Grounds<'a> {
-    /// The scores of a calibration text; there where [`Treatment::needs_calibration`] says so, unless
-    /// its windows are.
-    pub(crate) scores: Option<&'a Calibration>,
-    /// The windows of a calibration text; there where layers are scored one after the other.
-    pub(crate) windows: Option<&'a [Vec<u32>]>,
+/// What kept sets rest on that are chosen before the run.
+#[derive(Clone, Copy)]
+pub(crate) enum Grounds<'a> {
+    /// No text: the weights, or chance; or nothing is chosen before the run.
+    Nothing,
+    /// The scores of a calibration text.
+    Scores(&'a Calibration),
+    /// Sets that were found layer by layer, see [`recalibrated`].
+    Sets(&'a [Vec<u32>]),
 }
 
 /// The kept sets that a treatment asks for.
@@ -38,7 +39,6 @@ pub(crate) fn chosen(
     if treatment.policy == Policy::Dense {
         return Ok(Chosen::Neurons(Selection::All));
     }
-    check(model, treatment.part)?;
     let commitment = commitment(treatment)?;
     let sets = match commitment {
         None => sets(treatment, model, grounds)?,
@@ -114,21 +114,31 @@ pub(crate) fn sets(
 ) -> anyhow::Result<Vec<Vec<u32>>> {
     let (sparsity, seed) = (treatment.sparsity, treatment.seed);
     let none = Calibration::of_no_text(model);
-    ensure!(
-        !treatment.needs_calibration() || grounds.scores.is_some() || grounds.windows.is_some(),
-        "the score needs a calibration text"
-    );
-    let scores = grounds.scores.unwrap_or(&none);
-    Ok(match (treatment.part, treatment.recalibration, grounds.windows) {
-        (Part::Ffn, ..) => static_sets(model, scores, score(treatment)?.as_ref(), sparsity, seed),
-        (Part::State, Some(Recalibration::Sequential), Some(windows)) => {
-            let score = state_score(treatment)?;
-            recalibrated_state_sets(model, windows, score.as_ref(), sparsity, seed)?
+    let scores = match grounds {
+        Grounds::Sets(sets) => return Ok(sets.to_vec()),
+        Grounds::Scores(scores) => scores,
+        Grounds::Nothing => {
+            ensure!(!treatment.needs_calibration(), "the score needs a calibration text");
+            &none
         }
-        (Part::State, ..) => {
-            state_sets(model, scores, state_score(treatment)?.as_ref(), sparsity, seed)
-        }
+    };
+    Ok(match treatment.part {
+        Part::Ffn => static_sets(model, scores, score(treatment)?.as_ref(), sparsity, seed),
+        Part::State => state_sets(model, scores, state_score(treatment)?.as_ref(), sparsity, seed),
     })
+}
+
+/// The static sets of a state by sequential recalibration on the windows of a text; `None` if asked to stop
+/// on the way.
+pub(crate) fn recalibrated(
+    treatment: &Treatment,
+    model: &dyn Model,
+    windows: &[Vec<u32>],
+    stop: &Stop,
+) -> anyhow::Result<Option<Vec<Vec<u32>>>> {
+    let (score, sparsity, seed) = (state_score(treatment)?, treatment.sparsity, treatment.seed);
+    let stop = || stop.asked();
+    Ok(recalibrated_state_sets(model, windows, score.as_ref(), sparsity, seed, stop)?)
 }
 
 #[cfg(test)]

@@ -219,6 +219,25 @@ fn stored_scores_are_used_again() {
 }
 
 #[test]
+fn a_state_that_is_not_there_is_one_clear_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = folder.path().join("run");
+    let lacking = vec![
+        of(Part::State, Policy::Static, Some(Score::Ghost), 0.5),
+        of(Part::State, Policy::Dynamic, Some(Score::StateWeight), 0.5),
+        observe(Part::State, Observation::Gradient),
+    ];
+    let output = run(&order(&results, "opt-relu", lacking), folder.path());
+    assert_eq!(output.status.code(), Some(plan::exit::FAILED_CELLS));
+    let survey = Store::open_read_only(&results).unwrap().survey().unwrap();
+    assert_eq!(survey.files.len(), 3, "nothing was measured in vain");
+    for file in survey.files {
+        let (_, error) = tables::read_failure(&file.path).unwrap();
+        assert!(error.starts_with("the model has no recurrent state"), "{error}");
+    }
+}
+
+#[test]
 fn a_part_that_is_not_there_is_one_clear_failure() {
     let folder = tempfile::tempdir().unwrap();
     let results = folder.path().join("run");

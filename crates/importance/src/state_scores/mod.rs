@@ -99,6 +99,7 @@ mod tests {
         let draw = Draw::of_state_site(1, 0);
         let of_window = Ghost.window_score(&weights, &moments, &draw);
         assert_eq!(of_window, [2.0 * 0.5 + 3.0 * 1.0, 1.0 * 2.0 + 0.0, 0.0 + 0.0]);
+        assert_eq!(GhostFactored.window_score(&weights, &moments, &draw), moments.readout);
         let expected: [(&str, [f64; 3]); 4] = [
             ("ghost", [5.0_f64.sqrt(), 2.0_f64.sqrt(), 0.0]),
             ("ghost-factored", [6.5 * 0.625, 0.5 * 6.5, 0.5 * 0.5]),
