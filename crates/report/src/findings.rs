@@ -131,8 +131,9 @@ pub(crate) fn line_ends(table: &PerplexityTable, line: &DialRow) -> Option<Strin
 
 type Rated<'a, M> = Vec<(&'a Row<M>, f64)>;
 
-/// Rows that prune the FFN by a policy, compared with `dense`, with their perplexity ratio. Controls (`random`,
-/// `reversed`) are left out where there is anything else: that a control is bad is no finding.
+/// Rows that prune the FFN by a policy, compared with `dense`, with their perplexity ratio.
+/// Controls (`random`, `reversed`) are left out where there is anything else: that a control is bad
+/// is no finding.
 fn ratios<'a>(
     rows: &'a [Row<Perplexity>],
     dense: &Row<Perplexity>,

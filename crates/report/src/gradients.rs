@@ -75,9 +75,12 @@ fn finding(gradients: &Gradients) -> Option<String> {
     let (score, gradient) = by_gradient.min_by(|a, b| a.1.total_cmp(&b.1))?;
     let random = value(Score::Random);
     let random = random.map(|value| format!(" and random {}", significant(value, 4)));
+    let less = significant(magnitude / gradient, 3);
+    let more = significant(gradient / magnitude, 3);
     let compared = match gradient < magnitude {
-        true => format!("{} times less than magnitude", significant(magnitude / gradient, 3)),
-        false => format!("{} times as much as magnitude", significant(gradient / magnitude, 3)),
+        _ if less == "1.00" || more == "1.00" => "as much as magnitude".to_owned(),
+        true => format!("{less} times less than magnitude"),
+        false => format!("{more} times as much as magnitude"),
     };
     let verdict = match (gradient >= LOST, magnitude >= LOST) {
         (true, _) => format!("gradients do not rescue the static end: still ≥ {LOST} × dense"),

@@ -2,8 +2,9 @@
 //!
 //! Reads every table of a run with polars (this is the only crate that does), compares each cell
 //! with its dense baseline through `statistics`, prints the result as Markdown (or JSON) and writes
-//! the Markdown, its pictures and the tables of the importance atlas beside the tables. A file that cannot be read, a cell that failed and a cell that
-//! is missing are part of the report, never its end. The same tables give the same bytes.
+//! the Markdown, its pictures and the tables of the importance atlas beside the tables. A file that
+//! cannot be read, a cell that failed and a cell that is missing are part of the report, never its
+//! end. The same tables give the same bytes.
 
 mod accuracy;
 mod atlas;

@@ -87,6 +87,9 @@ pub(crate) fn read_result(store: &Store, file: &StoredFile) -> Result<CellResult
 }
 
 /// The cell that the rows of `file` belong to, if it lies where that cell's results belong.
+///
+/// # Errors
+/// When the file cannot be read, names no valid cell, or lies where another cell's results belong.
 pub(crate) fn cell_at_its_place(store: &Store, file: &StoredFile) -> Result<Cell> {
     let cell = tables::read_cell(&file.path)?;
     let belongs = store.result_path(&file.id, &cell)?;
@@ -99,6 +102,10 @@ pub(crate) fn cell_at_its_place(store: &Store, file: &StoredFile) -> Result<Cell
 }
 
 /// Where the numbers of a file come from, if its rows are of the cell that its name says.
+///
+/// # Errors
+/// When the file cannot be read, has no rows, lacks a column or holds several values where one
+/// belongs, or when its rows are of another cell.
 pub(crate) fn read_about(file: &StoredFile) -> Result<Provenance> {
     provenance(&scan(&file.path, [TEXTS, NUMBERS].concat().into_iter())?, file)
 }

@@ -104,8 +104,8 @@ fn shares(rows: &Rows) -> Shares {
     }
 }
 
-/// The order of rows: part (dense first), policy, κ, W, rule, score, mode, recalibration; then whatever else tells two cells apart, so that
-/// the same cells always stand in the same order.
+/// The order of rows: part (dense first), policy, κ, W, rule, score, mode, recalibration; then
+/// whatever else tells two cells apart, so that the same cells always stand in the same order.
 fn order(a: &CellResult, b: &CellResult) -> Ordering {
     let key = |result: &CellResult| {
         let Treatment { window, rule, score, prompt_tokens, .. } = result.cell.treatment;

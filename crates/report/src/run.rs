@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
-use plan::WorkOrder;
+use plan::{WorkOrder, cell_id};
 use serde::Serialize;
 use tables::{Provenance, Store, StoredFile, Table};
 
@@ -34,6 +34,9 @@ pub(crate) struct Run {
     pub(crate) results: Vec<CellResult>,
     /// Finished cells that measured scores and overlaps, by id.
     pub(crate) observed: Vec<Observed>,
+    /// Ids of the scores that the order's static cells rest on and store on their way, less those
+    /// that the order asks for.
+    pub(crate) by_products: BTreeSet<String>,
     /// Failed cells without results, by label.
     pub(crate) failures: Vec<Failure>,
     /// Files that cannot be used, by path.
@@ -62,7 +65,8 @@ pub(crate) fn find_runs(folder: &Path) -> Result<Vec<PathBuf>> {
     if runs.is_empty() {
         bail!(
             "{} holds no run: expected a folder with windows/, items/, neurons/, channels/, \
-             overlaps/ or failures/, or one that holds such folders; make a run with `cargo xtask run-grid`",
+             overlaps/ or failures/, or one that holds such folders; make a run with \
+             `cargo xtask run-grid`",
             folder.display()
         );
     }
@@ -123,7 +127,9 @@ impl Run {
             Some(order) => order.run.clone(),
             None => folder_name(folder),
         };
-        Ok(Run { name, folder: folder.to_owned(), order, results, observed, failures, unreadable })
+        let by_products = order.as_ref().map(by_products).unwrap_or_default();
+        let folder = folder.to_owned();
+        Ok(Run { name, folder, order, results, observed, by_products, failures, unreadable })
     }
 
     /// The ids of all finished cells.
@@ -187,6 +193,19 @@ fn read_order(path: &Path) -> Result<Option<WorkOrder>> {
     let bytes = fs::read(path)?;
     let order = serde_json::from_slice(&bytes).context("it is not a work order")?;
     Ok(Some(order))
+}
+
+/// Ids of the scores that ordered cells rest on, less those that are ordered.
+fn by_products(order: &WorkOrder) -> BTreeSet<String> {
+    let scores = order.cells.iter().filter_map(|ordered| {
+        let cell = ordered.cell.scores_cell()?;
+        Some(cell_id(&cell, &order.inputs_of(&cell)?))
+    });
+    let mut ids: BTreeSet<String> = scores.collect();
+    order.cells.iter().for_each(|ordered| {
+        ids.remove(&ordered.id);
+    });
+    ids
 }
 
 /// The folder's own name, also for `.` and paths that end in `..`.

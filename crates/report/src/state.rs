@@ -1,7 +1,7 @@
 //! The sentences about the recurrent state: what a set of channels that holds for the whole run costs,
 //! and a set for every token.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plan::{Mode, Part, Policy, Rule, Score, shortest_decimal};
 
@@ -10,6 +10,7 @@ use crate::dial::{Dial, DialRow};
 use crate::findings::{at_accuracy, line_ends, times};
 use crate::format::percent;
 use crate::perplexity::{Perplexity, PerplexityTable};
+use crate::quadrants::Kind;
 use crate::row::{Row, is_of, newest, newest_dense};
 use crate::unequal;
 
@@ -62,7 +63,7 @@ fn dial_ends(table: &PerplexityTable, dial: &Dial) -> Vec<String> {
 /// What the ways to choose one kind of set cost at one sparsity.
 struct Costs {
     sparsity: f64,
-    /// The smallest first.
+    /// Mode by mode, the smallest first.
     text: String,
     /// What each way is called, and the share that it drops.
     reached: Vec<(String, f64)>,
@@ -76,13 +77,19 @@ fn sentence<M>(
 ) -> Option<String> {
     let fixed = at_one_sparsity(rows, Policy::Static, &costs);
     let dynamic = at_one_sparsity(rows, Policy::Dynamic, &costs);
-    let part = |costs: &Costs, when: &str| {
+    let part =
+        |costs: &Costs, what: &str, when: &str| format!("{what}{when} {verb} {}", costs.text);
+    let what = |costs: &Costs| {
         let (share, decimal) = (percent(costs.sparsity), shortest_decimal(costs.sparsity));
-        let text = &costs.text;
-        format!("dropping {share} of the channels (κ={decimal}) {when} {verb} {text}")
+        format!("dropping {share} of the channels (κ={decimal}) ")
     };
-    let first = fixed.iter().map(|costs| part(costs, "for the whole run (static)"));
-    let second = dynamic.iter().map(|costs| part(costs, "token by token (dynamic)"));
+    let is_one_sparsity =
+        fixed.as_ref().zip(dynamic.as_ref()).is_some_and(|(a, b)| a.sparsity == b.sparsity);
+    let first = fixed.iter().map(|costs| part(costs, &what(costs), "for the whole run (static)"));
+    let second = dynamic.iter().map(|costs| {
+        let what = if is_one_sparsity { String::new() } else { what(costs) };
+        part(costs, &what, "token by token (dynamic)")
+    });
     let parts: Vec<String> = first.chain(second).collect();
     let unequal = match (&fixed, &dynamic) {
         (Some(fixed), Some(dynamic)) if fixed.sparsity == dynamic.sparsity => {
@@ -115,17 +122,43 @@ fn at_one_sparsity<M>(
     for (way, twins) in ways {
         let row = newest(twins)?;
         let (rating, text) = costs(row)?;
-        let reached = (format!("{policy} {way}"), row.shares.reached_sparsity);
-        rated.push((rating, format!("{text} by {way}"), reached));
+        rated.push(Rated { rating, text: format!("{text} by {way}"), way, row });
     }
-    rated.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let texts: Vec<&str> = rated.iter().map(|(_, text, _)| text.as_str()).collect();
-    let text = texts.join(", ");
-    Some(Costs {
-        sparsity,
-        text,
-        reached: rated.into_iter().map(|(.., reached)| reached).collect(),
-    })
+    rated.sort_by(|a, b| a.rating.total_cmp(&b.rating));
+    let reached = rated
+        .iter()
+        .map(|rated| (format!("{policy} {}", rated.way), rated.row.shares.reached_sparsity));
+    let reached = reached.collect();
+    Some(Costs { sparsity, text: told(&rated).join(", "), reached })
+}
+
+/// One way to choose sets.
+struct Rated<'a, M> {
+    /// Less is better.
+    rating: f64,
+    text: String,
+    way: String,
+    row: &'a Row<M>,
+}
+
+/// What a sentence tells of `rated` (the best first), mode by mode: the best way that looks at a
+/// size alone, the best one that looks at the output, and chance. The tables have them all.
+fn told<'a, M>(rated: &'a [Rated<'_, M>]) -> Vec<&'a str> {
+    let mode = |way: &Rated<'_, M>| way.row.cell.treatment.mode;
+    let modes: BTreeSet<Option<Mode>> = rated.iter().map(mode).collect();
+    let mut told = Vec::new();
+    for own in modes {
+        let mut kinds = BTreeSet::new();
+        for way in rated.iter().filter(|way| mode(way) == own) {
+            let Some(score) = way.row.cell.treatment.score else { continue };
+            let is_told = match Kind::of(score) {
+                Kind::Control => score == Score::Random,
+                kind => kinds.insert(kind),
+            };
+            told.extend(is_told.then_some(way.text.as_str()));
+        }
+    }
+    told
 }
 
 /// `ghost (sequential)`, `ghost (read)`, `state-weight`.

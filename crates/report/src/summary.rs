@@ -34,7 +34,7 @@ pub(crate) struct Counts {
     pub(crate) n_done: usize,
     pub(crate) n_failed: usize,
     pub(crate) n_missing: usize,
-    /// Finished and failed cells that the last work order does not name.
+    /// Finished and failed cells that the last work order neither names nor stores on its way.
     pub(crate) n_done_before: usize,
     pub(crate) n_failed_before: usize,
     pub(crate) n_unreadable_files: usize,
@@ -102,7 +102,7 @@ impl Summary {
         let mut findings = findings::of(&perplexity_tables, &dials, &accuracy_tables);
         findings.extend(quadrants::findings(&quadrants));
         findings.extend(gradients::findings(&gradients));
-        let atlas = Atlas::of(&run.observed);
+        let atlas = Atlas::of(run);
         findings.extend(atlas.headlines().cloned());
         findings.push(findings::cells(&counts));
         Summary {
@@ -179,6 +179,7 @@ fn count_cells(run: &Run, n_missing: usize) -> Counts {
         .as_ref()
         .map(|order| order.cells.iter().map(|ordered| ordered.id.as_str()).collect());
     let in_order = |id: &str| ordered.as_ref().is_none_or(|ordered| ordered.contains(id));
+    let is_before = |id: &str| !in_order(id) && !run.by_products.contains(id);
     let n_done = run.done().filter(|id| in_order(id)).count();
     let n_failed = run.failures.iter().filter(|failure| in_order(&failure.cell_id)).count();
     Counts {
@@ -186,7 +187,7 @@ fn count_cells(run: &Run, n_missing: usize) -> Counts {
         n_done,
         n_failed,
         n_missing,
-        n_done_before: run.done().count() - n_done,
+        n_done_before: run.done().filter(|id| is_before(id)).count(),
         n_failed_before: run.failures.len() - n_failed,
         n_unreadable_files: run.unreadable.len(),
     }

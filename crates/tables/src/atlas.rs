@@ -28,11 +28,14 @@ pub struct SimilarityRow {
     pub first: &'static str,
     /// The score of the second ranking.
     pub second: &'static str,
-    /// `spearman`, `pearson`, `jaccard`, or `spearman-pooled` over all sites at once.
+    /// `spearman`, `pearson` or `jaccard`.
     pub measure: &'static str,
     /// Sparsity of the kept sets; none unless the measure is `jaccard`.
     pub sparsity: Option<f64>,
-    /// Index of the site; none for the mean over sites, and where sites are pooled.
+    /// Tokens W for which the ablation of the state dropped a channel at a time; none unless
+    /// `half-life` is compared with what dropping a channel does.
+    pub dropped_tokens: Option<u32>,
+    /// Index of the site; none for the mean over sites.
     pub site: Option<u32>,
     /// Layer that the site stands in.
     pub layer: Option<u32>,
@@ -53,8 +56,9 @@ const SIMILARITIES: &[Column] = &[
     Column::new("second_dataset", Kind::Text, "text of the second ranking"),
     Column::new("first", Kind::Text, "score of the first ranking"),
     Column::new("second", Kind::Text, "score of the second ranking"),
-    Column::new("measure", Kind::Text, "spearman, pearson, jaccard or spearman-pooled"),
+    Column::new("measure", Kind::Text, "spearman, pearson or jaccard"),
     Column::optional("sparsity", Kind::F64, "sparsity of the kept sets; null unless jaccard"),
+    Column::optional("dropped_tokens", Kind::U32, "W of the ablation; null unless of half-life"),
     Column::optional("site", Kind::U32, "index of the site; null for all sites"),
     Column::optional("layer", Kind::U32, "layer that the site stands in; null for all sites"),
     Column::new("n", Kind::U64, "neurons or channels compared; of a mean: sites"),
@@ -100,7 +104,7 @@ pub struct PersistenceRow {
     /// Name of the text.
     pub dataset: String,
     /// Tokens W for which an ablation dropped a channel at a time.
-    pub dropped_tokens: u64,
+    pub dropped_tokens: u32,
     /// Shortest half-life of the bin, in tokens.
     pub half_life_from: f64,
     /// Half-lives of the bin are below this; none for the last bin.
@@ -122,7 +126,7 @@ pub struct PersistenceRow {
 const PERSISTENCE: &[Column] = &[
     Column::new("model", Kind::Text, "name of the model"),
     Column::new("dataset", Kind::Text, "name of the text"),
-    Column::new("dropped_tokens", Kind::U64, "tokens W of the windows that an ablation drops"),
+    Column::new("dropped_tokens", Kind::U32, "tokens W of the windows that an ablation drops"),
     Column::new("half_life_from", Kind::F64, "shortest half-life of the bin, tokens"),
     Column::optional("half_life_below", Kind::F64, "end of the bin, tokens; null for the last"),
     Column::new("channels", Kind::U64, "channels in the bin"),
@@ -203,6 +207,7 @@ pub fn write_similarities(
     batch.text("second", rows.iter().map(|row| row.second));
     batch.text("measure", rows.iter().map(|row| row.measure));
     batch.optional_f64("sparsity", rows.iter().map(|row| row.sparsity));
+    batch.optional_u32("dropped_tokens", rows.iter().map(|row| row.dropped_tokens));
     batch.optional_u32("site", rows.iter().map(|row| row.site));
     batch.optional_u32("layer", rows.iter().map(|row| row.layer));
     batch.u64("n", rows.iter().map(|row| row.n));
@@ -244,7 +249,7 @@ pub fn write_persistence(
     let mut batch = Batch::new(rows.len());
     batch.text("model", rows.iter().map(|row| row.model.as_str()));
     batch.text("dataset", rows.iter().map(|row| row.dataset.as_str()));
-    batch.u64("dropped_tokens", rows.iter().map(|row| row.dropped_tokens));
+    batch.u32("dropped_tokens", rows.iter().map(|row| row.dropped_tokens));
     batch.f64("half_life_from", rows.iter().map(|row| row.half_life_from));
     batch.optional_f64("half_life_below", rows.iter().map(|row| row.half_life_below));
     batch.u64("channels", rows.iter().map(|row| row.channels));

@@ -31,6 +31,7 @@ fn similarity(site: Option<u32>, value: Option<f64>) -> SimilarityRow {
         second: "weight",
         measure: "spearman",
         sparsity: None,
+        dropped_tokens: site.map(|_| 16),
         site,
         layer: site,
         n: 4,
@@ -98,7 +99,9 @@ fn rows_come_back_with_their_gaps() {
     let column = |name: &str| batch.column_by_name(name).unwrap();
     let values: &Float64Array = column("value").as_any().downcast_ref().unwrap();
     assert_eq!((values.value(0), values.is_null(1)), (-0.5, true));
-    assert!(column("site").is_valid(0) && column("site").is_null(1));
+    for name in ["dropped_tokens", "site"] {
+        assert!(column(name).is_valid(0) && column(name).is_null(1), "{name}");
+    }
     let second: &StringArray = column("second_dataset").as_any().downcast_ref().unwrap();
     assert_eq!(second.value(1), "b");
     // Nothing but the four files is left.

@@ -15,7 +15,8 @@ use crate::format::{count, percent, significant};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Findings {
     pub(crate) model: String,
-    /// Does size predict importance, and do weights tell what a state carries: these open the page.
+    /// Does size predict importance, do weights tell what a state carries, and what does its memory
+    /// do to the price of a skipped write: these open the page.
     pub(crate) headlines: Vec<String>,
     /// Damage, kept sets, scratch-work.
     pub(crate) others: Vec<String>,
@@ -33,9 +34,10 @@ pub(super) fn of(
         of_model.filter(|entry| entry.part == part).collect()
     };
     let (ffn, state) = (of_part(Part::Ffn), of_part(Part::State));
-    let headlines = [size(&ffn), state.first().and_then(|entry| of_state(entry))];
-    let damages = [&ffn, &state].map(|entries| entries.first().and_then(|entry| damage(entry)));
-    let kept = kept_sets(stability, &ffn);
+    let gap = state.iter().copied().find_map(proxy_gap);
+    let headlines = [size(&ffn), gap, state.iter().copied().find_map(persistence)];
+    let damages = [&ffn, &state].map(|entries| entries.iter().copied().find_map(damage));
+    let kept = ffn.iter().find_map(|entry| kept_sets(stability, entry));
     let overlap = overlaps.iter().find(|overlap| overlap.model == model);
     let others = damages.into_iter().chain([kept, overlap.and_then(scratch_work)]);
     Findings {
@@ -45,13 +47,16 @@ pub(super) fn of(
     }
 }
 
-/// `magnitude` against `weight` and against `impact`: in full on the first text, the means on others.
+/// `magnitude` against `weight` and against `impact`: in full on the first text that has them, the
+/// means on the later ones.
 fn size(entries: &[&Entry]) -> Option<String> {
     let of = |entry: &Entry, second: Quantity| {
         let similarity = entry.correlation(Quantity::Magnitude, second, Measure::Spearman)?;
         similarity.mean.map(|mean| (mean, similarity.clone()))
     };
-    let (first, others) = entries.split_first()?;
+    let has_weight = |entry: &&Entry| of(entry, Quantity::Weight).is_some();
+    let position = entries.iter().position(has_weight)?;
+    let (first, others) = entries[position..].split_first()?;
     let (mean, similarity) = of(first, Quantity::Weight)?;
     let mut sentence = format!(
         "corr(magnitude, weight) on {}/{}: mean {}{}",
@@ -121,25 +126,25 @@ fn damage(entry: &Entry) -> Option<String> {
 }
 
 /// Whether `magnitude` keeps what `weight` and `impact` keep, and the same on another text.
-fn kept_sets(stability: &[Stability], entries: &[&Entry]) -> Option<String> {
-    let entry = entries.first()?;
+fn kept_sets(stability: &[Stability], entry: &Entry) -> Option<String> {
     let sparsity = SPARSITIES[1];
-    let shared = |second: Quantity| {
+    let with = |second: Quantity| {
         let mean = entry.agreement_at(Quantity::Magnitude, second, sparsity)?.mean?;
-        Some(format!("{} {}", second.as_str(), significant(mean.value, 3)))
+        Some(format!("with {} {}", second.as_str(), significant(mean.value, 3)))
     };
-    let shared: Vec<String> =
-        [Quantity::Impact, Quantity::Weight].into_iter().filter_map(shared).collect();
+    let with: Vec<String> =
+        [Quantity::Impact, Quantity::Weight].into_iter().filter_map(with).collect();
     let mut sentence = format!(
-        "Kept sets at κ={} on {}/{} (Jaccard, mean over sites): magnitude shares with {}",
+        "Kept sets at κ={} on {}/{} (Jaccard index, mean over sites): magnitude {}",
         shortest_decimal(sparsity),
         entry.model,
         entry.dataset,
-        if shared.is_empty() { return None } else { shared.join(" and with ") }
+        if with.is_empty() { return None } else { with.join(", ") }
     );
     let mut stable = stability.iter().filter(|stability| {
         let is_of = (stability.model == entry.model, stability.part == entry.part);
-        is_of == (true, true) && stability.score == Quantity::Magnitude
+        let is_of_text = stability.first_dataset == entry.dataset;
+        is_of == (true, true) && is_of_text && stability.score == Quantity::Magnitude
     });
     if let Some(stability) = stable.next()
         && let Some(mean) = stability
@@ -148,45 +153,65 @@ fn kept_sets(stability: &[Stability], entries: &[&Entry]) -> Option<String> {
             .find(|similarity| similarity.sparsity == Some(sparsity))
             .and_then(|similarity| similarity.mean)
     {
-        let (first, second) = (&stability.first_dataset, &stability.second_dataset);
+        let [first, second] = stability.texts();
         let mean = significant(mean.value, 3);
-        sentence += &format!("; from {first} to {second} it keeps {mean} of its own");
+        sentence +=
+            &format!("; from {first} to {second} the Jaccard index of its kept sets is {mean}");
     }
     Some(sentence + ".")
 }
 
-/// The proxy gap, and what persistence does to the price of a skipped write.
-fn of_state(entry: &Entry) -> Option<String> {
-    let mut parts = Vec::new();
-    if let Some(gap) = &entry.proxy_gap {
-        let pearson = gap.pearson.map_or("no correlation".to_owned(), correlation);
-        parts.push(format!(
-            "Pearson of state-weight with runtime energy over {} channels {pearson}; at κ={} their \
-             ranks disagree on {} of the channels ({} phantom, {} corporeal)",
-            gap.n_channels,
-            shortest_decimal(gap.sparsity),
-            percent(gap.disagreement()),
-            percent(gap.phantom),
-            percent(gap.corporeal)
-        ));
-    }
-    if let Some(persistence) = &entry.persistence {
+/// Whether weights tell what a state carries.
+fn proxy_gap(entry: &Entry) -> Option<String> {
+    let gap = entry.proxy_gap.as_ref()?;
+    let pearson = gap.pearson.map_or("no correlation".to_owned(), correlation);
+    Some(format!(
+        "The state of {} on {}: Pearson of state-weight with runtime energy over {} channels {pearson}; \
+         at κ={} their ranks disagree on {} of the channels ({} phantom, {} corporeal).",
+        entry.model,
+        entry.dataset,
+        gap.n_channels,
+        shortest_decimal(gap.sparsity),
+        percent(gap.disagreement()),
+        percent(gap.phantom),
+        percent(gap.corporeal)
+    ))
+}
+
+/// What persistence does to the price of a skipped write, for every W of an ablation.
+fn persistence(entry: &Entry) -> Option<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for persistence in &entry.persistence {
         let rated = persistence.bins.iter().filter_map(|bin| Some((bin, bin.write_over_read?)));
         let rated: Vec<_> = rated.collect();
-        if let (Some((short, first)), Some((long, last))) = (rated.first(), rated.last()) {
-            parts.push(format!(
-                "dropping a channel for {} tokens at a time costs {} times as much in write mode as in \
-                 read mode where half-lives average {} tokens, {} times where they average {}",
-                persistence.dropped_tokens,
-                significant(*first, 3),
-                significant(short.half_life, 3),
+        let Some((&(short, first), later)) = rated.split_first() else { continue };
+        let tokens = count(persistence.dropped_tokens, "token");
+        let [lead, costs, compared] = match parts.is_empty() {
+            true => [
+                "dropping a channel for ",
+                " at a time costs",
+                " as much in write mode as in read mode",
+            ],
+            false => ["for ", "", ""],
+        };
+        let mut part = format!(
+            "{lead}{tokens}{costs} {} times{compared} where half-lives average {} tokens ({})",
+            significant(first, 3),
+            significant(short.half_life, 3),
+            count(short.n_channels, "channel")
+        );
+        if let Some((long, last)) = later.last() {
+            part += &format!(
+                ", {} times where they average {} ({})",
                 significant(*last, 3),
-                significant(long.half_life, 3)
-            ));
+                significant(long.half_life, 3),
+                count(long.n_channels, "channel")
+            );
         }
+        parts.push(part);
     }
     let parts = (!parts.is_empty()).then(|| parts.join("; "))?;
-    Some(format!("The state of {} on {}: {parts}.", entry.model, entry.dataset))
+    Some(format!("The memory of {} on {}: {parts}.", entry.model, entry.dataset))
 }
 
 /// How fast the kept sets of a token are gone.

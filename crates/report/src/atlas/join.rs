@@ -49,19 +49,33 @@ impl Site {
     }
 }
 
+/// One ablation of the state beside the scores of the same text.
+#[derive(Debug, Clone)]
+pub(crate) struct Ablation {
+    /// Tokens W for which a channel is dropped at a time.
+    pub(crate) dropped_tokens: usize,
+    /// With the numbers of this ablation and of no other.
+    pub(crate) sites: Vec<Site>,
+}
+
 /// What was observed of one part of one model on one text.
 #[derive(Debug, Clone)]
 pub(crate) struct Joined {
     pub(crate) model: String,
     pub(crate) dataset: String,
     pub(crate) protocol: Protocol,
+    /// Windows of the text at most; none for all of them.
+    pub(crate) limit: Option<usize>,
     pub(crate) part: Part,
     pub(crate) weights_sha256: String,
     pub(crate) code_version: String,
-    /// Tokens for which an ablation of the state drops a channel at a time.
-    pub(crate) dropped_tokens: Option<usize>,
-    /// By index.
+    pub(crate) device: String,
+    /// Whether nothing of it was ordered: it was stored on the way to static sets.
+    pub(crate) is_by_product: bool,
+    /// By index; of several ablations the first that has a place.
     pub(crate) sites: Vec<Site>,
+    /// Ablations of the state, by the tokens for which each drops a channel at a time.
+    pub(crate) ablations: Vec<Ablation>,
     /// What a reader has to know: what was not observed, what was left out.
     pub(crate) notes: Vec<String>,
 }
@@ -89,8 +103,9 @@ impl Joined {
     }
 }
 
-/// Everything observed in a run, by model, text and part.
-pub(crate) fn join(observed: &[Observed]) -> Vec<Joined> {
+/// Everything observed in a run: by model, then what was ordered before the by-products, then by
+/// text and part.
+pub(crate) fn join(observed: &[Observed], by_products: &BTreeSet<String>) -> Vec<Joined> {
     let mut groups: BTreeMap<(&str, &str, Part), Vec<&Observed>> = BTreeMap::new();
     let with_scores = |observed: &&Observed| !matches!(observed.measured, Measured::Overlaps(_));
     for observed in observed.iter().filter(with_scores) {
@@ -98,67 +113,109 @@ pub(crate) fn join(observed: &[Observed]) -> Vec<Joined> {
         let key = (cell.model.as_str(), cell.dataset.as_str(), cell.treatment.part);
         groups.entry(key).or_default().push(observed);
     }
-    groups.into_values().filter_map(|group| of_group(&group)).collect()
+    let mut joined: Vec<Joined> =
+        groups.into_values().filter_map(|group| of_group(&group, by_products)).collect();
+    joined.sort_by(|a, b| (&a.model, a.is_by_product).cmp(&(&b.model, b.is_by_product)));
+    joined
 }
 
-/// The newest observation of each kind among those that agree in protocol, code, weights and text: of
-/// several such sets that with the most kinds, of equals one with forward scores, then the newest.
-fn of_group(group: &[&Observed]) -> Option<Joined> {
-    type Key<'a> = (Protocol, [&'a str; 4]);
-    let mut sets: BTreeMap<Key<'_>, BTreeMap<Observation, Vec<&Observed>>> = BTreeMap::new();
-    for observed in group {
-        let from = &observed.provenance;
-        let hashes = [&from.code_version, &from.weights_sha256, &from.tokenizer_sha256];
-        let [code, weights, tokenizer] = hashes.map(String::as_str);
-        let key = (observed.cell.protocol, [code, weights, tokenizer, from.text_sha256.as_str()]);
-        if let Some(observation) = observed.cell.treatment.observation {
-            sets.entry(key).or_default().entry(observation).or_default().push(observed);
-        }
-    }
-    let newest = |kinds: &BTreeMap<Observation, Vec<&Observed>>| {
-        kinds.values().flatten().map(|observed| observed.provenance.started_at_ms).max()
-    };
-    let best = sets.into_values().max_by_key(|kinds| {
-        (kinds.len(), kinds.contains_key(&Observation::Forward), newest(kinds))
-    })?;
-    let n_in_best: usize = best.values().map(Vec::len).sum();
+/// What is observed; ablations of the state that drop a channel for other windows are other ones.
+type Kind = (Observation, Option<usize>);
+/// Observations of one kind.
+type Kinds<'a> = BTreeMap<Kind, Vec<&'a Observed>>;
 
-    let mut notes = Vec::new();
-    let kinds = [Observation::Forward, Observation::Gradient, Observation::Ablation];
-    let absent: Vec<&str> =
-        kinds.iter().filter(|kind| !best.contains_key(kind)).map(|kind| kind.as_str()).collect();
-    if !absent.is_empty() {
-        notes.push(format!("not observed: {}", absent.join(", ")));
-    }
-    if n_in_best > best.len() {
-        notes.push("of several observations of one kind the newest is used".to_owned());
-    }
-    if group.len() > n_in_best {
-        let others = count(group.len() - n_in_best, "observation");
-        notes
-            .push(format!("{others} by other code or of another protocol, model or text left out"));
-    }
-    let chosen: Vec<&Observed> = best
-        .into_values()
-        .filter_map(|twins| {
+/// The newest observation of each kind among those that agree in protocol, limit, code, device,
+/// weights and text: of several such sets that with the most kinds, of equals one with forward
+/// scores, then the newest.
+fn of_group(group: &[&Observed], by_products: &BTreeSet<String>) -> Option<Joined> {
+    let best = best_set(group)?;
+    let mut notes = notes(group.len(), &best);
+    let chosen: BTreeMap<Kind, &Observed> = best
+        .into_iter()
+        .filter_map(|(kind, twins)| {
             let order = |observed: &&Observed| {
                 (observed.provenance.started_at_ms, Reverse(observed.id.clone()))
             };
-            twins.into_iter().max_by_key(order)
+            Some((kind, twins.into_iter().max_by_key(order)?))
         })
         .collect();
-    let first = chosen.first()?;
+    let all: Vec<&Observed> = chosen.values().copied().collect();
+    let first = all.first()?;
+    let is_by_product = all.iter().all(|observed| by_products.contains(&observed.id));
+    if is_by_product {
+        notes.insert(0, "not ordered, but stored on the way to static sets".to_owned());
+    }
     Some(Joined {
         model: first.cell.model.clone(),
         dataset: first.cell.dataset.clone(),
         protocol: first.cell.protocol,
+        limit: first.cell.limit,
         part: first.cell.treatment.part,
         weights_sha256: first.provenance.weights_sha256.clone(),
         code_version: first.provenance.code_version.clone(),
-        dropped_tokens: chosen.iter().find_map(|observed| observed.cell.treatment.window),
-        sites: sites(&chosen),
+        device: first.provenance.device.clone(),
+        is_by_product,
+        sites: sites(&all),
+        ablations: ablations(&chosen),
         notes,
     })
+}
+
+fn best_set<'a>(group: &[&'a Observed]) -> Option<Kinds<'a>> {
+    type Key<'a> = (Protocol, Option<usize>, [&'a str; 5]);
+    let mut sets: BTreeMap<Key<'_>, Kinds<'_>> = BTreeMap::new();
+    for &observed in group {
+        let (cell, from) = (&observed.cell, &observed.provenance);
+        let hashes = [&from.weights_sha256, &from.tokenizer_sha256, &from.text_sha256];
+        let [weights, tokenizer, text] = hashes.map(String::as_str);
+        let same = [from.code_version.as_str(), from.device.as_str(), weights, tokenizer, text];
+        if let Some(observation) = cell.treatment.observation {
+            let kinds = sets.entry((cell.protocol, cell.limit, same)).or_default();
+            kinds.entry((observation, cell.treatment.window)).or_default().push(observed);
+        }
+    }
+    let newest = |kinds: &Kinds<'_>| {
+        kinds.values().flatten().map(|observed| observed.provenance.started_at_ms).max()
+    };
+    sets.into_values().max_by_key(|kinds| {
+        (kinds.len(), kinds.contains_key(&(Observation::Forward, None)), newest(kinds))
+    })
+}
+
+/// What was not observed and what was left out of a group of `n_observed`.
+fn notes(n_observed: usize, best: &Kinds<'_>) -> Vec<String> {
+    let mut notes = Vec::new();
+    let wanted = [Observation::Forward, Observation::Gradient, Observation::Ablation];
+    let is_absent = |wanted: &&Observation| best.keys().all(|(kind, _)| kind != *wanted);
+    let absent: Vec<&str> =
+        wanted.iter().filter(is_absent).map(|observation| observation.as_str()).collect();
+    if !absent.is_empty() {
+        notes.push(format!("not observed: {}", absent.join(", ")));
+    }
+    let n_in_best: usize = best.values().map(Vec::len).sum();
+    if n_in_best > best.len() {
+        notes.push("of several observations of one kind the newest is used".to_owned());
+    }
+    if n_observed > n_in_best {
+        let others = count(n_observed - n_in_best, "observation");
+        notes.push(format!(
+            "{others} by other code, on another device or of another protocol, limit, model or \
+             text left out"
+        ));
+    }
+    notes
+}
+
+/// The ablations that drop a channel for a while, each with everything else but the other ones.
+fn ablations(chosen: &BTreeMap<Kind, &Observed>) -> Vec<Ablation> {
+    let windows = chosen.keys().filter_map(|(_, window)| *window);
+    let with_window = |dropped_tokens: usize| {
+        let is_own = |window: &Option<usize>| window.is_none_or(|own| own == dropped_tokens);
+        let own = chosen.iter().filter(|((_, window), _)| is_own(window));
+        let own: Vec<&Observed> = own.map(|(_, observed)| *observed).collect();
+        Ablation { dropped_tokens, sites: sites(&own) }
+    };
+    windows.map(with_window).collect()
 }
 
 /// Calls `visit` with site, layer, place and number of every quantity of every row.
@@ -201,7 +258,7 @@ fn sites(chosen: &[&Observed]) -> Vec<Site> {
                 if let Some(value) = value(quantity) {
                     let values =
                         site.values.entry(quantity).or_insert_with(|| vec![None; n_places]);
-                    // The first observation that has it; the weights are in all of them.
+                    // The first observation that has it: several ablations may have one place.
                     values[position].get_or_insert(value);
                 }
             }

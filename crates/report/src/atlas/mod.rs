@@ -18,10 +18,10 @@ mod tables;
 
 use std::collections::BTreeSet;
 
-use plan::{Part, Protocol};
+use plan::{OrderedCell, Part, Policy, Protocol};
 use serde::Serialize;
 
-use crate::observed::Observed;
+use crate::run::Run;
 use findings::Findings;
 use join::{Joined, join};
 use overlap::Overlap;
@@ -40,7 +40,11 @@ pub(crate) struct Entry {
     pub(crate) model: String,
     pub(crate) dataset: String,
     pub(crate) protocol: Protocol,
+    /// Windows of the text at most; none for all of them.
+    pub(crate) limit: Option<usize>,
     pub(crate) part: Part,
+    /// Whether nothing of it was ordered: it was stored on the way to static sets.
+    pub(crate) is_by_product: bool,
     pub(crate) n_sites: usize,
     /// Neurons or channels of all sites.
     pub(crate) n_places: usize,
@@ -53,35 +57,43 @@ pub(crate) struct Entry {
     pub(crate) correlations: Vec<Similarity>,
     pub(crate) agreement: Vec<Similarity>,
     pub(crate) proxy_gap: Option<ProxyGap>,
-    pub(crate) persistence: Option<Persistence>,
+    /// One for each W of an ablation, ascending.
+    pub(crate) persistence: Vec<Persistence>,
 }
 
 /// The atlas of a run.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Atlas {
     /// One a model, by name.
     pub(crate) findings: Vec<Findings>,
-    /// By model, text and part.
+    /// Whether its sentences and its picture open the page: where the order asked for scores, or
+    /// where there is no order.
+    pub(crate) opens_page: bool,
+    /// By model, what was ordered before the by-products, then by text and part.
     pub(crate) entries: Vec<Entry>,
     pub(crate) stability: Vec<Stability>,
     pub(crate) overlaps: Vec<Overlap>,
 }
 
 impl Atlas {
-    pub(crate) fn of(observed: &[Observed]) -> Atlas {
-        let joined = join(observed);
+    pub(crate) fn of(run: &Run) -> Atlas {
+        let observed = &run.observed;
+        let joined = join(observed, &run.by_products);
+        let is_observe = |ordered: &OrderedCell| ordered.cell.treatment.policy == Policy::Observe;
+        let opens_page = run.order.as_ref().is_none_or(|order| order.cells.iter().any(is_observe));
         let entries: Vec<Entry> = joined.iter().map(Entry::of).collect();
         let stability = stability::of(&joined);
         let overlaps = overlap::of(observed);
         let models: BTreeSet<&str> = observed.iter().map(|own| own.cell.model.as_str()).collect();
         let findings =
             models.into_iter().map(|model| findings::of(model, &entries, &stability, &overlaps));
-        Atlas { findings: findings.collect(), entries, stability, overlaps }
+        Atlas { findings: findings.collect(), opens_page, entries, stability, overlaps }
     }
 
-    /// The sentences that open the page.
+    /// The sentences that open the page, if any do.
     pub(crate) fn headlines(&self) -> impl Iterator<Item = &String> {
-        self.findings.iter().flat_map(|findings| &findings.headlines)
+        let findings = self.findings.iter().filter(|_| self.opens_page);
+        findings.flat_map(|findings| &findings.headlines)
     }
 }
 
@@ -91,7 +103,9 @@ impl Entry {
             model: joined.model.clone(),
             dataset: joined.dataset.clone(),
             protocol: joined.protocol,
+            limit: joined.limit,
             part: joined.part,
+            is_by_product: joined.is_by_product,
             n_sites: joined.sites.len(),
             n_places: joined.sites.iter().map(|site| site.places.len()).sum(),
             notes: joined.notes.clone(),
@@ -100,7 +114,7 @@ impl Entry {
             correlations: correlations::of(joined),
             agreement: agreement::of(joined),
             proxy_gap: proxy_gap::of(joined),
-            persistence: persistence::of(joined),
+            persistence: joined.ablations.iter().filter_map(persistence::of).collect(),
         }
     }
 

@@ -9,7 +9,7 @@ use super::persistence::Persistence;
 use super::similarity::{BOOTSTRAP, Mean, Measure, Similarity};
 use super::stability::Stability;
 use super::{Atlas, Entry, Quantity};
-use crate::format::{self, NOTHING, count, or_nothing, percent, significant};
+use crate::format::{self, count, or_nothing, percent, significant};
 use crate::markdown::Align::{Left, Right};
 use crate::markdown::Table;
 
@@ -62,7 +62,8 @@ fn of_entry(entry: &Entry) -> String {
         page += &agreement_matrix(entry);
     }
     page += &proxy_gap(entry);
-    page + &entry.persistence.as_ref().map(persistence).unwrap_or_default()
+    page.extend(entry.persistence.iter().map(persistence));
+    page
 }
 
 /// `-0.158`, `+0.957`
@@ -236,16 +237,17 @@ fn persistence(persistence: &Persistence) -> String {
         .correlations
         .iter()
         .map(|with| {
-            let value = with.spearman.map_or(NOTHING.to_owned(), correlation);
-            format!("with {} {value} (n = {})", with.quantity.as_str(), with.n_channels)
+            let mean = or_nothing(with.mean.map(|mean| with_limits(&mean)));
+            format!("with {} {mean}", with.second.as_str())
         })
         .collect();
     format!(
-        "\nPersistence: mean rise of the NLL (nats per target) when a channel alone is dropped, for ever \
-         or in every other window of W={} tokens, by half-life:\n\n{}\nSpearman of half-life, all layers \
-         at once: {}.\n",
+        "\nPersistence: mean rise of the NLL (nats per target) when a channel alone is dropped, for \
+         ever or in every other window of W={} tokens, by half-life:\n\n{}\nSpearman of half-life \
+         per site, mean over sites (W={}): {}.\n",
         persistence.dropped_tokens,
         table.render(),
+        persistence.dropped_tokens,
         correlations.join(", ")
     )
 }
@@ -268,7 +270,7 @@ fn stability(part: Part, rows: &[&Stability]) -> String {
                 Measure::Spearman | Measure::Pearson => with_limits(&mean),
             }))
         };
-        let texts = format!("{} and {}", row.first_dataset, row.second_dataset);
+        let texts = row.texts().join(" and ");
         let first = [row.score.as_str().to_owned(), texts, mean(Measure::Spearman, None)];
         let jaccard = SPARSITIES.map(|sparsity| mean(Measure::Jaccard, Some(sparsity)));
         table.push(first.into_iter().chain(jaccard));

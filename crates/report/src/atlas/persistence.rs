@@ -1,10 +1,11 @@
 //! Persistence of the state: what dropping a channel for some windows does, by how long it remembers.
 
 use serde::Serialize;
-use statistics::spearman;
 
-use super::join::Joined;
+use super::correlations;
+use super::join::{Ablation, Site};
 use super::quantity::Quantity;
+use super::similarity::{Measure, Similarity};
 
 /// Ends of the bins of half-life, in units of the W tokens for which a channel is dropped at a time.
 const BIN_ENDS: [f64; 3] = [0.25, 1.0, 4.0];
@@ -31,15 +32,6 @@ pub(crate) struct Bin {
     pub(crate) write_over_read: Option<f64>,
 }
 
-/// Spearman of half-life with a rise, over all channels of all layers that have both.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct WithHalfLife {
-    pub(crate) quantity: Quantity,
-    pub(crate) n_channels: usize,
-    /// None where one of the two is constant or there are too few.
-    pub(crate) spearman: Option<f64>,
-}
-
 /// What dropping channels does, by half-life.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Persistence {
@@ -47,36 +39,44 @@ pub(crate) struct Persistence {
     pub(crate) dropped_tokens: usize,
     /// By half-life; bins without channels are absent.
     pub(crate) bins: Vec<Bin>,
-    pub(crate) correlations: Vec<WithHalfLife>,
+    /// Spearman of half-life with each rise, site by site.
+    pub(crate) correlations: Vec<Similarity>,
 }
 
 /// A channel that was dropped: its half-life and the rises that there are.
 type Channel = (f64, [Option<f64>; 3]);
 
-/// The table; none without half-lives, without a W or without any ablation.
-pub(crate) fn of(joined: &Joined) -> Option<Persistence> {
-    let dropped_tokens = joined.dropped_tokens?;
-    let channels = channels(joined);
+/// The table of one ablation; none without half-lives of its channels.
+pub(crate) fn of(ablation: &Ablation) -> Option<Persistence> {
+    let Ablation { dropped_tokens, sites } = ablation;
+    let channels = channels(sites);
     if channels.is_empty() {
         return None;
     }
-    let ends: Vec<f64> = BIN_ENDS.iter().map(|end| end * dropped_tokens as f64).collect();
+    let ends: Vec<f64> = BIN_ENDS.iter().map(|end| end * *dropped_tokens as f64).collect();
     let froms = [0.0].into_iter().chain(ends.iter().copied());
     let belows = ends.iter().copied().map(Some).chain([None]);
     let bins = froms.zip(belows).filter_map(|(from, below)| bin(&channels, from, below));
-    let correlations = ABLATIONS.iter().enumerate().map(|(index, &quantity)| {
-        let pairs =
-            channels.iter().filter_map(|(half_life, rises)| Some((*half_life, rises[index]?)));
-        let (half_lives, rises): (Vec<f64>, Vec<f64>) = pairs.unzip();
-        let n_channels = rises.len();
-        WithHalfLife { quantity, n_channels, spearman: spearman(&half_lives, &rises).ok() }
-    });
-    Some(Persistence { dropped_tokens, bins: bins.collect(), correlations: correlations.collect() })
+    let correlations = ABLATIONS.map(|quantity| with_half_life(sites, quantity));
+    Some(Persistence {
+        dropped_tokens: *dropped_tokens,
+        bins: bins.collect(),
+        correlations: correlations.into(),
+    })
 }
 
-fn channels(joined: &Joined) -> Vec<Channel> {
+fn with_half_life(sites: &[Site], quantity: Quantity) -> Similarity {
+    let at_site = |site: &Site| {
+        let (half_lives, rises) = site.both(Quantity::HalfLife, quantity);
+        correlations::at_site(site, Measure::Spearman, &half_lives, &rises)
+    };
+    let pair = (Quantity::HalfLife, quantity);
+    Similarity::of(pair, Measure::Spearman, None, sites.iter().map(at_site).collect())
+}
+
+fn channels(sites: &[Site]) -> Vec<Channel> {
     let mut channels = Vec::new();
-    for site in &joined.sites {
+    for site in sites {
         let value = |quantity: Quantity, place: usize| site.values(quantity)?[place];
         for place in 0..site.places.len() {
             let rises = ABLATIONS.map(|quantity| value(quantity, place));

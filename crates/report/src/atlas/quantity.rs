@@ -26,7 +26,8 @@ pub(crate) enum Quantity {
     AblationRead,
     /// The same in `write` mode.
     AblationWrite,
-    /// Tokens after which half of what was written to a channel is left.
+    /// Tokens after which half of what was written to a channel is left, each head weighted by what
+    /// it holds of the channel.
     HalfLife,
 }
 

@@ -17,20 +17,32 @@ pub(crate) struct Stability {
     pub(crate) part: Part,
     pub(crate) first_dataset: String,
     pub(crate) second_dataset: String,
+    /// Windows of each text at most; none for all of them.
+    pub(crate) first_limit: Option<usize>,
+    pub(crate) second_limit: Option<usize>,
     pub(crate) score: Quantity,
     pub(crate) similarities: Vec<Similarity>,
 }
 
+impl Stability {
+    /// The names of the two texts, with their limits where these differ.
+    pub(crate) fn texts(&self) -> [String; 2] {
+        let name = |dataset: &str, limit: Option<usize>| match limit {
+            _ if self.first_limit == self.second_limit => dataset.to_owned(),
+            Some(limit) => format!("{dataset} (limit {limit})"),
+            None => format!("{dataset} (no limit)"),
+        };
+        [name(&self.first_dataset, self.first_limit), name(&self.second_dataset, self.second_limit)]
+    }
+}
+
 /// Every score on every two texts of a model; weights are the same on every text and are left out.
-/// Observations of other weights or by other code are not set side by side.
+/// Observations of other weights, by other code or on another device are not set side by side; each
+/// text has its own limit.
 pub(crate) fn of(all: &[Joined]) -> Vec<Stability> {
     let mut wanted = Vec::new();
     for (index, first) in all.iter().enumerate() {
         for second in &all[index + 1..] {
-            let origin = |joined: &Joined| {
-                let hashes = (joined.weights_sha256.clone(), joined.code_version.clone());
-                (joined.model.clone(), joined.part, hashes)
-            };
             if origin(first) == origin(second) {
                 let scores = first.quantities().into_iter();
                 let of_text = scores.filter(|score| !score.is_of_weights() && second.has(*score));
@@ -39,6 +51,12 @@ pub(crate) fn of(all: &[Joined]) -> Vec<Stability> {
         }
     }
     wanted.par_iter().map(|(first, second, score)| between(first, second, *score)).collect()
+}
+
+/// What two texts have in common that are set side by side.
+fn origin(joined: &Joined) -> (Part, [&str; 4]) {
+    let Joined { model, weights_sha256, code_version, device, .. } = joined;
+    (joined.part, [model, weights_sha256, code_version, device].map(String::as_str))
 }
 
 fn between(first: &Joined, second: &Joined, score: Quantity) -> Stability {
@@ -69,6 +87,8 @@ fn between(first: &Joined, second: &Joined, score: Quantity) -> Stability {
         part: first.part,
         first_dataset: first.dataset.clone(),
         second_dataset: second.dataset.clone(),
+        first_limit: first.limit,
+        second_limit: second.limit,
         score,
         similarities,
     }

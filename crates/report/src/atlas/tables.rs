@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use tables::{OverlapMeanRow, PersistenceRow, ProxyGapRow, SimilarityRow};
 
+use super::persistence::Persistence;
 use super::similarity::{BOOTSTRAP, Similarity};
 use super::{Atlas, Entry};
 
@@ -56,7 +57,9 @@ fn similarities(atlas: &Atlas) -> Vec<SimilarityRow> {
         for similarity in entry.correlations.iter().chain(&entry.agreement) {
             rows.extend(of_similarity(&about, similarity));
         }
-        rows.extend(with_half_life(entry, &about));
+        for persistence in &entry.persistence {
+            rows.extend(with_half_life(&about, persistence));
+        }
     }
     for stability in &atlas.stability {
         let about = SimilarityRow {
@@ -84,6 +87,7 @@ fn nothing() -> SimilarityRow {
         second: "",
         measure: "",
         sparsity: None,
+        dropped_tokens: None,
         site: None,
         layer: None,
         n: 0,
@@ -134,20 +138,17 @@ fn of_similarity<'a>(
     sites.chain([of_all])
 }
 
-/// Half-life against what dropping a channel does, all sites at once.
-fn with_half_life<'a>(
-    entry: &'a Entry,
-    about: &'a SimilarityRow,
-) -> impl Iterator<Item = SimilarityRow> + 'a {
-    let correlations = entry.persistence.iter().flat_map(|persistence| &persistence.correlations);
-    correlations.map(|with| SimilarityRow {
-        first: "half-life",
-        second: with.quantity.as_str(),
-        measure: "spearman-pooled",
-        n: with.n_channels as u64,
-        value: with.spearman,
-        ..about.clone()
-    })
+/// Half-life against what dropping a channel does.
+fn with_half_life(about: &SimilarityRow, persistence: &Persistence) -> Vec<SimilarityRow> {
+    let dropped_tokens = Some(dropped_tokens(persistence));
+    let about = SimilarityRow { dropped_tokens, ..about.clone() };
+    let correlations = persistence.correlations.iter();
+    correlations.flat_map(|similarity| of_similarity(&about, similarity)).collect()
+}
+
+/// As the tables have it; no text has windows that long.
+fn dropped_tokens(persistence: &Persistence) -> u32 {
+    u32::try_from(persistence.dropped_tokens).unwrap_or(u32::MAX)
 }
 
 fn proxy_gap(entry: &Entry) -> Option<ProxyGapRow> {
@@ -164,11 +165,11 @@ fn proxy_gap(entry: &Entry) -> Option<ProxyGapRow> {
 }
 
 fn persistence(entry: &Entry) -> Vec<PersistenceRow> {
-    let Some(persistence) = &entry.persistence else { return Vec::new() };
-    let rows = persistence.bins.iter().map(|bin| PersistenceRow {
+    let bins = entry.persistence.iter().flat_map(|own| own.bins.iter().map(move |bin| (own, bin)));
+    let rows = bins.map(|(persistence, bin)| PersistenceRow {
         model: entry.model.clone(),
         dataset: entry.dataset.clone(),
-        dropped_tokens: persistence.dropped_tokens as u64,
+        dropped_tokens: dropped_tokens(persistence),
         half_life_from: bin.from,
         half_life_below: bin.below,
         channels: bin.n_channels as u64,

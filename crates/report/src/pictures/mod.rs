@@ -40,7 +40,7 @@ pub(crate) enum Content {
     Nothing { reason: String },
 }
 
-/// The pictures of a run; that of the atlas only where something was observed.
+/// The pictures of a run; that of the atlas only where it opens the page.
 ///
 /// # Errors
 /// When `plotters` refuses to draw.
@@ -53,7 +53,7 @@ pub(crate) fn of(summary: &Summary) -> Result<Vec<Picture>> {
         drawn("static-and-dynamic.svg", static_and_dynamic::draw(summary))?,
         drawn("dial.svg", dial::draw(summary))?,
     ];
-    if !summary.atlas.entries.is_empty() {
+    if summary.atlas.opens_page && !summary.atlas.entries.is_empty() {
         pictures.push(drawn("atlas.svg", atlas::draw(summary))?);
     }
     Ok(pictures)

@@ -78,9 +78,9 @@ fn kept_sets_and_stability_are_those_worked_out_by_hand() {
     // another one at the first site, the same at the second. A constant score keeps nothing.
     assert_eq!(row(kept, &["magnitude"]), ["magnitude", "1", "0.500", "1.000"]);
     assert_eq!(row(kept, &["weight"]), ["weight", "0.167", "1", "0.500"]);
-    let finding = "Kept sets at κ=0.9 on smollm2/wikitext2 (Jaccard, mean over sites): magnitude \
-                   shares with impact 1.00 and with weight 0.500; from wikitext2 to zebras it keeps \
-                   0.500 of its own.";
+    let finding = "Kept sets at κ=0.9 on smollm2/wikitext2 (Jaccard index, mean over sites): \
+                   magnitude with impact 1.00, with weight 0.500; from wikitext2 to zebras the \
+                   Jaccard index of its kept sets is 0.500.";
     assert!(page.contains(finding), "{page}");
     // On the other text the second site is reversed.
     let stability = section(&page, "#### Stability over texts (ffn)\n");
@@ -114,11 +114,12 @@ fn the_state_has_its_proxy_gap_and_persistence() {
         let expected = [bin, "2", half_life, "0.100", "0.0100", write, ratio];
         assert_eq!(row(&page, &[bin]), expected);
     }
-    let correlations = "with ablation – (n = 8), with ablation-read – (n = 8), with ablation-write \
-                        +1.000 (n = 8).";
+    let correlations = "with ablation –, with ablation-read –, with ablation-write +1.000 \
+                        [+1.000, +1.000].";
     assert!(page.contains(correlations), "{page}");
     let finding = "dropping a channel for 16 tokens at a time costs 1.00 times as much in write mode as \
-                   in read mode where half-lives average 2.00 tokens, 8.00 times where they average 128.";
+                   in read mode where half-lives average 2.00 tokens (2 channels), 8.00 times \
+                   where they average 128 (2 channels).";
     assert!(page.contains(finding), "{page}");
 }
 
@@ -230,7 +231,8 @@ fn observations_by_other_code_are_not_joined() {
     store.write_neurons(&record("n1", ablation, "code-b"), &rows).unwrap();
     let page = results.page();
     assert!(page.contains("WARNING: CODE VERSIONS DIFFER"), "{page}");
-    let left_out = "1 observation by other code or of another protocol, model or text left out.";
+    let left_out = "1 observation by other code, on another device or of another protocol, limit, \
+                    model or text left out.";
     assert!(page.contains(left_out), "{page}");
     assert!(!page.contains("from the best predictor"), "{page}");
 }
@@ -250,7 +252,7 @@ fn json_and_parquet_carry_all_of_it() {
     let constant = constant.iter().find(|own| own["second"] == "energy").unwrap();
     assert_eq!(constant["sites"][0]["why"], "constant");
     assert_eq!(atlas["entries"][1]["proxy_gap"]["phantom"], 0.25);
-    assert_eq!(atlas["entries"][1]["persistence"]["bins"][3]["write_over_read"], 8.0);
+    assert_eq!(atlas["entries"][1]["persistence"][0]["bins"][3]["write_over_read"], 8.0);
     assert_eq!(atlas["overlaps"][0]["lags"][0]["overlap"]["value"], 0.4);
     for name in ["similarities", "proxy_gap", "persistence", "overlap"] {
         let file = results.path().join(format!("run/atlas/{name}.parquet"));

@@ -177,12 +177,13 @@ pub(crate) fn put_failure(store: &Store, id: &str, treatment: Treatment, error: 
     store.write_failure(&failure).unwrap();
 }
 
-pub(crate) fn put_order(store: &Store, cells: &[(&str, Cell)]) {
+/// An order of these cells that knows no model and no text.
+pub(crate) fn order(store: &Store, cells: &[(&str, Cell)]) -> WorkOrder {
     let cells = cells
         .iter()
         .map(|(id, cell)| OrderedCell { id: (*id).to_owned(), cell: cell.clone() })
         .collect();
-    let order = WorkOrder {
+    WorkOrder {
         run: "smollm2".to_owned(),
         results: store.folder().to_owned(),
         device: DeviceName::Cpu,
@@ -194,8 +195,15 @@ pub(crate) fn put_order(store: &Store, cells: &[(&str, Cell)]) {
         models: Vec::new(),
         texts: Vec::new(),
         cells,
-    };
-    let json = serde_json::to_string(&order).unwrap();
+    }
+}
+
+pub(crate) fn put_order(store: &Store, cells: &[(&str, Cell)]) {
+    write_order(store, &order(store, cells));
+}
+
+pub(crate) fn write_order(store: &Store, order: &WorkOrder) {
+    let json = serde_json::to_string(order).unwrap();
     std::fs::write(store.folder().join("order.json"), json).unwrap();
 }
 

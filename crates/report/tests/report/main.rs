@@ -5,6 +5,7 @@
 mod atlas;
 mod damage;
 mod fixtures;
+mod joins;
 mod observations;
 mod pictures;
 mod quadrants;

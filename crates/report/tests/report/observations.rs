@@ -23,7 +23,7 @@ pub(crate) fn observing(part: Part, observation: Observation) -> Treatment {
     Treatment::new(spec).unwrap()
 }
 
-fn cell(dataset: &str, treatment: Treatment) -> Cell {
+pub(crate) fn cell(dataset: &str, treatment: Treatment) -> Cell {
     let protocol = Protocol::Perplexity { window_tokens: 101 };
     Cell { dataset: dataset.to_owned(), protocol, ..text_cell(treatment) }
 }
@@ -49,7 +49,7 @@ pub(crate) fn neurons(magnitude: [[f64; 4]; 2]) -> Vec<NeuronRow> {
 }
 
 /// Rises of two neurons a site: with `magnitude` at both, against `weight` at the first.
-fn ablations() -> Vec<NeuronRow> {
+pub(crate) fn ablations() -> Vec<NeuronRow> {
     let sample =
         [(0, 0, Some(0.3)), (0, 2, Some(0.1)), (1, 0, None), (1, 1, Some(0.1)), (1, 3, Some(0.2))];
     let rows = sample.map(|(site, neuron, ablation)| NeuronRow {
@@ -65,7 +65,7 @@ fn ablations() -> Vec<NeuronRow> {
 }
 
 /// Two mixers of two groups of two channels. Means of H² are 8, 7, 1, 2 and 3, 4, 5, 6.
-fn channels() -> Vec<ChannelRow> {
+pub(crate) fn channels() -> Vec<ChannelRow> {
     let energies = [[8.0, 7.0, 1.0, 2.0], [3.0, 4.0, 5.0, 6.0]];
     let half_lives = [[2.0, 2.0, 8.0, 8.0], [32.0, 32.0, 128.0, 128.0]];
     let tokens = [2, 4];
@@ -86,7 +86,7 @@ fn channels() -> Vec<ChannelRow> {
 
 /// Every channel dropped alone: 0.01 in read mode, and 0.01, 0.02, 0.04, 0.08 in write mode by
 /// half-life.
-fn channel_ablations() -> Vec<ChannelRow> {
+pub(crate) fn channel_ablations() -> Vec<ChannelRow> {
     let writes = [[0.01, 0.01, 0.02, 0.02], [0.04, 0.04, 0.08, 0.08]];
     let forward = channels().into_iter();
     let rows = forward.map(|row| ChannelRow {
