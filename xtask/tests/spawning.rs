@@ -122,7 +122,7 @@ echo '{"models":[{"name":"mine","parameters":10,"peak_memory_bytes":1073741824}]
         "mine text ppl-64 dynamic κ=.5 magnitude",
         "2 cells: 2 new, 0 done, 0 failed",
         "peak memory expected: 1.00 GiB",
-        "time expected for what is not done: 1.5 min",
+        "time expected for what is not done, without calibration: 1.5 min",
     ] {
         assert!(text.contains(expected), "expected {expected:?} in {text}");
     }

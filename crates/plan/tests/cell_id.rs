@@ -1,7 +1,5 @@
 //! Cell ids: stable, sensitive to everything that changes numbers, blind to names.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
-
 use plan::{
     Calibration, Cell, DeviceName, Inputs, Mode, Observation, Part, Policy, Protocol,
     Recalibration, Rule, Score, Treatment, TreatmentSpec, cell_id,

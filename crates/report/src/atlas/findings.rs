@@ -1,6 +1,6 @@
 //! What the atlas says, in words.
 
-use plan::{Part, shortest_decimal};
+use plan::{Part, Score, shortest_decimal};
 use serde::Serialize;
 
 use super::agreement::SPARSITIES;
@@ -38,7 +38,10 @@ pub(super) fn of(
     let headlines = [size(&ffn), gap, state.iter().copied().find_map(persistence)];
     let damages = [&ffn, &state].map(|entries| entries.iter().copied().find_map(damage));
     let kept = ffn.iter().find_map(|entry| kept_sets(stability, entry));
-    let overlap = overlaps.iter().find(|overlap| overlap.model == model);
+    // Where few are kept: at lower sparsity the sets of a ReLU model are filled up with zeros, and the
+    // control says nothing of how fast they change.
+    let of_model = overlaps.iter().filter(|o| o.model == model && o.score != Score::Random);
+    let overlap = of_model.rev().max_by(|a, b| a.sparsity.total_cmp(&b.sparsity));
     let others = damages.into_iter().chain([kept, overlap.and_then(scratch_work)]);
     Findings {
         model: model.to_owned(),
