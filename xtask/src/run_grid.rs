@@ -18,9 +18,11 @@ use crate::{build, dry_run, report, stop, worker};
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask run-grid                                  the small models of the project, a few minutes
+  cargo xtask run-grid pipelines/atlas.toml             what scores say of each other, on the same
   cargo xtask run-grid pipelines/smollm2.toml           a real model, about 10 minutes
   cargo xtask run-grid pipelines/smollm2-full.toml --dry-run
   cargo xtask run-grid --filter 'policy=dynamic,sparsity=0.9'
+  cargo xtask run-grid --filter part=state,mode=read
   cargo xtask run-grid --filter policy=dense,policy=static --json
 
 A cell that is done is never computed again. Ctrl-C stops after the current step; the same command

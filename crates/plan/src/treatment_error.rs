@@ -6,7 +6,7 @@ use crate::{Observation, Part, Policy, Score};
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum TreatmentError {
     /// A required field is absent.
-    #[error("policy `{policy}` needs a {field}")]
+    #[error("policy `{policy}` needs {} {field}", article(field))]
     Needed {
         /// The policy that needs it.
         policy: Policy,
@@ -85,4 +85,9 @@ pub enum TreatmentError {
     /// A sample of nothing.
     #[error("sample 0 measures nothing: the smallest sample is 1")]
     EmptySample,
+}
+
+/// The article of a field's name.
+fn article(field: &str) -> &'static str {
+    if field.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
 }
