@@ -31,6 +31,7 @@ mod overlaps;
 mod read;
 mod record;
 mod store;
+mod table;
 mod training;
 mod windows;
 mod write;
@@ -52,7 +53,8 @@ pub use read::{
     read_cell, read_channels, read_failure, read_items, read_neurons, read_overlaps, read_windows,
 };
 pub use record::{CellRecord, Provenance, Touched};
-pub use store::{CellStatus, Damaged, Store, StoredFile, Survey, Table};
+pub use store::{CellStatus, Damaged, Store, StoredFile, Survey};
+pub use table::Table;
 pub use training::{
     LayerRow, StepRow, SweepRow, layer_columns, step_columns, write_layers, write_steps,
     write_sweep,

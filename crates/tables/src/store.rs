@@ -1,77 +1,19 @@
 //! The results folder of one run: what is done, what failed, and how new results get in.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
-use plan::{Observation, Part, shortest_decimal};
+use plan::shortest_decimal;
 
 use crate::write::{About, TEMPORARY, WriteError, create_folders, sync_folder, write_atomically};
 use crate::{
     CellRecord, ChannelRow, FailureRecord, ItemRow, Lock, NO_WINDOW, NeuronRow, OverlapRow,
-    StoreError, WindowRow, channels, failures, items, lock, neurons, overlaps, read, windows,
+    StoreError, Table, WindowRow, channels, failures, items, lock, neurons, overlaps, read,
+    windows,
 };
-
-/// The tables of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Table {
-    /// One row per window of text.
-    Windows,
-    /// One row per item.
-    Items,
-    /// One row per FFN site and neuron.
-    Neurons,
-    /// One row per state site and channel.
-    Channels,
-    /// One row per FFN site and lag.
-    Overlaps,
-    /// One row per failed cell.
-    Failures,
-}
-
-impl Table {
-    /// Every table.
-    pub const ALL: &'static [Table] = &[
-        Table::Windows,
-        Table::Items,
-        Table::Neurons,
-        Table::Channels,
-        Table::Overlaps,
-        Table::Failures,
-    ];
-
-    /// The table of a cell's results.
-    pub fn of(cell: &plan::Cell) -> Table {
-        match (cell.treatment.observation, cell.treatment.part) {
-            (None, _) if cell.protocol.is_perplexity() => Table::Windows,
-            (None, _) => Table::Items,
-            (Some(Observation::Overlap), _) => Table::Overlaps,
-            (Some(_), Part::Ffn) => Table::Neurons,
-            (Some(_), Part::State) => Table::Channels,
-        }
-    }
-
-    /// The folder of the table within a run.
-    pub fn folder(self) -> &'static str {
-        match self {
-            Table::Windows => "windows",
-            Table::Items => "items",
-            Table::Neurons => "neurons",
-            Table::Channels => "channels",
-            Table::Overlaps => "overlaps",
-            Table::Failures => "failures",
-        }
-    }
-}
-
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.folder())
-    }
-}
 
 /// What is known of a cell that was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,0 +1,63 @@
+//! The tables of a run, and which of them a cell's results belong in.
+
+use std::fmt;
+
+use plan::{Observation, Part};
+
+/// The tables of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Table {
+    /// One row per window of text.
+    Windows,
+    /// One row per item.
+    Items,
+    /// One row per FFN site and neuron.
+    Neurons,
+    /// One row per state site and channel.
+    Channels,
+    /// One row per FFN site and lag.
+    Overlaps,
+    /// One row per failed cell.
+    Failures,
+}
+
+impl Table {
+    /// Every table.
+    pub const ALL: &'static [Table] = &[
+        Table::Windows,
+        Table::Items,
+        Table::Neurons,
+        Table::Channels,
+        Table::Overlaps,
+        Table::Failures,
+    ];
+
+    /// The table of a cell's results.
+    pub fn of(cell: &plan::Cell) -> Table {
+        match (cell.treatment.observation, cell.treatment.part) {
+            (None, _) if cell.protocol.is_perplexity() => Table::Windows,
+            (None, _) => Table::Items,
+            (Some(Observation::Overlap), _) => Table::Overlaps,
+            (Some(_), Part::Ffn) => Table::Neurons,
+            (Some(_), Part::State) => Table::Channels,
+        }
+    }
+
+    /// The folder of the table within a run.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Table::Windows => "windows",
+            Table::Items => "items",
+            Table::Neurons => "neurons",
+            Table::Channels => "channels",
+            Table::Overlaps => "overlaps",
+            Table::Failures => "failures",
+        }
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.folder())
+    }
+}
