@@ -177,7 +177,7 @@ mod tests {
         let size = expected.iter().fold(1.0_f32, |size, v| size.max(v.abs()));
         for (found, expected) in found.iter().zip(expected) {
             let difference = (found - expected).abs();
-            assert!(difference < 4e-6 * size, "{what}: {found} is not {expected} (of {size})");
+            assert!(difference < 1e-5 * size, "{what}: {found} is not {expected} (of {size})");
         }
     }
 
@@ -188,7 +188,8 @@ mod tests {
         /// the whole gives.
         ///
         /// A number of `y` is a sum of up to 300 · 12 products, most of them decayed; each way rounds it
-        /// in another order. 4e-6 of the largest number is 32 units in its last place.
+        /// in another order, the plain recurrence too, which is no more exact than the others. 1e-5 of the
+        /// largest number is 84 units in its last place; some thousand cases reached 36.
         #[test]
         fn every_way_is_the_recurrence(
             groups in prop::sample::select(vec![1, 2, HEADS]),
