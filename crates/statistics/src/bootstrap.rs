@@ -70,9 +70,7 @@ pub fn perplexity_ratio_interval(
 /// [`StatisticsError::OutOfRange`] for zero resamples or a zero block, and
 /// [`StatisticsError::NotFinite`].
 pub fn mean_interval(values: &[f64], plan: BootstrapPlan) -> Result<Interval, StatisticsError> {
-    // A value is the loss of a window with one target: its mean is a mean over targets.
-    let alike: Vec<WindowLoss> =
-        values.iter().map(|&value| WindowLoss { nll_nats: value, n_targets: 1 }).collect();
+    let alike = equal_weights(values);
     check_plan(&alike, plan)?;
     let estimate = mean_nll_nats(&alike)?;
     let means = resampled_means(&alike, plan);
@@ -80,7 +78,15 @@ pub fn mean_interval(values: &[f64], plan: BootstrapPlan) -> Result<Interval, St
     Ok(Interval { lower: quantile(&means, tail), estimate, upper: quantile(&means, 1.0 - tail) })
 }
 
-fn check_plan(differences: &[WindowLoss], plan: BootstrapPlan) -> Result<(), StatisticsError> {
+/// Each value as the loss of a window with one target: their mean over targets is the plain mean.
+pub(crate) fn equal_weights(values: &[f64]) -> Vec<WindowLoss> {
+    values.iter().map(|&value| WindowLoss { nll_nats: value, n_targets: 1 }).collect()
+}
+
+pub(crate) fn check_plan(
+    differences: &[WindowLoss],
+    plan: BootstrapPlan,
+) -> Result<(), StatisticsError> {
     for (what, value) in
         [("number of resamples", plan.resamples), ("block of windows", plan.block_windows)]
     {
@@ -101,7 +107,7 @@ fn check_plan(differences: &[WindowLoss], plan: BootstrapPlan) -> Result<(), Sta
 }
 
 /// Mean ΔNLL per target (nats) of each resample, in ascending order.
-fn resampled_means(differences: &[WindowLoss], plan: BootstrapPlan) -> Vec<f64> {
+pub(crate) fn resampled_means(differences: &[WindowLoss], plan: BootstrapPlan) -> Vec<f64> {
     let n = differences.len();
     let mut rng = ChaCha8Rng::seed_from_u64(plan.seed);
     let mut means: Vec<f64> = (0..plan.resamples)
@@ -127,7 +133,7 @@ fn resampled_means(differences: &[WindowLoss], plan: BootstrapPlan) -> Vec<f64> 
 
 /// Quantile of sorted values by linear interpolation between order statistics (type 7 of Hyndman &
 /// Fan 1996). `sorted` is not empty and `share` is between 0 and 1.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let position = share * (sorted.len() - 1) as f64;
     let below = position.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);

@@ -27,6 +27,12 @@ pub enum StatisticsError {
         /// The list.
         what: &'static str,
     },
+    /// The bootstrap's correction for bias and skew cannot be computed from these resamples.
+    #[error("there is no BCa interval: {why}; use the percentile interval")]
+    NoBca {
+        /// What is missing.
+        why: &'static str,
+    },
     /// An argument is outside its range.
     #[error("{what} is {value}, expected {expected}")]
     OutOfRange {

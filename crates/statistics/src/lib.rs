@@ -7,30 +7,38 @@
 //! Proportions are dimensionless, losses are in nats, p-values are two-sided unless a name says
 //! otherwise. A quantity that does not exist (an interval of no trials) is an error, never NaN.
 
+mod bca;
 mod bootstrap;
+mod clopper_pearson;
 mod correlation;
 mod counts;
 mod equivalence;
 mod error;
 mod interval;
+mod kendall;
 mod mcnemar;
 mod multiple;
 mod newcombe;
+mod permutation;
 mod perplexity;
 mod power;
 mod unpaired;
 mod wilson;
 
+pub use bca::{Bca, bca_interval, mean_interval_bca, perplexity_ratio_interval_bca};
 pub use bootstrap::{BootstrapPlan, mean_interval, perplexity_ratio_interval};
-pub use correlation::{mid_ranks, pearson, spearman};
+pub use clopper_pearson::clopper_pearson;
+pub use correlation::{mid_ranks, pearson, spearman, spearman_interval};
 pub use counts::{PairedCounts, Proportion};
 pub use equivalence::{Equivalence, equivalence_paired, equivalence_perplexity_ratio};
 pub use error::StatisticsError;
 pub use interval::{ConfidenceLevel, Interval};
+pub use kendall::{Kendall, kendall};
 pub use mcnemar::mcnemar_exact_p;
 pub use multiple::{benjamini_hochberg, holm};
 pub use newcombe::newcombe_paired;
+pub use permutation::{PermutationPlan, SignFlip, sign_flip_test};
 pub use perplexity::{WindowLoss, mean_nll_nats, perplexity, perplexity_ratio, word_perplexity};
-pub use power::minimum_detectable_difference_paired;
+pub use power::{items_needed_paired, minimum_detectable_difference_paired};
 pub use unpaired::{PooledZ, fisher_exact_p, pooled_z};
 pub use wilson::wilson;

@@ -1,10 +1,12 @@
 //! The edges: no observations, none right, all right, and arguments that are refused by name.
 
 use statistics::{
-    BootstrapPlan, ConfidenceLevel, PairedCounts, Proportion, StatisticsError, WindowLoss,
-    benjamini_hochberg, equivalence_perplexity_ratio, fisher_exact_p, holm, mcnemar_exact_p,
-    mean_interval, mean_nll_nats, minimum_detectable_difference_paired, newcombe_paired, pearson,
-    perplexity, perplexity_ratio, perplexity_ratio_interval, pooled_z, spearman, wilson,
+    BootstrapPlan, ConfidenceLevel, PairedCounts, PermutationPlan, Proportion, StatisticsError,
+    WindowLoss, bca_interval, benjamini_hochberg, clopper_pearson, equivalence_perplexity_ratio,
+    fisher_exact_p, holm, items_needed_paired, kendall, mcnemar_exact_p, mean_interval,
+    mean_interval_bca, mean_nll_nats, minimum_detectable_difference_paired, newcombe_paired,
+    pearson, perplexity, perplexity_ratio, perplexity_ratio_interval,
+    perplexity_ratio_interval_bca, pooled_z, sign_flip_test, spearman, spearman_interval, wilson,
     word_perplexity,
 };
 
@@ -29,10 +31,12 @@ fn no_trials_have_no_proportion() {
 
 #[test]
 fn none_and_all_reach_the_ends_exactly() {
-    let none = wilson(Proportion::new(0, 300).unwrap(), ConfidenceLevel::P95);
-    assert!(none.lower == 0.0 && none.estimate == 0.0 && none.upper > 0.0);
-    let all = wilson(Proportion::new(300, 300).unwrap(), ConfidenceLevel::P95);
-    assert!(all.lower < 1.0 && all.estimate == 1.0 && all.upper == 1.0);
+    for interval in [wilson, clopper_pearson] {
+        let none = interval(Proportion::new(0, 300).unwrap(), ConfidenceLevel::P95);
+        assert!(none.lower == 0.0 && none.estimate == 0.0 && none.upper > 0.0);
+        let all = interval(Proportion::new(300, 300).unwrap(), ConfidenceLevel::P95);
+        assert!(all.lower < 1.0 && all.estimate == 1.0 && all.upper == 1.0);
+    }
 }
 
 #[test]
@@ -151,4 +155,98 @@ fn means_have_intervals_from_two_values_on() {
     assert!(matches!(mean_interval(&[1.0], plan(9, 1)), Err(StatisticsError::TooFew { .. })));
     let alike = mean_interval(&[0.25, 0.25], plan(9, 1)).unwrap();
     assert_eq!((alike.lower, alike.estimate, alike.upper), (0.25, 0.25, 0.25));
+}
+
+#[test]
+fn what_is_alike_has_no_bca_interval() {
+    let alike = mean_interval_bca(&[0.1; 7], plan(99, 1));
+    assert!(matches!(alike, Err(StatisticsError::NoBca { .. })), "{alike:?}");
+    // The same loss per target, but for roundings.
+    let base = [window(100.0, 10), window(110.0, 30), window(120.0, 70)];
+    let treated = [window(101.0, 10), window(113.0, 30), window(127.0, 70)];
+    for other in [base, treated] {
+        let alike = perplexity_ratio_interval_bca(&base, &other, plan(99, 1));
+        assert!(matches!(alike, Err(StatisticsError::NoBca { .. })), "{alike:?}");
+    }
+    let message = alike.unwrap_err().to_string();
+    let expected = "there is no BCa interval: all values are the same; use the percentile interval";
+    assert_eq!(message, expected);
+}
+
+#[test]
+fn the_bca_interval_needs_resamples_on_both_sides_and_something_to_leave_out() {
+    let level = ConfidenceLevel::P95;
+    for replicates in [[1.0, 2.0], [-1.0, -2.0]] {
+        let one_side = bca_interval(&replicates, 0.0, &[0.0, 1.0], level);
+        assert!(matches!(one_side, Err(StatisticsError::NoBca { .. })), "{one_side:?}");
+    }
+    // All replicates tie: counted half, that is no bias.
+    let ties = bca_interval(&[0.5; 9], 0.5, &[0.0, 1.0], level).unwrap();
+    assert_eq!((ties.bias_correction, ties.interval.lower, ties.interval.upper), (0.0, 0.5, 0.5));
+    // One of many left-out values is unlike all others: a = 1/6 is the largest there can be.
+    let skewed = [[1.0].as_slice(), &[0.0; 5000]].concat();
+    let high = ConfidenceLevel::new(1.0 - 1e-10).unwrap();
+    let pole = bca_interval(&[-1.0, 1.0], 0.0, &skewed, high);
+    assert!(matches!(pole, Err(StatisticsError::NoBca { .. })), "{pole:?}");
+    let empty = bca_interval(&[], 0.0, &[0.0, 1.0], level);
+    assert!(matches!(empty, Err(StatisticsError::Empty { .. })));
+    let whole = mean_interval_bca(&[1.0, 2.0, 3.0], plan(99, 3));
+    assert!(matches!(whole, Err(StatisticsError::TooFew { needed: 2, got: 0, .. })), "{whole:?}");
+    let nan = mean_interval_bca(&[1.0, f64::NAN], plan(99, 1));
+    assert!(matches!(nan, Err(StatisticsError::NotFinite { index: 1, .. })));
+}
+
+#[test]
+fn sign_flips_of_nothing_one_and_zeros() {
+    let plan = PermutationPlan { permutations: 99, seed: 1 };
+    assert!(matches!(sign_flip_test(&[], plan), Err(StatisticsError::Empty { .. })));
+    let nan = sign_flip_test(&[0.0, f64::NAN], plan);
+    assert!(matches!(nan, Err(StatisticsError::NotFinite { index: 1, .. })));
+    let none = sign_flip_test(&[1.0], PermutationPlan { permutations: 0, ..plan });
+    assert!(matches!(none, Err(StatisticsError::OutOfRange { .. })));
+    for (differences, exact) in [(vec![2.5], true), (vec![0.0; 16], true), (vec![0.0; 200], false)]
+    {
+        let found = sign_flip_test(&differences, plan).unwrap();
+        assert_eq!((found.p, found.exact), (1.0, exact));
+    }
+    // All of one sign: only the observed assignment and its opposite are as far from 0.
+    assert_eq!(sign_flip_test(&[0.1; 16], plan).unwrap().p, 2.0_f64.powi(-15));
+    assert_eq!(sign_flip_test(&[0.1; 200], plan).unwrap().p, 0.01);
+    let large = sign_flip_test(&[1e308, 1e308, 1e308], plan).unwrap();
+    assert_eq!(large.p, 0.25);
+}
+
+#[test]
+fn rank_correlations_need_pairs_that_vary() {
+    let (rising, flat) = ([1.0, 2.0, 3.0, 4.0], [0.0, -0.0, 0.0, 0.0]);
+    for (first, second) in [(rising, flat), (flat, rising)] {
+        let found = kendall(&first, &second);
+        assert!(matches!(found, Err(StatisticsError::Constant { .. })), "{found:?}");
+    }
+    for n in 0..3 {
+        let found = kendall(&rising[..n], &rising[..n]);
+        assert!(matches!(found, Err(StatisticsError::TooFew { .. })), "{found:?}");
+    }
+    let unequal = kendall(&rising, &rising[..3]);
+    assert!(matches!(unequal, Err(StatisticsError::UnequalLengths { .. })));
+    let three = spearman_interval(&rising[..3], &rising[..3], ConfidenceLevel::P95);
+    assert!(matches!(three, Err(StatisticsError::TooFew { needed: 4, got: 3, .. })));
+    // All pairs alike: the formula's interval is a point.
+    let perfect = spearman_interval(&rising, &rising, ConfidenceLevel::P95).unwrap();
+    assert_eq!((perfect.lower, perfect.estimate, perfect.upper), (1.0, 1.0, 1.0));
+    assert_eq!(kendall(&rising, &rising).unwrap().tau, 1.0);
+    assert_eq!(kendall(&rising, &[4.0, 3.0, 2.0, 1.0]).unwrap().tau, -1.0);
+}
+
+#[test]
+fn only_a_possible_difference_has_a_number_of_items() {
+    for difference in [0.0, -0.0, 0.21, -0.21, f64::NAN, f64::INFINITY, 1e-9] {
+        let needed = items_needed_paired(difference, 0.2, 0.05, 0.8);
+        assert!(matches!(needed, Err(StatisticsError::OutOfRange { what: "difference", .. })));
+    }
+    assert!(items_needed_paired(0.1, 1.1, 0.05, 0.8).is_err());
+    assert!(items_needed_paired(0.1, 0.2, 0.0, 0.8).is_err());
+    assert!(items_needed_paired(0.1, 0.2, 0.05, 1.0).is_err());
+    // Without any demand one item is enough, and no fewer.
+    assert_eq!(items_needed_paired(1.0, 1.0, 0.999, 0.5).unwrap(), 1);
 }

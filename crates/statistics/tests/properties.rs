@@ -5,10 +5,12 @@
 
 use proptest::prelude::*;
 use statistics::{
-    BootstrapPlan, ConfidenceLevel, PairedCounts, Proportion, WindowLoss, benjamini_hochberg,
-    equivalence_paired, fisher_exact_p, holm, mcnemar_exact_p,
+    BootstrapPlan, ConfidenceLevel, PairedCounts, PermutationPlan, Proportion, WindowLoss,
+    benjamini_hochberg, clopper_pearson, equivalence_paired, fisher_exact_p, holm,
+    items_needed_paired, kendall, mcnemar_exact_p, mean_interval_bca,
     minimum_detectable_difference_paired, newcombe_paired, perplexity, perplexity_ratio,
-    perplexity_ratio_interval, pooled_z, wilson,
+    perplexity_ratio_interval, perplexity_ratio_interval_bca, pooled_z, sign_flip_test,
+    spearman_interval, wilson,
 };
 
 fn proportions() -> impl Strategy<Value = Proportion> {
@@ -60,6 +62,17 @@ proptest! {
         prop_assert!(interval.lower >= 0.0 && interval.upper <= 1.0);
         let wrong = Proportion::new(x.trials() - x.successes(), x.trials()).unwrap();
         let mirrored = wilson(wrong, level);
+        prop_assert!((mirrored.lower - (1.0 - interval.upper)).abs() < 1e-12);
+        prop_assert!((mirrored.upper - (1.0 - interval.lower)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn clopper_pearson_contains_its_estimate_and_mirrors(x in proportions(), level in levels()) {
+        let interval = clopper_pearson(x, level);
+        prop_assert!(interval.contains(interval.estimate));
+        prop_assert!(interval.lower >= 0.0 && interval.upper <= 1.0);
+        let wrong = Proportion::new(x.trials() - x.successes(), x.trials()).unwrap();
+        let mirrored = clopper_pearson(wrong, level);
         prop_assert!((mirrored.lower - (1.0 - interval.upper)).abs() < 1e-12);
         prop_assert!((mirrored.upper - (1.0 - interval.lower)).abs() < 1e-12);
     }
@@ -145,6 +158,118 @@ proptest! {
         prop_assert_eq!((same.lower, same.estimate, same.upper), (1.0, 1.0, 1.0));
     }
 
+    /// Exchanging the policies turns signs, and a sign turned loses nothing: both corrections turn
+    /// with it.
+    #[test]
+    fn bca_mirrors_and_repeats((base, treated) in paired_windows(), seed in any::<u64>()) {
+        let of = |a: &[WindowLoss], b: &[WindowLoss]| {
+            perplexity_ratio_interval_bca(a, b, plan(seed, 1))
+        };
+        if let (Ok(forward), Ok(backward)) = (of(&base, &treated), of(&treated, &base)) {
+            prop_assert_eq!(forward, of(&base, &treated).unwrap());
+            prop_assert!((forward.interval.lower * backward.interval.upper - 1.0).abs() < 1e-9);
+            prop_assert!((forward.interval.upper * backward.interval.lower - 1.0).abs() < 1e-9);
+            prop_assert!((forward.bias_correction + backward.bias_correction).abs() < 1e-12);
+            prop_assert!((forward.acceleration + backward.acceleration).abs() < 1e-12);
+            prop_assert!(forward.interval.lower <= forward.interval.upper);
+        }
+    }
+
+    /// Neither a shift nor a scale is a skew.
+    #[test]
+    fn bca_of_a_mean_moves_with_its_values(
+        values in prop::collection::vec(-1.0_f64..1.0, 5..20), shift in -3.0_f64..3.0,
+        seed in any::<u64>(),
+    ) {
+        let moved: Vec<f64> = values.iter().map(|value| 2.0 * value + shift).collect();
+        let plain = mean_interval_bca(&values, plan(seed, 1)).unwrap();
+        let moved = mean_interval_bca(&moved, plan(seed, 1)).unwrap();
+        prop_assert!((moved.interval.lower - 2.0 * plain.interval.lower - shift).abs() < 1e-9);
+        prop_assert!((moved.interval.upper - 2.0 * plain.interval.upper - shift).abs() < 1e-9);
+        prop_assert!((moved.acceleration - plain.acceleration).abs() < 1e-9);
+    }
+
+    /// Which policy is called the first, in which unit the difference is taken and in which order
+    /// the items come is nothing to an exact test; the p-value of a drawn one stays in its range.
+    #[test]
+    fn sign_flips_forget_sign_and_unit(
+        differences in prop::collection::vec(-10_i32..=10, 1..40), seed in any::<u64>(),
+    ) {
+        let plan = PermutationPlan { permutations: 199, seed };
+        let p_of = |differences: &[f64]| sign_flip_test(differences, plan).unwrap();
+        let plain: Vec<f64> = differences.iter().map(|&value| f64::from(value)).collect();
+        let turned: Vec<f64> = plain.iter().map(|value| -0.1 * value).collect();
+        let mut reversed = plain.clone();
+        reversed.reverse();
+        let found = p_of(&plain);
+        prop_assert_eq!(found.p, p_of(&turned).p);
+        if found.exact {
+            prop_assert_eq!(found.p, p_of(&reversed).p);
+            prop_assert!(found.p >= 2.0_f64.powi(1 - plain.len() as i32).min(1.0));
+        } else {
+            prop_assert!(found.p >= 1.0 / 200.0);
+        }
+        prop_assert!(found.p <= 1.0);
+        prop_assert_eq!(found, p_of(&plain));
+    }
+
+    /// On differences of -1 and 1 the test is McNemar's: the sum of signs is the split of a coin.
+    #[test]
+    fn sign_flips_of_ones_are_mcnemars_test(only_first in 0_u64..8, only_second in 0_u64..8) {
+        let table = PairedCounts { both: 3, only_first, only_second, neither: 2 };
+        let mut differences = vec![1.0; only_first as usize];
+        differences.resize((only_first + only_second) as usize, -1.0);
+        differences.push(0.0);
+        let plan = PermutationPlan { permutations: 1, seed: 0 };
+        let flipped = sign_flip_test(&differences, plan).unwrap();
+        prop_assert!(flipped.exact && (flipped.p - mcnemar_exact_p(table)).abs() < 1e-12);
+    }
+
+    /// Against the definition, pair by pair; small numbers make many ties.
+    #[test]
+    fn kendall_counts_the_pairs(
+        items in prop::collection::vec((0_i32..6, 0_i32..6), 3..60)
+            .prop_filter("both vary", |items| {
+                items.iter().any(|item| item.0 != items[0].0)
+                    && items.iter().any(|item| item.1 != items[0].1)
+            }),
+    ) {
+        let (mut surplus, mut untied_in_first, mut untied_in_second) = (0, 0, 0);
+        for (index, a) in items.iter().enumerate() {
+            for b in &items[..index] {
+                surplus += (a.0 - b.0).signum() * (a.1 - b.1).signum();
+                untied_in_first += i32::from(a.0 != b.0);
+                untied_in_second += i32::from(a.1 != b.1);
+            }
+        }
+        let tau = f64::from(surplus)
+            / (f64::from(untied_in_first) * f64::from(untied_in_second)).sqrt();
+        let (first, second): (Vec<f64>, Vec<f64>) =
+            items.iter().map(|&(a, b)| (f64::from(a), f64::from(b))).unzip();
+        let found = kendall(&first, &second).unwrap();
+        prop_assert!((found.tau - tau).abs() < 1e-12);
+        prop_assert!((0.0..=1.0).contains(&found.p));
+        prop_assert_eq!(found, kendall(&second, &first).unwrap());
+        let turned: Vec<f64> = second.iter().map(|value| -value).collect();
+        let opposite = kendall(&first, &turned).unwrap();
+        prop_assert_eq!((opposite.tau, opposite.p), (-found.tau, found.p));
+    }
+
+    #[test]
+    fn spearmans_interval_contains_it_and_mirrors(
+        items in prop::collection::vec((-1.0_f64..1.0, -1.0_f64..1.0), 4..60), level in levels(),
+    ) {
+        let (first, second): (Vec<f64>, Vec<f64>) = items.into_iter().unzip();
+        let found = spearman_interval(&first, &second, level).unwrap();
+        prop_assert!(found.lower <= found.estimate + 1e-12);
+        prop_assert!(found.estimate <= found.upper + 1e-12);
+        prop_assert!(found.lower >= -1.0 && found.upper <= 1.0);
+        let turned: Vec<f64> = second.iter().map(|value| -value).collect();
+        let opposite = spearman_interval(&first, &turned, level).unwrap();
+        prop_assert!((found.lower + opposite.upper).abs() < 1e-9);
+        prop_assert!((found.upper + opposite.lower).abs() < 1e-9);
+    }
+
     #[test]
     fn adjusted_p_values_are_no_smaller_and_keep_their_order(
         p in prop::collection::vec(0.0_f64..=1.0, 0..30),
@@ -160,6 +285,23 @@ proptest! {
         }
         for (strict, lenient) in family[0].iter().zip(&family[1]) {
             prop_assert!(strict >= lenient);
+        }
+    }
+
+    #[test]
+    fn items_needed_and_the_detectable_difference_are_inverse(
+        items in 2_u64..20_000, psi in 0.01_f64..=1.0, share in 0.01_f64..=1.0,
+        alpha in 0.001_f64..0.2, power in 0.5_f64..0.99,
+    ) {
+        let detectable = |items| minimum_detectable_difference_paired(items, psi, alpha, power);
+        if let Some(difference) = detectable(items).unwrap() {
+            prop_assert_eq!(items_needed_paired(difference, psi, alpha, power).unwrap(), items);
+        }
+        let difference = share * psi;
+        let needed = items_needed_paired(difference, psi, alpha, power).unwrap();
+        prop_assert!(detectable(needed).unwrap().is_some_and(|found| found <= difference));
+        if needed > 1 {
+            prop_assert!(detectable(needed - 1).unwrap().is_none_or(|found| found > difference));
         }
     }
 

@@ -11,6 +11,7 @@ written out here a second time, from the paper, and checked against the publishe
 import itertools
 import json
 import math
+import types
 
 import numpy as np
 from scipy import optimize, stats
@@ -54,6 +55,13 @@ def minimum_detectable(n, psi, alpha, power):
     return float(optimize.brentq(gap, 1e-12, psi, xtol=1e-15, rtol=1e-14))
 
 
+def items_needed(difference, psi, alpha, power):
+    """Connor 1987, equation for n."""
+    za, zb = stats.norm.ppf(1 - alpha / 2), stats.norm.ppf(power)
+    root = za * math.sqrt(psi) + zb * math.sqrt(psi - difference**2)
+    return math.ceil(root**2 / difference**2)
+
+
 def exact_bootstrap(nll, targets, block, level):
     """Quantiles of the whole bootstrap distribution, by visiting every possible resample."""
     n = len(nll)
@@ -63,6 +71,47 @@ def exact_bootstrap(nll, targets, block, level):
     tail = (1 - level) / 2
     lower, upper = np.quantile(means, [tail, 1 - tail])
     return math.exp(lower), math.exp(sum(nll) / sum(targets)), math.exp(upper)
+
+
+def every_resample(nll, targets, block):
+    """The means that `exact_bootstrap` takes quantiles of."""
+    n = len(nll)
+    starts = np.array(list(itertools.product(range(n), repeat=math.ceil(n / block))))
+    drawn = (starts[:, :, None] + np.arange(block)).reshape(len(starts), -1)[:, :n] % n
+    return np.asarray(nll)[drawn].sum(axis=1) / np.asarray(targets)[drawn].sum(axis=1)
+
+
+def bca(replicates, nll, targets, level):
+    """scipy's BCa limits of Σ nll / Σ targets, paired, from replicates that are given to it."""
+    def ratio(nll, targets, axis=-1):
+        return np.sum(nll, axis=axis) / np.sum(targets, axis=axis)
+
+    given = types.SimpleNamespace(bootstrap_distribution=np.asarray(replicates))
+    limits = stats.bootstrap((nll, targets), ratio, paired=True, vectorized=True, n_resamples=0,
+                             bootstrap_result=given, confidence_level=level,
+                             method="BCa").confidence_interval
+    return float(limits.low), float(limits.high)
+
+
+def bca_terms(replicates, nll, targets, block):
+    """Bias correction and acceleration: Efron & Tibshirani 1993, equations 14.14 and 14.15."""
+    nll, targets = np.asarray(nll), np.asarray(targets)
+    estimate = nll.sum() / targets.sum()
+    keep = [np.arange(len(nll)) // block != group for group in range(math.ceil(len(nll) / block))]
+    left_out = np.array([nll[kept].sum() / targets[kept].sum() for kept in keep])
+    u = left_out.mean() - left_out
+    below = np.mean(replicates < estimate) + np.mean(replicates == estimate) / 2
+    return {"estimate": float(estimate), "left_out": left_out.tolist(),
+            "bias_correction": float(stats.norm.ppf(below)),
+            "acceleration": float((u**3).sum() / 6 / (u**2).sum()**1.5)}
+
+
+def bca_by_formula(replicates, terms, level):
+    """Efron 1987: for blocks, of which scipy knows nothing."""
+    z0, a = terms["bias_correction"], terms["acceleration"]
+    moved = z0 + stats.norm.ppf([(1 - level) / 2, (1 + level) / 2])
+    lower, upper = np.quantile(replicates, stats.norm.cdf(z0 + moved / (1 - a * moved)))
+    return float(lower), float(upper)
 
 
 def main():
@@ -144,6 +193,78 @@ def main():
         {"items": n, "psi": psi, "alpha": 0.05, "power": power,
          "difference": minimum_detectable(n, psi, 0.05, power)}
         for n in [10, 300, 5153] for psi in [0.0, 0.01, 0.2, 1.0] for power in [0.8, 0.9]]
+
+    golden["clopper_pearson"] = []
+    for successes, trials in [(0, 1), (1, 1), (0, 10), (10, 10), (3, 10), (98, 300), (190, 300),
+                              (1, 300), (299, 300), (69, 300), (0, 5153), (5153, 5153),
+                              (2577, 5153), (4, 100000), (99996, 100000)]:
+        for level in [0.9, 0.95, 0.99]:
+            lower, upper = proportion_confint(successes, trials, alpha=1 - level, method="beta")
+            golden["clopper_pearson"].append({"successes": successes, "trials": trials,
+                                              "level": level, "lower": float(lower),
+                                              "upper": float(upper)})
+
+    rng = np.random.default_rng(11)
+    golden["bca_same_resamples"] = []
+    for nll, targets in [(rng.exponential(90.0, 12), rng.integers(500, 1024, 12)),
+                         (-rng.exponential(1.0, 25), np.ones(25, dtype=int)),
+                         (rng.integers(0, 5, 16) / 4, np.ones(16, dtype=int))]:
+        drawn = rng.integers(0, len(nll), (199, len(nll)))
+        replicates = nll[drawn].sum(axis=1) / targets[drawn].sum(axis=1)
+        for level in [0.8, 0.95]:
+            lower, upper = bca(replicates, nll, targets, level)
+            golden["bca_same_resamples"].append({
+                "replicates": replicates.tolist(), **bca_terms(replicates, nll, targets, 1),
+                "level": level, "lower": lower, "upper": upper})
+
+    golden["bca_bootstrap"] = []
+    for n, block in [(7, 1), (10, 2)]:
+        nll = rng.exponential(90.0, n)
+        targets = rng.integers(500, 1024, n)
+        for weights in [targets, np.ones(n, dtype=int)]:
+            replicates = every_resample(nll, weights, block)
+            terms = bca_terms(replicates, nll, weights, block)
+            limits = bca_by_formula(replicates, terms, 0.95)
+            if block == 1:
+                assert np.allclose(limits, bca(replicates, nll, weights, 0.95), rtol=1e-12)
+            golden["bca_bootstrap"].append({
+                "delta_nll_nats": nll.tolist(), "n_targets": weights.tolist(), "block": block,
+                **terms, "lower": limits[0], "upper": limits[1]})
+
+    golden["sign_flip"] = []
+    for differences in [rng.normal(0.0, 1.0, 2), rng.normal(0.6, 1.0, 8), np.zeros(5),
+                        rng.integers(-1, 3, 12) / 10, rng.exponential(1.0, 10),
+                        rng.normal(0.3, 1.0, 16), np.array([0.1, 0.2, -0.3]),
+                        rng.normal(0.25, 1.0, 18), rng.integers(-2, 3, 18) / 10 + 0.1]:
+        # As many resamples as there are assignments of signs: scipy visits all of them.
+        found = stats.permutation_test((differences,), np.mean, permutation_type="samples",
+                                       vectorized=True, n_resamples=2 ** len(differences))
+        golden["sign_flip"].append({"differences": differences.tolist(),
+                                    "mean": float(found.statistic), "p": float(found.pvalue)})
+
+    golden["rank_correlation"] = []
+    for n, distinct in [(4, None), (10, None), (12, 2), (40, 5), (200, None), (300, 40)]:
+        x = rng.normal(0.0, 1.0, n) if distinct is None else rng.integers(0, distinct, n) / 4
+        y = rng.normal(0.0, 1.0, n) if distinct is None else rng.integers(0, distinct, n)
+        for share in [0.0, 0.5, -3.0]:
+            mixed = np.round(share * x + y, 1)
+            found = stats.kendalltau(x, mixed, variant="b", method="asymptotic")
+            r = stats.spearmanr(x, mixed).statistic
+            # Bonett & Wright 2000, Psychometrika 65, 23-28
+            half = stats.norm.ppf(0.975) * math.sqrt((1 + r**2 / 2) / (n - 3))
+            with np.errstate(divide="ignore"):  # r = ±1: both limits are r
+                lower, upper = np.tanh([np.arctanh(r) - half, np.arctanh(r) + half])
+            golden["rank_correlation"].append({
+                "first": x.tolist(), "second": mixed.tolist(), "tau": float(found.statistic),
+                "tau_p": float(found.pvalue), "spearman": float(r),
+                "spearman_lower": float(lower), "spearman_upper": float(upper)})
+
+    golden["items_needed"] = [
+        {"difference": difference, "psi": psi, "alpha": alpha, "power": power,
+         "items": items_needed(difference, psi, alpha, power)}
+        for difference, psi in [(0.01, 0.02), (0.03, 0.2), (0.05, 0.05), (0.1, 0.2), (0.4, 0.6),
+                                (1.0, 1.0), (-0.1, 0.2), (1e-4, 0.3)]
+        for alpha, power in [(0.05, 0.8), (0.01, 0.9), (0.05, 0.5)]]
 
     print(json.dumps(golden, indent=1))
 
