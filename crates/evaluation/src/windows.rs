@@ -1,6 +1,6 @@
 //! Protocol `ppl-T`: the NLL of every window.
 
-use models::{Batch, Executor, ExecutorError, Model, predictions};
+use models::{Batch, Executor, ExecutorError, Model, nll_by_sequence};
 
 /// One window of a perplexity protocol.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,14 +22,10 @@ pub fn evaluate_windows(
 ) -> Result<Vec<WindowResult>, ExecutorError> {
     let batch = Batch::new(windows.iter().copied());
     let hidden = model.forward(&batch, executor)?;
-    let results = batch.sequences().map(|rows| {
-        let targets = &batch.ids()[rows.start + 1..rows.end];
-        if targets.is_empty() {
-            return WindowResult { nll_nats: 0.0, n_targets: 0 };
-        }
-        let hidden = hidden.clone().narrow(0, rows.start, targets.len());
-        let nll_nats = predictions(model, hidden, targets).iter().map(|p| -p.logprob).sum();
-        WindowResult { nll_nats, n_targets: targets.len() }
-    });
+    let nll = nll_by_sequence(model, &hidden, &batch);
+    let results = batch
+        .sequences()
+        .zip(nll)
+        .map(|(rows, nll_nats)| WindowResult { nll_nats, n_targets: rows.len() - 1 });
     Ok(results.collect())
 }

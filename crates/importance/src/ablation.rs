@@ -8,10 +8,10 @@ use std::ops::Range;
 
 use models::{
     Batch, Dense, Executor, ExecutorError, FfnSite, Model, RecurrentState, SiteLayers, StateInputs,
-    StateSite, Tensor, Values, predictions,
+    StateSite, Tensor, Values, nll_by_sequence,
 };
 
-use crate::Draw;
+use crate::{Draw, streams::streams};
 
 /// Tokens of all copies of a sequence that run together.
 const TOKENS_AT_A_TIME: usize = 4096;
@@ -88,14 +88,8 @@ pub fn ablate(
         let layers = if ablation.dropped.is_of_state() { &places.states } else { &places.ffn };
         layers.get(ablation.site).copied()
     };
-    let mut streams = Vec::with_capacity(layers + 1);
-    streams.push(model.start(&batch)?);
-    for layer in 0..layers {
-        let x = streams[layer].clone();
-        streams.push(model.through(layer..layer + 1, x, &batch, None, &mut Dense)?);
-    }
-    let last = streams[layers].clone();
-    let dense = nll(model, last, &batch)[0];
+    let streams = streams(model, &batch)?;
+    let dense = nll_by_sequence(model, &model.finish(streams[layers].clone()), &batch)[0];
     let mut rises = vec![0.0; ablations.len()];
     let copies = (TOKENS_AT_A_TIME / ids.len()).max(1);
     for (layer, stream) in streams[..layers].iter().enumerate() {
@@ -123,19 +117,7 @@ fn without(
     let x = Tensor::cat(vec![stream.clone(); copies.len()], rows);
     let x = model.through(first.clone(), x, &batch, None, &mut Without { copies })?;
     let x = model.through(first.end..layers.end, x, &batch, None, &mut Dense)?;
-    Ok(nll(model, x, &batch))
-}
-
-/// Σ −ln p of every sequence's targets, from the stream after the last layer.
-fn nll(model: &dyn Model, stream: Tensor<2>, batch: &Batch) -> Vec<f64> {
-    let rows = 0;
-    let hidden = model.finish(stream);
-    let of_sequence = |tokens: Range<usize>| {
-        let targets = &batch.ids()[tokens.start + 1..tokens.end];
-        let hidden = hidden.clone().narrow(rows, tokens.start, targets.len());
-        predictions(model, hidden, targets).iter().map(|p| -p.logprob).sum()
-    };
-    batch.sequences().map(of_sequence).collect()
+    Ok(nll_by_sequence(model, &model.finish(x), &batch))
 }
 
 /// Runs every sequence of a batch without what its copy leaves out.

@@ -9,6 +9,8 @@ use models::{
     Values, nll_and_slope,
 };
 
+use crate::streams::streams;
+
 /// Rows of logits that are held at a time.
 const ROWS_AT_A_TIME: usize = 256;
 
@@ -68,13 +70,7 @@ impl Gradients {
     /// What the model refuses.
     pub fn of(model: &dyn Model, ids: &[u32]) -> Result<Self, ExecutorError> {
         let batch = Batch::new([ids]);
-        let layers = model.facts().layers;
-        let mut streams = Vec::with_capacity(layers + 1);
-        streams.push(model.start(&batch)?);
-        for layer in 0..layers {
-            let x = streams[layer].clone();
-            streams.push(model.through(layer..layer + 1, x, &batch, None, &mut models::Dense)?);
-        }
+        let mut streams = streams(model, &batch)?;
         let mut of_stream = at_last_stream(model, streams.pop(), ids);
         let mut gradients = Self {
             ffn: vec![Slopes::default(); model.ffns().len()],

@@ -31,7 +31,7 @@ pub use error::{ExecutorError, LoadError};
 pub use executor::{Dense, Executor, FfnSite, StateInputs, StateSite};
 pub use load::{LoadedModel, inspect, load, sizes};
 pub use nn::{Activation, Ffn, Linear, LowRank, Mixer, MixerShape};
-pub use predictions::{Prediction, nll_and_slope, predictions};
+pub use predictions::{Prediction, nll_and_slope, nll_by_sequence, predictions};
 pub use share::{PartShare, ffn_share, state_share};
 pub use site_layers::SiteLayers;
 pub use state_rows::{StateRows, Writes};

@@ -4,7 +4,7 @@
 use burn::tensor::Tensor;
 use vector::LogSumExp;
 
-use crate::{Model, tensor::Values};
+use crate::{Batch, Model, tensor::Values};
 
 /// Columns of the vocabulary whose logits are held at a time: 17 MB for a window of 1,024 tokens. The
 /// head, the largest matrix of a small model, is read once that way.
@@ -46,6 +46,24 @@ pub fn predictions(model: &dyn Model, hidden: Tensor<2>, targets: &[u32]) -> Vec
         is_argmax: sum.argmax() == *target as usize,
     })
     .collect()
+}
+
+/// Σ −ln p, nats, of the targets of every sequence of a batch: all its ids but the first; 0 where there is
+/// none.
+///
+/// # Shapes
+/// - `hidden`: `[tokens, d_model]`, rows in the order of `batch`
+pub fn nll_by_sequence(model: &dyn Model, hidden: &Tensor<2>, batch: &Batch) -> Vec<f64> {
+    let rows = 0;
+    let of_sequence = |tokens: std::ops::Range<usize>| {
+        let targets = &batch.ids()[tokens.start + 1..tokens.end];
+        if targets.is_empty() {
+            return 0.0;
+        }
+        let hidden = hidden.clone().narrow(rows, tokens.start, targets.len());
+        predictions(model, hidden, targets).iter().map(|p| -p.logprob).sum()
+    };
+    batch.sequences().map(of_sequence).collect()
 }
 
 /// Σ −ln p of the targets, and `(softmax − one-hot) / n`: the gradient of their mean at the logits, where

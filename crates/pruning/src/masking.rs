@@ -4,19 +4,18 @@ use importance::{Draw, Moments, Random, Score, SiteWeights};
 use models::{Executor, ExecutorError, FfnSite, Tensor, into_values, matrix};
 use sparse::kept_count;
 
-use crate::{Measuring, Selection, Shares, Windowed, commitment::Source};
+use crate::{Measuring, Selection, Shares, Windowed, commitment::Source, shares::Tally};
 
 /// Zeroes what is dropped, then multiplies densely.
 pub struct Masking {
     selection: Selection,
-    shares: Vec<Shares>,
-    done: Vec<Shares>,
+    tally: Tally,
 }
 
 impl Masking {
     /// Runs a model with these kept sets.
     pub fn new(selection: Selection) -> Self {
-        Self { selection, shares: Vec::new(), done: Vec::new() }
+        Self { selection, tally: Tally::default() }
     }
 
     /// The kept set of every token of one sequence.
@@ -81,15 +80,12 @@ impl Executor for Masking {
         let neurons = site.ffn.neurons();
         let device = x.device();
         let mut h = into_values(site.ffn.hidden(x));
-        if site.index == 0 || self.shares.is_empty() {
-            self.done.append(&mut self.shares);
-            self.shares = vec![Shares::default(); site.batch.sequences().count()];
-        }
+        self.tally.meet(site.index, site.batch);
         for (sequence, rows) in site.batch.sequences().enumerate() {
             let of_rows = rows.start * neurons..rows.end * neurons;
             let ids = &site.batch.ids()[rows];
             let kept = self.kept_of_sequence(site, ids, &h[of_rows.clone()]);
-            let shares = &mut self.shares[sequence];
+            let shares = &mut self.tally.sequences[sequence];
             for (h, kept) in h[of_rows].chunks_exact_mut(neurons).zip(kept) {
                 let mut masked = vec![0.0; neurons];
                 for i in &kept {
@@ -110,7 +106,6 @@ impl Executor for Masking {
 
 impl Measuring for Masking {
     fn take_shares(&mut self) -> Vec<Shares> {
-        self.done.append(&mut self.shares);
-        std::mem::take(&mut self.done)
+        self.tally.take()
     }
 }

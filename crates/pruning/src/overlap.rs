@@ -16,6 +16,14 @@ pub struct LagOverlap {
     pub jaccard: f64,
 }
 
+impl LagOverlap {
+    fn add(&mut self, more: &Self) {
+        self.pairs += more.pairs;
+        self.shared += more.shared;
+        self.jaccard += more.jaccard;
+    }
+}
+
 /// The overlaps of one site.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SiteOverlaps {
@@ -90,11 +98,7 @@ pub fn sum_overlaps(parts: impl IntoIterator<Item = Vec<SiteOverlaps>>) -> Vec<S
     for part in parts {
         let sites = sum.iter_mut().zip(&part);
         let lags = sites.flat_map(|(sum, part)| sum.lags.iter_mut().zip(&part.lags));
-        for (sum, part) in lags {
-            sum.pairs += part.pairs;
-            sum.shared += part.shared;
-            sum.jaccard += part.jaccard;
-        }
+        lags.for_each(|(sum, part)| sum.add(part));
     }
     sum
 }
@@ -112,10 +116,7 @@ impl Executor for Overlapping<'_> {
             let ids = &site.batch.ids()[rows.clone()];
             let sets = self.sets(site, ids, &h[rows.start * neurons..rows.end * neurons], kept);
             for (lag, sum) in self.lags.iter().zip(&mut self.sites[site.index].lags) {
-                let more = compare(&sets, *lag, kept);
-                sum.pairs += more.pairs;
-                sum.shared += more.shared;
-                sum.jaccard += more.jaccard;
+                sum.add(&compare(&sets, *lag, kept));
             }
         }
         Ok(site.ffn.project(h.into_tensor()))

@@ -1,6 +1,6 @@
 //! What an executor measures beside its output.
 
-use models::Executor;
+use models::{Batch, Executor};
 
 /// Counts of one sequence over all sites. Of a recurrent state an entry is one token's reading of one
 /// channel: its energy is that of what is read, `E·C'²` (with `C'` unmasked, and `E` as the scores of its
@@ -47,6 +47,30 @@ impl Shares {
 
 fn share(part: f64, whole: f64) -> f64 {
     if whole == 0.0 { 0.0 } else { part / whole }
+}
+
+/// The shares of the sequences of batches, as an executor meets them site by site.
+#[derive(Default)]
+pub(crate) struct Tally {
+    /// One entry a sequence of the batch that is running, all its sites so far.
+    pub(crate) sequences: Vec<Shares>,
+    done: Vec<Shares>,
+}
+
+impl Tally {
+    /// Called at every site of a batch, before its shares are added: the first site begins a new batch.
+    pub(crate) fn meet(&mut self, site: usize, batch: &Batch) {
+        if site == 0 || self.sequences.is_empty() {
+            self.done.append(&mut self.sequences);
+            self.sequences = vec![Shares::default(); batch.sequences().count()];
+        }
+    }
+
+    /// See [`Measuring::take_shares`].
+    pub(crate) fn take(&mut self) -> Vec<Shares> {
+        self.done.append(&mut self.sequences);
+        std::mem::take(&mut self.done)
+    }
 }
 
 /// An executor that measures the shares of every sequence.

@@ -12,7 +12,7 @@ use sparse::{
     KeptGroups, RowShares, kept_count, kept_energies, project_kept, row_shares, select_top,
 };
 
-use crate::{Measuring, Selection, Shares, Windowed, commitment::Source};
+use crate::{Measuring, Selection, Shares, Windowed, commitment::Source, shares::Tally};
 
 /// Tokens whose sets one task chooses when every token has its own.
 const TOKENS_PER_TASK: usize = 16;
@@ -25,8 +25,7 @@ const DENSE_ABOVE: f64 = 0.6;
 /// clone a thread.
 pub struct Skipping {
     shared: Arc<Shared>,
-    shares: Vec<Shares>,
-    done: Vec<Shares>,
+    tally: Tally,
 }
 
 struct Shared {
@@ -44,7 +43,7 @@ struct Site {
 
 impl Clone for Skipping {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), shares: Vec::new(), done: Vec::new() }
+        Self { shared: Arc::clone(&self.shared), tally: Tally::default() }
     }
 }
 
@@ -52,7 +51,7 @@ impl Skipping {
     /// Runs a model of `sites` feed-forward blocks with these kept sets. An executor serves one model.
     pub fn new(selection: Selection, sites: usize) -> Self {
         let sites = (0..sites).map(|_| OnceLock::new()).collect();
-        Self { shared: Arc::new(Shared { selection, sites }), shares: Vec::new(), done: Vec::new() }
+        Self { shared: Arc::new(Shared { selection, sites }), tally: Tally::default() }
     }
 }
 
@@ -94,14 +93,11 @@ impl Skipping {
         rows: &[RowShares],
         kept: Option<&KeptGroups>,
     ) {
-        if site.index == 0 || self.shares.is_empty() {
-            self.done.append(&mut self.shares);
-            self.shares = vec![Shares::default(); site.batch.sequences().count()];
-        }
+        self.tally.meet(site.index, site.batch);
         let neurons = site.ffn.neurons();
         let kept_energies = kept.map(|kept| kept_energies(h, kept, neurons));
         let k = kept.map_or(neurons, KeptGroups::k) as u64;
-        for (shares, sequence) in self.shares.iter_mut().zip(site.batch.sequences()) {
+        for (shares, sequence) in self.tally.sequences.iter_mut().zip(site.batch.sequences()) {
             for row in sequence {
                 shares.entries += neurons as u64;
                 shares.kept += k;
@@ -171,8 +167,7 @@ impl Executor for Skipping {
 
 impl Measuring for Skipping {
     fn take_shares(&mut self) -> Vec<Shares> {
-        self.done.append(&mut self.shares);
-        std::mem::take(&mut self.done)
+        self.tally.take()
     }
 }
 

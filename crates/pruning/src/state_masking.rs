@@ -10,20 +10,19 @@ use sparse::kept_count;
 
 use crate::{
     Measuring, Shares, StateMode, StateSelection, StateWindowed, commitment::Source,
-    masking::largest,
+    masking::largest, shares::Tally,
 };
 
 /// Zeroes `B'` and `C'` of what is dropped and steps through the recurrence. Feed-forward blocks are dense.
 pub struct StateMasking {
     selection: StateSelection,
-    shares: Vec<Shares>,
-    done: Vec<Shares>,
+    tally: Tally,
 }
 
 impl StateMasking {
     /// Runs a model with these kept sets.
     pub fn new(selection: StateSelection) -> Self {
-        Self { selection, shares: Vec::new(), done: Vec::new() }
+        Self { selection, tally: Tally::default() }
     }
 
     /// The kept set of every token of one sequence, and what every channel held after it where the tokens
@@ -166,10 +165,7 @@ impl Executor for StateMasking {
         inputs: StateInputs,
         past: Option<&mut RecurrentState>,
     ) -> Result<Tensor<2>, ExecutorError> {
-        if site.index == 0 || self.shares.is_empty() {
-            self.done.append(&mut self.shares);
-            self.shares = vec![Shares::default(); site.batch.sequences().count()];
-        }
+        self.tally.meet(site.index, site.batch);
         let channels = site.mixer.shape().mixed();
         let (_, mode) = self.selection.commitment();
         let mut inputs = StateRows::of(inputs);
@@ -177,7 +173,7 @@ impl Executor for StateMasking {
             let ids = &site.batch.ids()[rows.clone()];
             let tokens = Tokens { site, ids, inputs: &inputs, first: rows.start };
             let run = self.run(&tokens, Memory::new(site, past.as_deref()));
-            let shares = &mut self.shares[sequence];
+            let shares = &mut self.tally.sequences[sequence];
             for (row, (kept, energies)) in rows.zip(run) {
                 shares.entries += channels as u64;
                 shares.kept += kept.len() as u64;
@@ -202,8 +198,7 @@ impl Executor for StateMasking {
 
 impl Measuring for StateMasking {
     fn take_shares(&mut self) -> Vec<Shares> {
-        self.done.append(&mut self.shares);
-        std::mem::take(&mut self.done)
+        self.tally.take()
     }
 }
 

@@ -13,7 +13,9 @@ use models::{
 };
 use sparse::{kept_count, select_top};
 
-use crate::{Measuring, Shares, StateMode, StateSelection, StateWindowed, commitment::Source};
+use crate::{
+    Measuring, Shares, StateMode, StateSelection, StateWindowed, commitment::Source, shares::Tally,
+};
 
 /// Chooses the kept channels of all windows, zeroes `B'` and `C'` of the others and scans. Feed-forward
 /// blocks are dense. Where a sequence is fed piece by piece, windows count from the first token of each
@@ -23,8 +25,7 @@ use crate::{Measuring, Shares, StateMode, StateSelection, StateWindowed, commitm
 /// clone a thread.
 pub struct StateScanning {
     shared: Arc<Shared>,
-    shares: Vec<Shares>,
-    done: Vec<Shares>,
+    tally: Tally,
 }
 
 struct Shared {
@@ -35,7 +36,7 @@ struct Shared {
 
 impl Clone for StateScanning {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), shares: Vec::new(), done: Vec::new() }
+        Self { shared: Arc::clone(&self.shared), tally: Tally::default() }
     }
 }
 
@@ -51,7 +52,7 @@ impl StateScanning {
         }
         let weights = (0..sites).map(|_| OnceLock::new()).collect();
         let shared = Arc::new(Shared { selection, weights });
-        Self { shared, shares: Vec::new(), done: Vec::new() }
+        Self { shared, tally: Tally::default() }
     }
 }
 
@@ -229,12 +230,9 @@ impl Executor for StateScanning {
     ) -> Result<Tensor<2>, ExecutorError> {
         let shared = Arc::clone(&self.shared);
         let weights = shared.weights(site)?;
-        if site.index == 0 || self.shares.is_empty() {
-            self.done.append(&mut self.shares);
-            self.shares = vec![Shares::default(); site.batch.sequences().count()];
-        }
+        self.tally.meet(site.index, site.batch);
         let (shape, mut inputs) = (site.mixer.shape(), StateRows::of(inputs));
-        for (shares, rows) in self.shares.iter_mut().zip(site.batch.sequences()) {
+        for (shares, rows) in self.tally.sequences.iter_mut().zip(site.batch.sequences()) {
             let mut run = Run {
                 selection: &shared.selection,
                 weights,
@@ -257,7 +255,6 @@ impl Executor for StateScanning {
 
 impl Measuring for StateScanning {
     fn take_shares(&mut self) -> Vec<Shares> {
-        self.done.append(&mut self.shares);
-        std::mem::take(&mut self.done)
+        self.tally.take()
     }
 }

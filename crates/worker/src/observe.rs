@@ -32,7 +32,6 @@ pub(crate) fn rows(
     calibration: &Calibration,
     treatment: &Treatment,
 ) -> anyhow::Result<Rows> {
-    check(model, treatment.part)?;
     let layers = SiteLayers::of(model)?;
     let has_gradients = treatment.observation == Some(Observation::Gradient);
     Ok(match treatment.part {
@@ -182,7 +181,6 @@ pub(crate) fn ablation(
     stop: &Stop,
     done: impl FnMut(&Vec<u32>),
 ) -> anyhow::Result<Option<Rows>> {
-    check(model, treatment.part)?;
     let size = treatment.sample.context("an ablation has a sample")?;
     let sampled: Vec<Vec<usize>> = match treatment.part {
         Part::Ffn => (model.ffns().iter().enumerate())
@@ -264,7 +262,6 @@ pub(crate) fn overlaps(
     stop: &Stop,
     done: impl FnMut(&Vec<u32>),
 ) -> anyhow::Result<Option<Rows>> {
-    check(model, treatment.part)?;
     let name = treatment.score.context("an overlap has a score")?.as_str();
     let score = by_name(name).with_context(|| format!("score `{name}` is not implemented"))?;
     let longest = windows.iter().map(Vec::len).max().unwrap_or(0);

@@ -88,7 +88,12 @@ impl Runner<'_> {
 
     /// One cell; `None` if asked to stop on the way.
     fn cell(&self, ordered: &OrderedCell, kept: &mut Kept) -> anyhow::Result<Option<Evaluated>> {
-        match ordered.cell.treatment.policy {
+        let treatment = &ordered.cell.treatment;
+        // A part that is not there is told before anything is measured.
+        if treatment.policy != Policy::Dense {
+            observe::check(self.model, treatment.part)?;
+        }
+        match treatment.policy {
             Policy::Observe => self.observed(ordered, &mut kept.scores),
             _ => self.evaluated(ordered, kept),
         }
@@ -121,10 +126,6 @@ impl Runner<'_> {
     /// What a cell keeps; `None` if asked to stop while it was found out.
     fn chosen(&self, cell: &Cell, scores: &mut Scores) -> anyhow::Result<Option<Chosen>> {
         let treatment = &cell.treatment;
-        // A part that is not there is told before anything is measured.
-        if treatment.policy != Policy::Dense {
-            observe::check(self.model, treatment.part)?;
-        }
         let grounds = match (cell.scores_cell(), treatment.recalibration) {
             (None, _) => Some(Grounds::Nothing),
             (Some(of_text), Some(Recalibration::Sequential)) => {
@@ -143,7 +144,6 @@ impl Runner<'_> {
     ) -> anyhow::Result<Option<Evaluated>> {
         let OrderedCell { id, cell } = ordered;
         let started = Instant::now();
-        observe::check(self.model, cell.treatment.part)?;
         let windows = scores.windows(self, cell)?;
         let (units, tokens) = (windows.len(), windows.iter().map(Vec::len).sum::<usize>() as u64);
         say(&Event::CellStart { id: id.clone(), label: cell.label(), units: units as u64 });
