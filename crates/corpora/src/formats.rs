@@ -22,21 +22,33 @@ const TEXT: &str = "text";
 #[derive(Deserialize)]
 struct Line {
     text: String,
+    /// Sentences between the place where the last word was settled and the question, where it is known.
+    distance_sentences: Option<u32>,
+}
+
+/// What a file holds.
+pub(crate) struct Entries {
+    pub(crate) shape: Shape,
+    pub(crate) texts: Vec<String>,
+    /// One an entry; empty where the format has no place for them.
+    pub(crate) distances: Vec<Option<u32>>,
 }
 
 /// The entries of a file, and what they are.
-pub(crate) fn read(path: &Path, reading: Reading) -> Result<(Shape, Vec<String>), CorpusError> {
+pub(crate) fn read(path: &Path, reading: Reading) -> Result<Entries, CorpusError> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let is = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
     let limit = reading.entries.unwrap_or(usize::MAX);
     let open =
         || File::open(path).map_err(|source| CorpusError::Io { path: path.to_owned(), source });
-    let (shape, entries) = if is(&[".raw"]) {
+    let mut distances = Vec::new();
+    let (shape, texts) = if is(&[".raw"]) {
         (Shape::Rows, rows(path, open()?, limit)?)
     } else if is(&[".jsonl"]) {
-        (Shape::Documents, documents(path, open()?, limit)?)
+        (Shape::Documents, documents(path, open()?, limit, &mut distances)?)
     } else if is(&[".jsonl.gz", ".json.gz"]) {
-        (Shape::Documents, documents(path, MultiGzDecoder::new(open()?), limit)?)
+        let unpacked = MultiGzDecoder::new(open()?);
+        (Shape::Documents, documents(path, unpacked, limit, &mut distances)?)
     } else if is(&[".parquet"]) {
         let reason =
             "a Parquet file does not say what its rows are: give the shape, rows or documents";
@@ -49,7 +61,7 @@ pub(crate) fn read(path: &Path, reading: Reading) -> Result<(Shape, Vec<String>)
         let reason = "its format says that lines of .raw are rows and lines of .jsonl documents";
         return Err(CorpusError::Shape { path: path.to_owned(), reason });
     }
-    Ok((shape, entries))
+    Ok(Entries { shape, texts, distances })
 }
 
 /// Rows of WikiText as the Hub has them: a line with its newline; a blank line (`" \n"` in the file) is
@@ -61,8 +73,13 @@ fn rows(path: &Path, file: File, limit: usize) -> Result<Vec<String>, CorpusErro
     Ok(content.split_inclusive('\n').take(limit).map(row).collect())
 }
 
-/// A document a line; blank lines do not count.
-fn documents(path: &Path, file: impl Read, limit: usize) -> Result<Vec<String>, CorpusError> {
+/// A document a line, and its distance; blank lines do not count.
+fn documents(
+    path: &Path,
+    file: impl Read,
+    limit: usize,
+    distances: &mut Vec<Option<u32>>,
+) -> Result<Vec<String>, CorpusError> {
     let mut documents = Vec::new();
     for (index, line) in BufReader::new(file).lines().enumerate() {
         if documents.len() == limit {
@@ -78,6 +95,7 @@ fn documents(path: &Path, file: impl Read, limit: usize) -> Result<Vec<String>, 
             reason: error.to_string(),
         })?;
         documents.push(parsed.text);
+        distances.push(parsed.distance_sentences);
     }
     Ok(documents)
 }

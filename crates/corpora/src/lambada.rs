@@ -13,6 +13,8 @@ pub struct Item {
     pub ids: Vec<u32>,
     /// The last `n_targets` ids are the target.
     pub n_targets: usize,
+    /// Sentences between the place where the last word was settled and the question, where it is known.
+    pub distance_sentences: Option<u32>,
 }
 
 impl Item {
@@ -50,7 +52,7 @@ pub fn openai_items(
             if n_targets == 0 || context.is_empty() {
                 return Err(bad("context or last word has no token id of its own"));
             }
-            last_positions(index, whole, n_targets, max_positions).ok_or_else(|| {
+            last_positions(text, index, whole, n_targets, max_positions).ok_or_else(|| {
                 bad(&format!("its last word does not fit into {max_positions} positions"))
             })
         })
@@ -71,7 +73,7 @@ pub fn last_token_items(
     items
         .map(|(index, item)| {
             let whole = tokenizer.encode(item)?;
-            last_positions(index, whole, 1, max_positions).ok_or_else(|| CorpusError::Item {
+            last_positions(text, index, whole, 1, max_positions).ok_or_else(|| CorpusError::Item {
                 path: text.path().to_owned(),
                 index,
                 reason: "fewer than two token ids".to_owned(),
@@ -90,6 +92,7 @@ fn split(text: &str) -> Option<(&str, &str)> {
 
 /// Keeps the last `max_positions` ids; at least one must be left in front of the target.
 fn last_positions(
+    text: &Text,
     index: usize,
     mut ids: Vec<u32>,
     n_targets: usize,
@@ -97,7 +100,8 @@ fn last_positions(
 ) -> Option<Item> {
     let surplus = ids.len().saturating_sub(max_positions);
     ids.drain(..surplus);
-    (n_targets < ids.len()).then_some(Item { index, ids, n_targets })
+    let distance_sentences = text.distance_sentences(index);
+    (n_targets < ids.len()).then_some(Item { index, ids, n_targets, distance_sentences })
 }
 
 #[cfg(test)]
@@ -113,10 +117,18 @@ mod tests {
     }
 
     #[test]
-    fn long_items_lose_their_beginning() {
-        let item = last_positions(0, (0..10).collect(), 2, 4).unwrap();
+    fn long_items_lose_their_beginning_and_keep_their_distance() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("items.jsonl");
+        let lines = "{\"text\": \"a b\", \"distance_sentences\": 3}\n{\"text\": \"c d\"}\n";
+        std::fs::write(&path, lines).unwrap();
+        let text = Text::read(&path).unwrap();
+        let item = last_positions(&text, 0, (0..10).collect(), 2, 4).unwrap();
         assert_eq!(item.ids, [6, 7, 8, 9]);
         assert_eq!(item.targets(), [8, 9]);
-        assert!(last_positions(0, (0..10).collect(), 4, 4).is_none());
+        assert_eq!(item.distance_sentences, Some(3));
+        let other = last_positions(&text, 1, (0..10).collect(), 2, 4).unwrap();
+        assert_eq!(other.distance_sentences, None);
+        assert!(last_positions(&text, 0, (0..10).collect(), 4, 4).is_none());
     }
 }

@@ -13,6 +13,7 @@ pub struct Text {
     path: PathBuf,
     shape: Shape,
     parts: Vec<String>,
+    distances: Vec<Option<u32>>,
 }
 
 /// What an entry of a text file is.
@@ -48,8 +49,8 @@ impl Text {
     /// # Errors
     /// As [`Text::read`], and where the format says another shape.
     pub fn read_as(path: &Path, reading: Reading) -> Result<Self, CorpusError> {
-        let (shape, parts) = formats::read(path, reading)?;
-        let text = Self { path: path.to_owned(), shape, parts };
+        let formats::Entries { shape, texts, distances } = formats::read(path, reading)?;
+        let text = Self { path: path.to_owned(), shape, parts: texts, distances };
         if text.parts.iter().all(|part| part.trim().is_empty()) {
             return Err(CorpusError::Empty { path: path.to_owned() });
         }
@@ -75,6 +76,12 @@ impl Text {
             Shape::Documents => Ok(&self.parts),
             Shape::Rows => Err(CorpusError::NotItems { path: self.path.clone() }),
         }
+    }
+
+    /// Sentences between the place where an item's last word was settled and the question, where the file
+    /// says so (`distance_sentences`).
+    pub fn distance_sentences(&self, item: usize) -> Option<u32> {
+        self.distances.get(item).copied().flatten()
     }
 
     /// What counts as one document when two texts are compared: a document; among rows of WikiText an

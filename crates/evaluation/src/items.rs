@@ -16,6 +16,8 @@ pub struct ItemResult {
     pub n_targets: usize,
     /// Ids the model read.
     pub n_tokens: usize,
+    /// Sentences between the place where the last word was settled and the question, where it is known.
+    pub distance_sentences: Option<u32>,
 }
 
 /// The items of one batch, in order. Only target positions are multiplied with the head.
@@ -41,6 +43,7 @@ pub fn evaluate_items(
             logprob_nats: predictions.iter().map(|p| p.logprob).sum(),
             n_targets: targets.len(),
             n_tokens: rows.len(),
+            distance_sentences: item.distance_sentences,
         }
     });
     Ok(results.collect())

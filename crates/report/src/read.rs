@@ -69,7 +69,14 @@ pub(crate) fn read_result(store: &Store, file: &StoredFile) -> Result<CellResult
             Table::Windows => frame(&file.path, &["window_index", "nll_nats", "n_targets"])?,
             _ => frame(
                 &file.path,
-                &["item_index", "correct", "word_logprob_nats", "n_target_tokens", "n_tokens"],
+                &[
+                    "item_index",
+                    "correct",
+                    "word_logprob_nats",
+                    "n_target_tokens",
+                    "n_tokens",
+                    "distance_sentences",
+                ],
             )?,
         };
         let provenance = provenance(&frame, file)?;
@@ -205,6 +212,7 @@ fn item_rows(frame: &DataFrame) -> Result<Vec<ItemRow>> {
     let (index, correct) = (u32s(frame, "item_index")?, bools(frame, "correct")?);
     let (target_tokens, tokens) = (u32s(frame, "n_target_tokens")?, u32s(frame, "n_tokens")?);
     let logprob = f64s(frame, "word_logprob_nats")?;
+    let distance: Vec<Option<u32>> = frame.column("distance_sentences")?.u32()?.iter().collect();
     let [reached, natural, kept] = shares(frame)?;
     let mut rows: Vec<ItemRow> = (0..frame.height())
         .map(|row| ItemRow {
@@ -213,6 +221,7 @@ fn item_rows(frame: &DataFrame) -> Result<Vec<ItemRow>> {
             word_logprob_nats: logprob[row],
             n_target_tokens: target_tokens[row],
             n_tokens: tokens[row],
+            distance_sentences: distance[row],
             reached_sparsity: reached[row],
             natural_sparsity: natural[row],
             kept_energy: kept[row],

@@ -20,6 +20,9 @@ pub struct ItemRow {
     pub n_target_tokens: u32,
     /// Tokens of the item that the model read.
     pub n_tokens: u32,
+    /// Sentences between the place where the last word was settled and the question, where the text says
+    /// it.
+    pub distance_sentences: Option<u32>,
     /// Share of neurons dropped, mean over sites.
     pub reached_sparsity: f64,
     /// Share of entries of h that are exactly zero.
@@ -34,6 +37,11 @@ const OWN: &[Column] = &[
     Column::new("word_logprob_nats", Kind::F64, "log-probability of the target, nats"),
     Column::new("n_target_tokens", Kind::U32, "tokens of the target"),
     Column::new("n_tokens", Kind::U32, "tokens of the item that the model read"),
+    Column::optional(
+        "distance_sentences",
+        Kind::U32,
+        "sentences between where the last word was settled and the question; null where unknown",
+    ),
 ];
 
 /// The columns of the table, in order.
@@ -58,6 +66,7 @@ pub(crate) fn encode(record: &CellRecord, rows: &[ItemRow]) -> Result<RecordBatc
     batch.f64("word_logprob_nats", rows.iter().map(|row| row.word_logprob_nats));
     batch.u32("n_target_tokens", rows.iter().map(|row| row.n_target_tokens));
     batch.u32("n_tokens", rows.iter().map(|row| row.n_tokens));
+    batch.optional_u32("distance_sentences", rows.iter().map(|row| row.distance_sentences));
     batch.f64("reached_sparsity", rows.iter().map(|row| row.reached_sparsity));
     batch.f64("natural_sparsity", rows.iter().map(|row| row.natural_sparsity));
     batch.f64("kept_energy", rows.iter().map(|row| row.kept_energy));

@@ -64,7 +64,7 @@ pub use windows::{WindowRow, window_columns};
 /// Version of the tables' layout, stored in every file under `slim.schema`.
 ///
 /// A file of another version counts as not done.
-pub const SCHEMA_VERSION: &str = "2";
+pub const SCHEMA_VERSION: &str = "3";
 
 /// Folder name of the `window` partition for cells without a window (dense, static).
 pub const NO_WINDOW: &str = "__HIVE_DEFAULT_PARTITION__";

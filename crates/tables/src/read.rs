@@ -126,6 +126,7 @@ pub fn read_items(path: &Path) -> Result<Vec<ItemRow>, StoreError> {
         let word_logprob_nats: &Float64Array = column(path, &batch, "word_logprob_nats")?;
         let n_target_tokens: &UInt32Array = column(path, &batch, "n_target_tokens")?;
         let n_tokens: &UInt32Array = column(path, &batch, "n_tokens")?;
+        let distance: &UInt32Array = column(path, &batch, "distance_sentences")?;
         let reached_sparsity: &Float64Array = column(path, &batch, "reached_sparsity")?;
         let natural_sparsity: &Float64Array = column(path, &batch, "natural_sparsity")?;
         let kept_energy: &Float64Array = column(path, &batch, "kept_energy")?;
@@ -135,6 +136,7 @@ pub fn read_items(path: &Path) -> Result<Vec<ItemRow>, StoreError> {
             word_logprob_nats: word_logprob_nats.value(row),
             n_target_tokens: n_target_tokens.value(row),
             n_tokens: n_tokens.value(row),
+            distance_sentences: distance.is_valid(row).then(|| distance.value(row)),
             reached_sparsity: reached_sparsity.value(row),
             natural_sparsity: natural_sparsity.value(row),
             kept_energy: kept_energy.value(row),

@@ -82,6 +82,7 @@ fn item_rows() -> Vec<ItemRow> {
         word_logprob_nats: -1.0 / 3.0,
         n_target_tokens: 2,
         n_tokens: 80,
+        distance_sentences: correct.then_some(7),
         reached_sparsity: 0.0,
         natural_sparsity: 0.1,
         kept_energy: 1.0,

@@ -135,7 +135,12 @@ pub(crate) fn is_last_right(
     let model = architecture.build(parameters, &Device::flex())?;
     let mut right = Vec::with_capacity(items.len());
     for passages in groups(items, TOKENS_AT_A_TIME) {
-        let item = |ids: &Vec<u32>| Item { index: 0, ids: ids.clone(), n_targets: 1 };
+        let item = |ids: &Vec<u32>| Item {
+            index: 0,
+            ids: ids.clone(),
+            n_targets: 1,
+            distance_sentences: None,
+        };
         let passages: Vec<Item> = passages.iter().map(item).collect();
         let results = evaluate_items(model.as_ref(), &mut Dense, &passages)?;
         right.extend(results.iter().map(|result| result.correct));

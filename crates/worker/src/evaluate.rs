@@ -136,6 +136,7 @@ fn batch_rows(
                 word_logprob_nats: result.logprob_nats,
                 n_target_tokens: result.n_targets as u32,
                 n_tokens: result.n_tokens as u32,
+                distance_sentences: result.distance_sentences,
                 reached_sparsity: shares.reached_sparsity(),
                 natural_sparsity: shares.natural_sparsity(),
                 kept_energy: shares.kept_energy_share(),

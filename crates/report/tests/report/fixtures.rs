@@ -138,6 +138,7 @@ pub(crate) fn items(correct: &[bool]) -> Vec<ItemRow> {
         word_logprob_nats: -2.0,
         n_target_tokens: 1,
         n_tokens: 70,
+        distance_sentences: Some(1 + index as u32 % 4),
         reached_sparsity: 0.9,
         natural_sparsity: 0.0,
         kept_energy: 0.75,
