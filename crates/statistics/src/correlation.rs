@@ -58,9 +58,15 @@ pub fn spearman_interval(
         let what = "interval of a rank correlation";
         return Err(StatisticsError::TooFew { what, needed, got });
     }
-    let error = ((1.0 + estimate * estimate / 2.0) / (got - 3) as f64).sqrt();
-    let (centre, half) = (estimate.atanh(), level.critical_z() * error);
-    Ok(Interval { lower: (centre - half).tanh(), estimate, upper: (centre + half).tanh() })
+    let variance = (1.0 + estimate * estimate / 2.0) / (got - 3) as f64;
+    Ok(fisher_interval(estimate, variance, level))
+}
+
+/// `tanh(artanh(estimate) ± z·sqrt(variance))`: Fisher's transformation, on which a correlation is
+/// nearly normal. At ±1 it is infinite and both limits are the estimate.
+pub(crate) fn fisher_interval(estimate: f64, variance: f64, level: ConfidenceLevel) -> Interval {
+    let (centre, half) = (estimate.atanh(), level.critical_z() * variance.sqrt());
+    Interval { lower: (centre - half).tanh(), estimate, upper: (centre + half).tanh() }
 }
 
 /// The rank of each number from 1 for the smallest; equal numbers share the mean of their ranks.

@@ -1,4 +1,4 @@
-//! Statistics of the experiment: intervals, paired tests, the bootstrap and multiple comparisons.
+//! Statistics of the experiment: intervals, paired tests, the bootstrap, dials, many comparisons.
 //!
 //! Everything here is a pure function of numbers: no files, no models, no clock, no hidden random
 //! state. A function that draws random numbers takes its seed. Each file holds one concept, with
@@ -12,16 +12,22 @@ mod bootstrap;
 mod clopper_pearson;
 mod correlation;
 mod counts;
+mod dial;
 mod equivalence;
 mod error;
 mod interval;
+mod isotonic;
 mod kendall;
 mod mcnemar;
+mod monotone;
 mod multiple;
 mod newcombe;
+mod page;
 mod permutation;
 mod perplexity;
 mod power;
+mod ratio_power;
+mod ratio_test;
 mod unpaired;
 mod wilson;
 
@@ -30,15 +36,21 @@ pub use bootstrap::{BootstrapPlan, mean_interval, perplexity_ratio_interval};
 pub use clopper_pearson::clopper_pearson;
 pub use correlation::{mid_ranks, pearson, spearman, spearman_interval};
 pub use counts::{PairedCounts, Proportion};
+pub use dial::Dial;
 pub use equivalence::{Equivalence, equivalence_paired, equivalence_perplexity_ratio};
 pub use error::StatisticsError;
 pub use interval::{ConfidenceLevel, Interval};
-pub use kendall::{Kendall, kendall};
+pub use isotonic::isotonic_fit;
+pub use kendall::{Kendall, kendall, kendall_interval};
 pub use mcnemar::mcnemar_exact_p;
+pub use monotone::{LargestFall, MonotoneTest, monotone_test};
 pub use multiple::{benjamini_hochberg, holm};
 pub use newcombe::newcombe_paired;
+pub use page::{PageTrend, page_trend};
 pub use permutation::{PermutationPlan, SignFlip, sign_flip_test};
 pub use perplexity::{WindowLoss, mean_nll_nats, perplexity, perplexity_ratio, word_perplexity};
 pub use power::{items_needed_paired, minimum_detectable_difference_paired};
+pub use ratio_power::{minimum_detectable_ratio_paired, ratio_spread_nats, windows_needed_paired};
+pub use ratio_test::{RatioTest, perplexity_ratio_p};
 pub use unpaired::{PooledZ, fisher_exact_p, pooled_z};
 pub use wilson::wilson;

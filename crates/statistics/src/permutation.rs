@@ -21,6 +21,19 @@ pub struct PermutationPlan {
     pub seed: u64,
 }
 
+impl PermutationPlan {
+    /// The least p-value that [`sign_flip_test`] can reach with so many pairs under this plan, when
+    /// all differences have the same sign: `2^(1-n)` where all assignments are visited, beyond that
+    /// `1/(permutations + 1)`; 1 without pairs.
+    pub fn least_p(self, pairs: usize) -> f64 {
+        if pairs <= ENUMERATED_PAIRS {
+            (2.0 / (1_u64 << pairs) as f64).min(1.0)
+        } else {
+            1.0 / (1 + self.permutations) as f64
+        }
+    }
+}
+
 /// Outcome of a sign-flip test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SignFlip {

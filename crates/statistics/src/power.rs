@@ -8,7 +8,7 @@ use crate::StatisticsError;
 /// Halvings of the search interval: past 60 the difference no longer moves an f64.
 const BISECTIONS: usize = 80;
 /// Far more items than there are, and few enough that one more still moves `sqrt(n)` in an f64.
-const MOST_ITEMS: f64 = (1_u64 << 40) as f64;
+pub(crate) const MOST_ITEMS: f64 = (1_u64 << 40) as f64;
 
 /// Smallest true difference of two paired proportions that McNemar's test would find.
 ///
@@ -102,12 +102,8 @@ impl Design {
         let share_is_fine = (0.0..=1.0).contains(&discordant_share);
         let share = "share of discordant items";
         check_range(share, discordant_share, "a number between 0 and 1", share_is_fine)?;
-        let alpha_is_fine = alpha > 0.0 && alpha < 1.0;
-        check_range("alpha", alpha, "a number strictly between 0 and 1", alpha_is_fine)?;
-        check_range("power", power, "at least 0.5 and below 1", (0.5..1.0).contains(&power))?;
-        let normal = Normal::standard();
-        let z_alpha = normal.inverse_cdf(1.0 - alpha / 2.0);
-        Ok(Self { discordant_share, z_alpha, z_power: normal.inverse_cdf(power) })
+        let (z_alpha, z_power) = critical_values(alpha, power)?;
+        Ok(Self { discordant_share, z_alpha, z_power })
     }
 
     /// What `δ·sqrt(n)` has to reach for the difference to be found.
@@ -122,7 +118,16 @@ impl Design {
     }
 }
 
-fn check_range(
+/// The normal quantiles of a two-sided level and of a power: `z(1-α/2)` and `z(power)`.
+pub(crate) fn critical_values(alpha: f64, power: f64) -> Result<(f64, f64), StatisticsError> {
+    let alpha_is_fine = alpha > 0.0 && alpha < 1.0;
+    check_range("alpha", alpha, "a number strictly between 0 and 1", alpha_is_fine)?;
+    check_range("power", power, "at least 0.5 and below 1", (0.5..1.0).contains(&power))?;
+    let normal = Normal::standard();
+    Ok((normal.inverse_cdf(1.0 - alpha / 2.0), normal.inverse_cdf(power)))
+}
+
+pub(crate) fn check_range(
     what: &'static str,
     value: f64,
     expected: &'static str,

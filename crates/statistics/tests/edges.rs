@@ -3,9 +3,9 @@
 use statistics::{
     BootstrapPlan, ConfidenceLevel, PairedCounts, PermutationPlan, Proportion, StatisticsError,
     WindowLoss, bca_interval, benjamini_hochberg, clopper_pearson, equivalence_perplexity_ratio,
-    fisher_exact_p, holm, items_needed_paired, kendall, mcnemar_exact_p, mean_interval,
-    mean_interval_bca, mean_nll_nats, minimum_detectable_difference_paired, newcombe_paired,
-    pearson, perplexity, perplexity_ratio, perplexity_ratio_interval,
+    fisher_exact_p, holm, items_needed_paired, kendall, kendall_interval, mcnemar_exact_p,
+    mean_interval, mean_interval_bca, mean_nll_nats, minimum_detectable_difference_paired,
+    newcombe_paired, pearson, perplexity, perplexity_ratio, perplexity_ratio_interval,
     perplexity_ratio_interval_bca, pooled_z, sign_flip_test, spearman, spearman_interval, wilson,
     word_perplexity,
 };
@@ -236,6 +236,14 @@ fn rank_correlations_need_pairs_that_vary() {
     assert_eq!((perfect.lower, perfect.estimate, perfect.upper), (1.0, 1.0, 1.0));
     assert_eq!(kendall(&rising, &rising).unwrap().tau, 1.0);
     assert_eq!(kendall(&rising, &[4.0, 3.0, 2.0, 1.0]).unwrap().tau, -1.0);
+    // The variance of Kendall's is infinite at 4 pairs; at 5 that agree its interval is a point.
+    let four = kendall_interval(&rising, &rising, ConfidenceLevel::P95);
+    assert!(matches!(four, Err(StatisticsError::TooFew { needed: 5, got: 4, .. })));
+    let five = [1.0, 2.0, 3.0, 4.0, 5.0];
+    let perfect = kendall_interval(&five, &five, ConfidenceLevel::P95).unwrap();
+    assert_eq!((perfect.lower, perfect.estimate, perfect.upper), (1.0, 1.0, 1.0));
+    let tied = kendall_interval(&[2.0; 5], &five, ConfidenceLevel::P95);
+    assert!(matches!(tied, Err(StatisticsError::Constant { .. })));
 }
 
 #[test]

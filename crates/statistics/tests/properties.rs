@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use statistics::{
     BootstrapPlan, ConfidenceLevel, PairedCounts, PermutationPlan, Proportion, WindowLoss,
     benjamini_hochberg, clopper_pearson, equivalence_paired, fisher_exact_p, holm,
-    items_needed_paired, kendall, mcnemar_exact_p, mean_interval_bca,
+    items_needed_paired, kendall, kendall_interval, mcnemar_exact_p, mean_interval_bca,
     minimum_detectable_difference_paired, newcombe_paired, perplexity, perplexity_ratio,
     perplexity_ratio_interval, perplexity_ratio_interval_bca, pooled_z, sign_flip_test,
     spearman_interval, wilson,
@@ -256,18 +256,20 @@ proptest! {
     }
 
     #[test]
-    fn spearmans_interval_contains_it_and_mirrors(
-        items in prop::collection::vec((-1.0_f64..1.0, -1.0_f64..1.0), 4..60), level in levels(),
+    fn intervals_of_rank_correlations_contain_them_and_mirror(
+        items in prop::collection::vec((-1.0_f64..1.0, -1.0_f64..1.0), 5..60), level in levels(),
     ) {
         let (first, second): (Vec<f64>, Vec<f64>) = items.into_iter().unzip();
-        let found = spearman_interval(&first, &second, level).unwrap();
-        prop_assert!(found.lower <= found.estimate + 1e-12);
-        prop_assert!(found.estimate <= found.upper + 1e-12);
-        prop_assert!(found.lower >= -1.0 && found.upper <= 1.0);
         let turned: Vec<f64> = second.iter().map(|value| -value).collect();
-        let opposite = spearman_interval(&first, &turned, level).unwrap();
-        prop_assert!((found.lower + opposite.upper).abs() < 1e-9);
-        prop_assert!((found.upper + opposite.lower).abs() < 1e-9);
+        for interval in [spearman_interval, kendall_interval] {
+            let found = interval(&first, &second, level).unwrap();
+            prop_assert!(found.lower <= found.estimate + 1e-12);
+            prop_assert!(found.estimate <= found.upper + 1e-12);
+            prop_assert!(found.lower >= -1.0 && found.upper <= 1.0);
+            let opposite = interval(&first, &turned, level).unwrap();
+            prop_assert!((found.lower + opposite.upper).abs() < 1e-9);
+            prop_assert!((found.upper + opposite.lower).abs() < 1e-9);
+        }
     }
 
     #[test]

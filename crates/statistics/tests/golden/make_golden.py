@@ -114,6 +114,17 @@ def bca_by_formula(replicates, terms, level):
     return float(lower), float(upper)
 
 
+def kendall_interval(tau, n, level):
+    """Fieller, Hartley & Pearson 1957, Biometrika 44, 470-481; none with 4 pairs or fewer."""
+    if n <= 4:
+        return None, None
+    if abs(tau) == 1:
+        return tau, tau
+    z = stats.norm.ppf((1 + level) / 2) * math.sqrt(0.437 / (n - 4))
+    centre = 0.5 * math.log((1 + tau) / (1 - tau))
+    return math.tanh(centre - z), math.tanh(centre + z)
+
+
 def main():
     golden = {}
     golden["versions"] = {"numpy": np.__version__, "scipy": __import__("scipy").__version__,
@@ -254,9 +265,11 @@ def main():
             half = stats.norm.ppf(0.975) * math.sqrt((1 + r**2 / 2) / (n - 3))
             with np.errstate(divide="ignore"):  # r = ±1: both limits are r
                 lower, upper = np.tanh([np.arctanh(r) - half, np.arctanh(r) + half])
+            tau_lower, tau_upper = kendall_interval(float(found.statistic), n, 0.95)
             golden["rank_correlation"].append({
                 "first": x.tolist(), "second": mixed.tolist(), "tau": float(found.statistic),
-                "tau_p": float(found.pvalue), "spearman": float(r),
+                "tau_p": float(found.pvalue), "tau_lower": tau_lower, "tau_upper": tau_upper,
+                "spearman": float(r),
                 "spearman_lower": float(lower), "spearman_upper": float(upper)})
 
     golden["items_needed"] = [
