@@ -1,5 +1,6 @@
 //! `report`: spawns the report binary.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -24,6 +25,9 @@ pub(crate) struct Args {
     /// Print one JSON object instead of Markdown, and write no file
     #[arg(long)]
     json: bool,
+    /// Sentences to be judged on the tables [default: pipelines/claims/two-ways.toml]
+    #[arg(long, value_name = "FILE.toml")]
+    claims: Option<PathBuf>,
 }
 
 /// Runs the command; the value is the report's exit code.
@@ -35,14 +39,31 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     if args.json {
         command.arg("--json");
     }
+    command.args(claims(workspace, args.claims.as_deref()));
     status(&mut command)
 }
 
+/// The sentences that every report judges when nothing else is said.
+const CLAIMS: &str = "pipelines/claims/two-ways.toml";
+
+/// What names the claims file to the report binary; nothing where there is none.
+fn claims(workspace: &Workspace, given: Option<&Path>) -> Vec<OsString> {
+    let usual = workspace.root().join(CLAIMS);
+    let file = given.map(Path::to_owned).or_else(|| usual.is_file().then_some(usual));
+    file.map(|file| vec!["--claims".into(), file.into()]).unwrap_or_default()
+}
+
 /// Prints (unless `quiet`) and writes the report of one run; the value is the Markdown file.
-pub(crate) fn write(report: &Path, results: &Path, quiet: bool) -> Result<PathBuf> {
+pub(crate) fn write(
+    workspace: &Workspace,
+    report: &Path,
+    results: &Path,
+    quiet: bool,
+) -> Result<PathBuf> {
     let path = results.join("report.md");
     let mut command = Command::new(report);
     command.arg("--results").arg(results).arg("--out").arg(&path);
+    command.args(claims(workspace, None));
     // It says where it wrote, which the caller says too: keep its words for when it fails.
     let output = command
         .stdout(if quiet { Stdio::null() } else { Stdio::inherit() })

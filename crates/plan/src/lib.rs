@@ -10,6 +10,7 @@
 //! reported at once ([`Mistakes`]), each with its line and the nearest valid name.
 
 mod cell;
+mod claims;
 pub mod datasets;
 mod device;
 pub mod exit;
@@ -29,6 +30,7 @@ mod treatment_spec;
 mod vocabulary;
 
 pub use cell::{Calibration, Cell, Inputs, cell_id, shortest_decimal};
+pub use claims::{Claim, Claims, Expectation, ModelGroup};
 pub use device::{DeviceName, UnknownDevice};
 pub use filter::{Filter, FilterError};
 pub use hub::{
@@ -54,5 +56,6 @@ pub use treatment::{DEFAULT_DROPPED_WINDOW, DEFAULT_PROMPT_TOKENS, DEFAULT_SAMPL
 pub use treatment_error::TreatmentError;
 pub use treatment_spec::TreatmentSpec;
 pub use vocabulary::{
-    Mode, Needs, Observation, Part, Policy, Protocol, Recalibration, Rule, Score, TextShape,
+    Mode, Needs, Observation, Part, Policy, Predicate, Protocol, Recalibration, Rule, Score,
+    TextShape, Whole,
 };

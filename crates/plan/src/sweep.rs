@@ -10,7 +10,8 @@ use crate::{
     Treatment, TreatmentSpec, UnknownName, shortest_decimal,
 };
 
-const SWEEP_KEYS: &[&str] = &[
+/// The keys that say what is done to a model.
+pub(crate) const TREATMENT_KEYS: [&str; 11] = [
     "policy",
     "score",
     "sparsity",
@@ -22,8 +23,6 @@ const SWEEP_KEYS: &[&str] = &[
     "recalibration",
     "observation",
     "sample",
-    "datasets",
-    "models",
 ];
 
 /// The treatments of one sweep and where they apply.
@@ -167,16 +166,12 @@ fn chosen<'a>(
     Some(names)
 }
 
-fn read_sweep<'a>(
+/// The product of all lists of a section, checked; every combination that means nothing is a mistake.
+pub(crate) fn read_treatments<'a>(
     reader: &mut Reader<'a>,
     section: &Section<'a>,
-    models: &[At<ModelEntry>],
-    datasets: &[At<DatasetEntry>],
     seed: u64,
-) -> Sweep {
-    let place = section.place.as_str();
-    reader.check_keys(section, SWEEP_KEYS);
-    reader.required(section, "policy", "`static`, `dynamic`, `window` or `observe`");
+) -> Vec<Treatment> {
     let axes = Axes::read(reader, section);
     let mut treatments = Vec::new();
     for &policy in &axes.policies {
@@ -186,15 +181,30 @@ fn read_sweep<'a>(
         for spec in axes.specs(policy, seed) {
             match Treatment::new(spec) {
                 Ok(treatment) => treatments.push(treatment),
-                Err(error) => reader.mistake(&section.span, place, error.to_string()),
+                Err(error) => {
+                    reader.mistake(&section.span, &section.place, error.to_string());
+                }
             }
         }
     }
+    treatments
+}
+
+fn read_sweep<'a>(
+    reader: &mut Reader<'a>,
+    section: &Section<'a>,
+    models: &[At<ModelEntry>],
+    datasets: &[At<DatasetEntry>],
+    seed: u64,
+) -> Sweep {
+    reader.check_keys(section, &[&TREATMENT_KEYS[..], &["datasets", "models"]].concat());
+    reader.required(section, "policy", "`static`, `dynamic`, `window` or `observe`");
+    let treatments = read_treatments(reader, section, seed);
     let model_names: BTreeSet<&str> = models.iter().map(|at| at.value.name.as_str()).collect();
     let dataset_names: BTreeSet<&str> = datasets.iter().map(|at| at.value.name.as_str()).collect();
     Sweep {
         span: section.span.clone(),
-        place: place.to_owned(),
+        place: section.place.clone(),
         treatments,
         models: chosen(reader, section, "models", "model of this file", &model_names),
         datasets: chosen(reader, section, "datasets", "dataset of this file", &dataset_names),

@@ -182,6 +182,42 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// What a claim expects of the tables.
+    Predicate, "predicate" {
+        /// The perplexity is at least so many times that of dense.
+        PerplexityAtLeast => "perplexity-at-least",
+        /// The perplexity is at most so many times that of dense.
+        PerplexityAtMost => "perplexity-at-most",
+        /// The accuracy is that of dense, within a margin (an equivalence test).
+        AccuracyUnchanged => "accuracy-unchanged",
+        /// The accuracy is below that of dense by more than a margin.
+        AccuracyFalls => "accuracy-falls",
+        /// The perplexity never falls as the commitment window grows.
+        DialRises => "dial-rises",
+        /// The correlation of two scores is the same on every corpus, within a margin.
+        CorrelationSame => "correlation-same",
+        /// A set chosen by one score costs more than one chosen by another.
+        CostsMore => "costs-more",
+        /// A set chosen by one score costs no more than one chosen by another.
+        CostsNoMore => "costs-no-more",
+        /// A part is at most such a share of the model.
+        ShareAtMost => "share-at-most",
+    }
+}
+
+vocabulary! {
+    /// Of what a part of a model is a share.
+    Whole, "whole" {
+        /// The stored parameters.
+        Parameters => "parameters",
+        /// The operations of a token.
+        Operations => "operations",
+        /// The bytes that mixers carry from token to token.
+        StateBytes => "state-bytes",
+    }
+}
+
+vocabulary! {
     /// How a commitment window's kept set is chosen.
     Rule, "rule" {
         /// Scores summed over the window's own tokens; looks ahead.

@@ -55,7 +55,7 @@ pub(crate) fn find<'a>(result: &CellResult, group: &Group<'a>) -> AgainstDense<&
 }
 
 /// Everything that forbids a paired comparison.
-fn differences(result: &CellResult, dense: &CellResult) -> Vec<String> {
+pub(crate) fn differences(result: &CellResult, dense: &CellResult) -> Vec<String> {
     let (ours, theirs) = (&result.provenance, &dense.provenance);
     let mut reasons = Vec::new();
     for (what, ours, theirs) in [

@@ -1,6 +1,7 @@
 //! The sentences that open a report, generated from its tables.
 
 use plan::{Part, Policy, Rule, Score, shortest_decimal};
+use serde::Serialize;
 
 use crate::accuracy::{Accuracy, AccuracyDifference, AccuracyTable};
 use crate::baseline::AgainstDense;
@@ -12,12 +13,44 @@ use crate::row::{Row, is_of, newest_dense};
 use crate::state;
 use crate::summary::Counts;
 
+/// A sentence that was made from numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Finding {
+    /// The model that it is about; none of the whole run.
+    pub(crate) model: Option<String>,
+    pub(crate) text: String,
+}
+
+impl Finding {
+    pub(crate) fn of_model(model: &str, text: String) -> Self {
+        Finding { model: Some(model.to_owned()), text }
+    }
+
+    pub(crate) fn of_run(text: String) -> Self {
+        Finding { model: None, text }
+    }
+}
+
+/// Those of the run first, then model by model in the order in which models first appear; within one in
+/// the order given.
+pub(crate) fn by_model(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut models: Vec<Option<String>> = vec![None];
+    for finding in &findings {
+        if !models.contains(&finding.model) {
+            models.push(finding.model.clone());
+        }
+    }
+    let mut sorted = findings;
+    sorted.sort_by_key(|finding| models.iter().position(|model| *model == finding.model));
+    sorted
+}
+
 /// One finding a table that has a dense cell, and one more where it prunes the state.
 pub(crate) fn of(
     perplexity_tables: &[PerplexityTable],
     dials: &[Dial],
     accuracy_tables: &[AccuracyTable],
-) -> Vec<String> {
+) -> Vec<Finding> {
     let perplexity = perplexity_tables.iter().filter_map(|table| {
         let dial = dials.iter().find(|dial| dial.is_of(table) && dial.part == Part::Ffn);
         let parts = [
@@ -26,9 +59,13 @@ pub(crate) fn of(
             static_against_dynamic(table),
             dial.and_then(|dial| dial_ends(table, dial)),
         ];
-        Some(parts.into_iter().flatten().collect::<Vec<_>>().join(" "))
+        let text = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        Some(Finding::of_model(&table.model, text))
     });
-    let ffn = perplexity.chain(accuracy_tables.iter().filter_map(accuracy_finding));
+    let accuracy = accuracy_tables
+        .iter()
+        .filter_map(|table| Some(Finding::of_model(&table.model, accuracy_finding(table)?)));
+    let ffn = perplexity.chain(accuracy);
     ffn.chain(state::findings(perplexity_tables, dials, accuracy_tables)).collect()
 }
 

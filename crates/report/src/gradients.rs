@@ -4,6 +4,7 @@
 use plan::{Part, Policy, Protocol, Score, shortest_decimal};
 use serde::Serialize;
 
+use crate::findings::Finding;
 use crate::format::{NOTHING, significant};
 use crate::markdown::Align::Right;
 use crate::markdown::Table;
@@ -59,11 +60,11 @@ pub(crate) fn of(table: &PerplexityTable) -> Option<Gradients> {
 }
 
 /// One finding a model, of its first text; those of all texts stand below their tables.
-pub(crate) fn findings(all: &[Gradients]) -> Vec<String> {
+pub(crate) fn findings(all: &[Gradients]) -> Vec<Finding> {
     let is_first =
         |index: usize, own: &Gradients| all[..index].iter().all(|before| before.model != own.model);
     let first = all.iter().enumerate().filter(|(index, own)| is_first(*index, own));
-    first.filter_map(|(_, own)| finding(own)).collect()
+    first.filter_map(|(_, own)| Some(Finding::of_model(&own.model, finding(own)?))).collect()
 }
 
 /// Whether gradients rescue the static end, at the largest sparsity.

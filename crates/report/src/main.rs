@@ -9,10 +9,12 @@
 mod accuracy;
 mod atlas;
 mod baseline;
+mod claims;
 mod contrast;
 mod dial;
 mod findings;
 mod format;
+mod glance;
 mod gradients;
 mod markdown;
 mod observed;
@@ -37,6 +39,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use serde::Serialize;
 
+use crate::claims::ClaimsFile;
 use crate::pictures::{Content, Picture};
 use crate::run::{Run, find_runs};
 use crate::summary::Summary;
@@ -54,6 +57,9 @@ struct Args {
     /// Where the Markdown goes, its pictures beside it [default: report.md in each run's folder]
     #[arg(long, value_name = "FILE.md")]
     out: Option<PathBuf>,
+    /// Sentences to be judged on the tables: a claims file such as pipelines/claims/two-ways.toml
+    #[arg(long, value_name = "FILE.toml")]
+    claims: Option<PathBuf>,
 }
 
 /// What `--json` prints.
@@ -76,8 +82,10 @@ fn main() -> ExitCode {
 
 fn report(args: &Args) -> Result<()> {
     let folders = find_runs(&args.results)?;
+    let claims = args.claims.as_deref().map(ClaimsFile::read).transpose()?;
     let runs = folders.iter().map(|folder| Run::load(folder));
-    let summaries = runs.map(|run| Ok(Summary::of(&run?))).collect::<Result<Vec<_>>>()?;
+    let summarise = |run: Result<Run>| Ok(Summary::of(&run?, claims.as_ref()));
+    let summaries = runs.map(summarise).collect::<Result<Vec<_>>>()?;
     if args.json {
         let mut json = serde_json::to_string_pretty(&Output { runs: &summaries })
             .context("cannot encode the report as JSON")?;

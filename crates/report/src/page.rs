@@ -5,8 +5,11 @@ use plan::{Part, Policy, Protocol, Rule, shortest_decimal};
 use crate::accuracy::{Accuracy, AccuracyTable};
 use crate::atlas;
 use crate::baseline::AgainstDense;
+use crate::claims;
 use crate::dial::Dial;
+use crate::findings::Finding;
 use crate::format::{NOTHING, count, or_nothing, p_value, percent, points, significant, utc};
+use crate::glance;
 use crate::gradients;
 use crate::markdown::Align::{Left, Right};
 use crate::markdown::{Table, anchor};
@@ -23,7 +26,10 @@ pub(crate) fn render(summary: &Summary, pictures: &[Picture], prefix: &str) -> S
     for warning in &summary.warnings {
         page += &format!("**WARNING: {warning}**\n\n");
     }
-    page += &list(&summary.findings);
+    page += &opening(&summary.findings);
+    page += &glance::section(&summary.glance);
+    page.extend(summary.claims.iter().map(claims::section));
+    page += &all_findings(&summary.findings);
     page += "\n## Pictures\n";
     page.extend(pictures.iter().map(|picture| picture_section(picture, prefix)));
     page += "\n## Where the numbers come from\n\n";
@@ -36,10 +42,37 @@ pub(crate) fn render(summary: &Summary, pictures: &[Picture], prefix: &str) -> S
     for table in &summary.accuracy_tables {
         page += &accuracy_section(table);
     }
+    page.extend(summary.claims.iter().map(claims::details));
     page += &quadrants::section(&summary.quadrants);
     page += &gradients::section(&summary.gradients);
     page += &atlas::section(&summary.atlas, prefix);
     page + &failed_section(summary) + &missing_section(summary) + &unreadable_section(summary)
+}
+
+/// So many findings about models open the page; more stand behind a click, below the tables that sum them
+/// up.
+const OPEN_FINDINGS: usize = 8;
+
+/// The findings of the run, then those of its models where they are few.
+fn opening(findings: &[Finding]) -> String {
+    let of_models = findings.iter().filter(|finding| finding.model.is_some()).count();
+    let is_open = |finding: &&Finding| finding.model.is_none() || of_models <= OPEN_FINDINGS;
+    findings.iter().filter(is_open).map(|finding| format!("- {}\n", finding.text)).collect()
+}
+
+/// The findings model by model, where they are too many to open the page.
+fn all_findings(findings: &[Finding]) -> String {
+    let of_models: Vec<&Finding> = findings.iter().filter(|f| f.model.is_some()).collect();
+    if of_models.len() <= OPEN_FINDINGS {
+        return String::new();
+    }
+    let n = count(of_models.len(), "finding");
+    let mut text = format!("\n<details>\n<summary>{n}, model by model</summary>\n");
+    for own in of_models.chunk_by(|a, b| a.model == b.model) {
+        text += &format!("\n**{}**\n\n", own[0].model.as_deref().unwrap_or_default());
+        text.extend(own.iter().map(|finding| format!("- {}\n", finding.text)));
+    }
+    text + "\n</details>\n"
 }
 
 fn list(lines: &[String]) -> String {

@@ -7,7 +7,7 @@ use plan::{Mode, Part, Policy, Rule, Score, shortest_decimal};
 
 use crate::accuracy::{Accuracy, AccuracyTable};
 use crate::dial::{Dial, DialRow};
-use crate::findings::{at_accuracy, line_ends, times};
+use crate::findings::{Finding, at_accuracy, line_ends, times};
 use crate::format::percent;
 use crate::perplexity::{Perplexity, PerplexityTable};
 use crate::quadrants::Kind;
@@ -19,7 +19,7 @@ pub(crate) fn findings(
     perplexity: &[PerplexityTable],
     dials: &[Dial],
     accuracy: &[AccuracyTable],
-) -> Vec<String> {
+) -> Vec<Finding> {
     let perplexity = perplexity.iter().filter_map(|table| {
         let dense = newest_dense(&table.rows)?;
         let costs = |row: &Row<Perplexity>| {
@@ -33,7 +33,8 @@ pub(crate) fn findings(
         let sentences: Vec<String> = costs.into_iter().chain(ends).collect();
         let sentences = (!sentences.is_empty()).then(|| sentences.join(" "))?;
         let (model, dataset, protocol) = (&table.model, &table.dataset, table.protocol);
-        Some(format!("{model} on {dataset} ({protocol}), state: {sentences}"))
+        let text = format!("{model} on {dataset} ({protocol}), state: {sentences}");
+        Some(Finding::of_model(model, text))
     });
     let accuracy = accuracy.iter().filter_map(|table| {
         let dense = newest_dense(&table.rows)?;
@@ -43,7 +44,9 @@ pub(crate) fn findings(
             is_same_dense.then(|| (-compared.difference, at_accuracy(row, compared)))
         };
         let gives = sentence(&table.rows, "gives", gives)?;
-        Some(format!("{} on {} ({}), state: {gives}", table.model, table.dataset, table.protocol))
+        let (model, dataset, protocol) = (&table.model, &table.dataset, table.protocol);
+        let text = format!("{model} on {dataset} ({protocol}), state: {gives}");
+        Some(Finding::of_model(model, text))
     });
     perplexity.chain(accuracy).collect()
 }

@@ -7,9 +7,11 @@ use serde::Serialize;
 
 use crate::accuracy::{self, AccuracyTable};
 use crate::atlas::Atlas;
+use crate::claims::{self, Assessment, ClaimsFile};
 use crate::dial::{self, Dial};
-use crate::findings;
+use crate::findings::{self, Finding};
 use crate::format::count;
+use crate::glance::{self, Glance};
 use crate::gradients::{self, Gradients};
 use crate::perplexity::{self, PerplexityTable};
 use crate::provenance::Origins;
@@ -47,7 +49,12 @@ pub(crate) struct Summary {
     pub(crate) folder: String,
     /// The command that ordered the run, where it is known.
     pub(crate) command: Option<String>,
-    pub(crate) findings: Vec<String>,
+    /// Those of the run first, then model by model.
+    pub(crate) findings: Vec<Finding>,
+    /// Every model at one sparsity, in one line.
+    pub(crate) glance: Vec<Glance>,
+    /// The sentences of a claims file, judged; none where no such file was given.
+    pub(crate) claims: Option<Assessment>,
     pub(crate) warnings: Vec<String>,
     pub(crate) counts: Counts,
     pub(crate) origins: Origins,
@@ -63,7 +70,7 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    pub(crate) fn of(run: &Run) -> Summary {
+    pub(crate) fn of(run: &Run, claims_file: Option<&ClaimsFile>) -> Summary {
         let mut warnings = Vec::new();
         let origins = Origins::of(run);
         warnings.extend(mixed_code(&origins));
@@ -103,13 +110,21 @@ impl Summary {
         findings.extend(quadrants::findings(&quadrants));
         findings.extend(gradients::findings(&gradients));
         let atlas = Atlas::of(run);
-        findings.extend(atlas.headlines().cloned());
-        findings.push(findings::cells(&counts));
+        findings.extend(atlas.headlines());
+        let claims = claims_file.map(|file| claims::assess(file, &[(run, &atlas)]));
+        if let Some(assessment) = &claims {
+            findings.push(Finding::of_run(claims::finding(assessment)));
+        }
+        findings.push(Finding::of_run(findings::cells(&counts)));
+        let findings = findings::by_model(findings);
+        let glance = glance::of(&perplexity_tables, &accuracy_tables);
         Summary {
             run: run.name.clone(),
             folder: run.folder.display().to_string(),
             command: run.order.as_ref().map(|order| order.provenance.command.clone()),
             findings,
+            glance,
+            claims,
             warnings,
             counts,
             origins,

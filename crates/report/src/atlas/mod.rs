@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 use plan::{OrderedCell, Part, Policy, Protocol};
 use serde::Serialize;
 
+use crate::findings::Finding;
 use crate::run::Run;
 use findings::Findings;
 use join::{Joined, join};
@@ -91,9 +92,11 @@ impl Atlas {
     }
 
     /// The sentences that open the page, if any do.
-    pub(crate) fn headlines(&self) -> impl Iterator<Item = &String> {
+    pub(crate) fn headlines(&self) -> impl Iterator<Item = Finding> {
         let findings = self.findings.iter().filter(|_| self.opens_page);
-        findings.flat_map(|findings| &findings.headlines)
+        findings.flat_map(|own| {
+            own.headlines.iter().map(|text| Finding::of_model(&own.model, text.clone()))
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 use plan::{Score, shortest_decimal};
 
 use super::{Kind, Line, Measure, Quadrant, Quadrants, unequal_at};
+use crate::findings::Finding;
 use crate::format::significant;
 
 /// A cheap score suffices when it costs at most this many times what an output-aware one costs.
@@ -11,14 +12,14 @@ const SUFFICES: f64 = 1.05;
 
 /// One finding a model: of its perplexity tables the one with the most quadrants, of equals the one with
 /// the most scores, of equals the first.
-pub(crate) fn findings(tables: &[Quadrants]) -> Vec<String> {
+pub(crate) fn findings(tables: &[Quadrants]) -> Vec<Finding> {
     let tables = || tables.iter().filter(|table| table.measure == Measure::PerplexityRatio);
     let mut models: Vec<&str> = tables().map(|table| table.model.as_str()).collect();
     models.dedup();
     let of_model = |model: &str| {
         let own = tables().filter(|table| table.model == model);
         let best = own.rev().max_by_key(|table| (table.quadrants().len(), table.lines.len()))?;
-        finding(best)
+        Some(Finding::of_model(model, finding(best)?))
     };
     models.into_iter().filter_map(of_model).collect()
 }

@@ -1,0 +1,235 @@
+//! The cells that claims rest on: looked up by what was done to which model on which text, and paired
+//! with what they are compared with. Nothing is compared that differs in code, weights, text or items.
+
+use std::collections::BTreeMap;
+
+use plan::{ModelGroup, Policy, Protocol, Rule, Treatment, shortest_decimal};
+use statistics::WindowLoss;
+use tables::ItemRow;
+
+use super::{Check, Measurement, Verdict};
+use crate::atlas::Atlas;
+use crate::baseline;
+use crate::read::{CellResult, Rows};
+use crate::run::Run;
+
+/// On which side of a claim's threshold the whole interval lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    For,
+    Against,
+    /// The threshold lies within the interval.
+    Between,
+}
+
+impl Side {
+    /// Of a claim that the quantity is at least `threshold`.
+    pub(super) fn at_least(lower: f64, upper: f64, threshold: f64) -> Side {
+        match () {
+            () if lower >= threshold => Side::For,
+            () if upper < threshold => Side::Against,
+            () => Side::Between,
+        }
+    }
+
+    /// Of the opposite claim.
+    pub(super) fn reversed(self) -> Side {
+        match self {
+            Side::For => Side::Against,
+            Side::Against => Side::For,
+            Side::Between => Side::Between,
+        }
+    }
+}
+
+/// What was found of a claim on one model, before the adjustment of all p-values.
+pub(super) struct Finding {
+    /// With the verdict left open.
+    pub(super) check: Check,
+    /// None where nothing was measured.
+    pub(super) side: Option<Side>,
+    /// The least p-value that so little data can give, where that is worth saying.
+    pub(super) least_p: Option<f64>,
+}
+
+/// Where a claim is checked.
+#[derive(Debug, Clone)]
+pub(super) struct Place<'a> {
+    pub(super) group: &'a ModelGroup,
+    pub(super) model: &'a str,
+    pub(super) dataset: String,
+    pub(super) protocol: Option<Protocol>,
+    pub(super) what: String,
+}
+
+impl Place<'_> {
+    fn check(&self, measurement: Option<Measurement>, note: String) -> Check {
+        Check {
+            group: self.group.name.clone(),
+            model: self.model.to_owned(),
+            dataset: self.dataset.clone(),
+            protocol: self.protocol.map(|protocol| protocol.to_string()),
+            what: self.what.clone(),
+            verdict: Verdict::NotMeasured,
+            measurement,
+            note,
+        }
+    }
+
+    /// Nothing was measured here.
+    pub(super) fn not_measured(&self, why: impl Into<String>) -> Finding {
+        Finding { check: self.check(None, why.into()), side: None, least_p: None }
+    }
+
+    /// Something was.
+    pub(super) fn measured(&self, measurement: Measurement, side: Side, note: String) -> Finding {
+        Finding { check: self.check(Some(measurement), note), side: Some(side), least_p: None }
+    }
+}
+
+/// All cells of some runs.
+pub(super) struct Evidence<'a> {
+    /// By model, text and protocol.
+    cells: BTreeMap<(&'a str, &'a str, Protocol), Vec<&'a CellResult>>,
+    pub(super) runs: Vec<(&'a Run, &'a Atlas)>,
+}
+
+impl<'a> Evidence<'a> {
+    pub(super) fn of(runs: &[(&'a Run, &'a Atlas)]) -> Self {
+        let mut cells: BTreeMap<_, Vec<&CellResult>> = BTreeMap::new();
+        for result in runs.iter().flat_map(|(run, _)| &run.results) {
+            let cell = &result.cell;
+            let key = (cell.model.as_str(), cell.dataset.as_str(), cell.protocol);
+            cells.entry(key).or_default().push(result);
+        }
+        Evidence { cells, runs: runs.to_vec() }
+    }
+
+    /// The protocols by which a text was run on a model: those of perplexity, or those of last words.
+    pub(super) fn protocols(
+        &self,
+        model: &str,
+        dataset: &str,
+        is_perplexity: bool,
+    ) -> Vec<Protocol> {
+        let own = self.cells.keys().filter(|(m, d, _)| (*m, *d) == (model, dataset));
+        let protocols = own.map(|(_, _, protocol)| *protocol);
+        protocols.filter(|protocol| protocol.is_perplexity() == is_perplexity).collect()
+    }
+
+    /// All cells of a model.
+    pub(super) fn of_model(&self, model: &str) -> impl Iterator<Item = &'a CellResult> {
+        let own = self.cells.iter().filter(move |((own, _, _), _)| *own == model);
+        own.flat_map(|(_, cells)| cells.iter().copied())
+    }
+
+    /// The newest cell with this treatment, whatever its seed.
+    pub(super) fn find(
+        &self,
+        (model, dataset, protocol): (&str, &str, Protocol),
+        treatment: &Treatment,
+    ) -> Option<&'a CellResult> {
+        let own = self.cells.get(&(model, dataset, protocol))?;
+        newest(own.iter().copied().filter(|result| is(&result.cell.treatment, treatment)))
+    }
+
+    /// The dense cell that `result` is to be compared with.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn dense_of(&self, result: &CellResult) -> Result<&'a CellResult, String> {
+        let cell = &result.cell;
+        let key = (cell.model.as_str(), cell.dataset.as_str(), cell.protocol);
+        let own = self.cells.get(&key).map(Vec::as_slice).unwrap_or_default();
+        let dense = own.iter().filter(|other| other.cell.treatment.policy == Policy::Dense);
+        let rated = dense.map(|&dense| (baseline::differences(result, dense), dense));
+        let best = rated.min_by_key(|(differences, dense)| {
+            (differences.len(), std::cmp::Reverse(dense.provenance.started_at_ms))
+        });
+        match best {
+            None => Err("there is no dense cell".to_owned()),
+            Some((differences, dense)) if differences.is_empty() => Ok(dense),
+            Some((differences, _)) => {
+                Err(format!("refused against dense: {}", differences.join("; ")))
+            }
+        }
+    }
+
+    /// Why a treatment has no result: it failed, was ordered and is missing, or was not run.
+    pub(super) fn absence(
+        &self,
+        (model, dataset, protocol): (&str, &str, Protocol),
+        treatment: &Treatment,
+    ) -> String {
+        for (run, _) in &self.runs {
+            let ordered = run.order.iter().flat_map(|order| &order.cells).find(|ordered| {
+                let cell = &ordered.cell;
+                let place = (cell.model.as_str(), cell.dataset.as_str(), cell.protocol);
+                place == (model, dataset, protocol) && is(&cell.treatment, treatment)
+            });
+            let Some(ordered) = ordered else { continue };
+            let failure = run.failures.iter().find(|failure| failure.cell_id == ordered.id);
+            return match failure {
+                Some(failure) => format!("the cell failed: {}", failure.error),
+                None => format!("ordered in run {} and missing", run.name),
+            };
+        }
+        "not run".to_owned()
+    }
+}
+
+/// The newest of results; of equals the one with the lowest id.
+fn newest<'a>(results: impl Iterator<Item = &'a CellResult>) -> Option<&'a CellResult> {
+    results.max_by_key(|result| (result.provenance.started_at_ms, std::cmp::Reverse(&result.id)))
+}
+
+/// Whether two treatments are the same but for the seed. A window of one token whose set is chosen by its
+/// own scores is the dynamic policy.
+fn is(treatment: &Treatment, wanted: &Treatment) -> bool {
+    let is_dynamic = |treatment: &Treatment| {
+        let own_set = matches!(treatment.rule, Some(Rule::WindowMean | Rule::FirstToken));
+        let one_token = treatment.window == Some(1);
+        treatment.policy == Policy::Dynamic
+            || (treatment.policy == Policy::Window && one_token && own_set)
+    };
+    let mut same = treatment.clone();
+    same.seed = wanted.seed;
+    if is_dynamic(treatment) && is_dynamic(wanted) {
+        (same.policy, same.rule) = (wanted.policy, wanted.rule);
+    }
+    same == *wanted
+}
+
+/// `dynamic magnitude κ=0.9`, `state dynamic read ghost κ=0.9`
+pub(super) fn describe(treatment: &Treatment) -> String {
+    let part = (treatment.part != plan::Part::Ffn).then(|| treatment.part.to_string());
+    let words = [
+        part,
+        Some(treatment.policy.to_string()),
+        treatment.mode.map(|mode| mode.to_string()),
+        treatment.rule.map(|rule| rule.to_string()),
+        treatment.score.map(|score| score.to_string()),
+        treatment.recalibration.map(|how| how.to_string()),
+        Some(format!("κ={}", shortest_decimal(treatment.sparsity))),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// The losses of a cell's windows; a cell of items has none.
+pub(super) fn losses(result: &CellResult) -> Vec<WindowLoss> {
+    match &result.rows {
+        Rows::Items(_) => Vec::new(),
+        Rows::Windows(rows) => rows
+            .iter()
+            .map(|row| WindowLoss { nll_nats: row.nll_nats, n_targets: row.n_targets })
+            .collect(),
+    }
+}
+
+/// The items of a cell; a cell of windows has none.
+pub(super) fn items(result: &CellResult) -> &[ItemRow] {
+    match &result.rows {
+        Rows::Items(rows) => rows,
+        Rows::Windows(_) => &[],
+    }
+}

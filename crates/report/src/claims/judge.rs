@@ -1,0 +1,106 @@
+//! From findings to verdicts: all p-values of a claims file are adjusted as one family.
+
+use statistics::holm;
+
+use super::evidence::{Finding, Side};
+use super::{Check, Verdict};
+use crate::format::p_value;
+
+/// The checks of every claim with their verdicts, and the number of tests that share the adjustment.
+pub(super) fn all(mut found: Vec<Vec<Finding>>, alpha: f64) -> (usize, Vec<Vec<Check>>) {
+    let raw: Vec<f64> = found.iter().flatten().filter_map(p).collect();
+    let adjusted = holm(&raw).unwrap_or_default();
+    let mut adjusted_p = adjusted.into_iter();
+    for finding in found.iter_mut().flatten() {
+        if p(finding).is_some()
+            && let Some(measurement) = &mut finding.check.measurement
+        {
+            measurement.p_holm = adjusted_p.next();
+        }
+        judge(finding, alpha);
+    }
+    let checks = found.into_iter().map(|of_claim| of_claim.into_iter().map(|f| f.check).collect());
+    (raw.len(), checks.collect())
+}
+
+fn p(finding: &Finding) -> Option<f64> {
+    finding.check.measurement.as_ref()?.p
+}
+
+/// The interval and the test must say the same.
+fn judge(finding: &mut Finding, alpha: f64) {
+    let Some(side) = finding.side else { return };
+    let p_holm = finding.check.measurement.as_ref().and_then(|measured| measured.p_holm);
+    let is_significant = p_holm.is_none_or(|p| p < alpha);
+    let (verdict, why) = match side {
+        Side::For if is_significant => (Verdict::Holds, None),
+        Side::Against if is_significant => (Verdict::Fails, None),
+        Side::Between => {
+            (Verdict::Undecided, Some("the threshold lies within the interval".to_owned()))
+        }
+        Side::For | Side::Against => {
+            let adjusted = p_holm.map(p_value).unwrap_or_default();
+            (Verdict::Undecided, Some(format!("adjusted p is {adjusted}")))
+        }
+    };
+    finding.check.verdict = verdict;
+    let least = finding.least_p.filter(|least| *least >= alpha && verdict == Verdict::Undecided);
+    let least = least.map(|p| format!("so few cannot give a p below {}", p_value(p)));
+    let notes = [why, least, Some(std::mem::take(&mut finding.check.note))];
+    let notes: Vec<String> = notes.into_iter().flatten().filter(|note| !note.is_empty()).collect();
+    finding.check.note = notes.join("; ");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claims::Measurement;
+
+    fn finding(p: Option<f64>, side: Option<Side>) -> Finding {
+        let measurement = side.map(|_| Measurement {
+            quantity: "perplexity × dense".to_owned(),
+            effect: 2.0,
+            lower: Some(1.5),
+            upper: Some(2.5),
+            threshold: 1.0,
+            n: 8,
+            unit: "windows",
+            p,
+            p_holm: None,
+            cells: vec!["a".to_owned()],
+        });
+        let check = Check {
+            group: "g".to_owned(),
+            model: "m".to_owned(),
+            dataset: "d".to_owned(),
+            protocol: None,
+            what: "dynamic".to_owned(),
+            verdict: Verdict::NotMeasured,
+            measurement,
+            note: String::new(),
+        };
+        Finding { check, side, least_p: None }
+    }
+
+    #[test]
+    fn interval_and_adjusted_test_must_agree_and_absence_is_no_verdict() {
+        let found = vec![
+            vec![finding(Some(0.001), Some(Side::For)), finding(Some(0.04), Some(Side::Against))],
+            vec![finding(Some(1e-6), Some(Side::Between)), finding(None, None)],
+            vec![finding(None, Some(Side::Against))],
+        ];
+        let (n_tests, checks) = all(found, 0.05);
+        assert_eq!(n_tests, 3);
+        let verdicts: Vec<Vec<Verdict>> =
+            checks.iter().map(|of| of.iter().map(|check| check.verdict).collect()).collect();
+        // .04 is the largest of three and stays what it is.
+        assert_eq!(verdicts[0], [Verdict::Holds, Verdict::Fails]);
+        assert_eq!(verdicts[1], [Verdict::Undecided, Verdict::NotMeasured]);
+        assert_eq!(verdicts[2], [Verdict::Fails]);
+        let two =
+            vec![vec![finding(Some(0.03), Some(Side::For)), finding(Some(0.03), Some(Side::For))]];
+        let (_, checks) = all(two, 0.05);
+        assert_eq!(checks[0][0].verdict, Verdict::Undecided, "2 × .03 is above .05");
+        assert!(checks[0][0].note.contains("adjusted p is 0.060"), "{}", checks[0][0].note);
+    }
+}

@@ -1,0 +1,169 @@
+//! Claims as Markdown: which sentences hold, and what each verdict rests on.
+
+use std::collections::BTreeMap;
+
+use plan::Predicate;
+
+use super::{Assessment, Check, Judged, Measurement, Verdict};
+use crate::format::{
+    NOTHING, correlation, count, or_nothing, p_value, percent, points, significant,
+};
+use crate::markdown::Align::{Left, Right};
+use crate::markdown::{Table, anchor};
+use crate::row::short;
+
+/// One line that counts the verdicts.
+pub(crate) fn finding(assessment: &Assessment) -> String {
+    let n = |verdict: Verdict| {
+        assessment.claims.iter().filter(|claim| claim.verdict == verdict).count()
+    };
+    format!(
+        "Of {} in {}, tested where they could be: {} fail on some model, {} undecided, {} hold wherever \
+         measured, {} not measured.",
+        count(assessment.claims.len(), "sentence"),
+        assessment.source,
+        n(Verdict::Fails),
+        n(Verdict::Undecided),
+        n(Verdict::Holds),
+        n(Verdict::NotMeasured),
+    )
+}
+
+/// The verdicts, sentence by sentence.
+pub(crate) fn section(assessment: &Assessment) -> String {
+    let columns = [
+        ("verdict", Left),
+        ("sentence", Left),
+        ("holds", Right),
+        ("fails", Right),
+        ("undecided", Right),
+        ("not measured", Right),
+    ];
+    let mut overview = Table::new(columns);
+    for claim in &assessment.claims {
+        let counts = [Verdict::Holds, Verdict::Fails, Verdict::Undecided, Verdict::NotMeasured]
+            .map(|verdict| claim.count(verdict).to_string());
+        let first = [claim.verdict.as_str().to_owned(), claim.sentence.clone()];
+        overview.push(first.into_iter().chain(counts));
+    }
+    format!(
+        "\n## Which sentences hold\n\n{}\nThe counts are of models, texts and treatments. A sentence \
+         holds on a model when the whole 95 % interval lies on its side of the threshold and the test \
+         against the threshold has p < {} after Holm's adjustment over {}; it fails when both are so on \
+         the other side. Sentences and thresholds: `{}`. [{DETAILS}](#{}).\n",
+        overview.render(),
+        assessment.alpha,
+        count(assessment.n_tests, "test"),
+        assessment.file,
+        anchor(DETAILS),
+    )
+}
+
+const DETAILS: &str = "What each verdict rests on";
+
+/// Every check of every claim.
+pub(crate) fn details(assessment: &Assessment) -> String {
+    let claims: String = assessment.claims.iter().map(of_claim).collect();
+    format!("\n## {DETAILS}\n{claims}")
+}
+
+fn of_claim(claim: &Judged) -> String {
+    let columns = [
+        ("verdict", Left),
+        ("model", Left),
+        ("text", Left),
+        ("treatment", Left),
+        ("effect", Right),
+        ("95 % interval", Right),
+        ("threshold", Right),
+        ("n", Right),
+        ("p", Right),
+        ("Holm p", Right),
+        ("note", Left),
+        ("cells", Left),
+    ];
+    let mut table = Table::new(columns);
+    let (measured, absent): (Vec<&Check>, Vec<&Check>) =
+        claim.checks.iter().partition(|check| check.measurement.is_some());
+    for check in &measured {
+        table.push(fields(claim.predicate, check));
+    }
+    let mut text =
+        format!("\n### {}: {}\n\n{}\n", claim.id, claim.verdict.as_str(), claim.sentence);
+    if let Some(quantity) = measured.first().and_then(|check| check.measurement.as_ref()) {
+        text += &format!("Effect: {}.\n\n{}", quantity.quantity, table.render());
+    }
+    for (why, models) in by_reason(&absent) {
+        text += &format!("\nNot measured ({why}): {}.\n", models.join(", "));
+    }
+    text
+}
+
+/// Where nothing was measured, by the reason: `opt-1.3b on lambada`, each once.
+fn by_reason(absent: &[&Check]) -> BTreeMap<String, Vec<String>> {
+    let mut reasons: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for check in absent {
+        let protocol = check.protocol.as_ref().map(|p| format!(" {p}")).unwrap_or_default();
+        let place = format!("{} on {}{protocol}", check.model, check.dataset);
+        let places = reasons.entry(check.note.clone()).or_default();
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    reasons
+}
+
+fn fields(predicate: Predicate, check: &Check) -> Vec<String> {
+    let Check { verdict, model, dataset, protocol, what, note, .. } = check;
+    let protocol = protocol.as_ref().map(|protocol| format!(" ({protocol})")).unwrap_or_default();
+    let mut fields = vec![
+        verdict.as_str().to_owned(),
+        model.clone(),
+        format!("{dataset}{protocol}"),
+        what.clone(),
+    ];
+    if let Some(measured) = &check.measurement {
+        let Measurement { effect, lower, upper, threshold, n, unit, p, p_holm, cells, .. } =
+            measured;
+        let limits = lower.zip(*upper).map(|(lower, upper)| {
+            format!("[{}, {}]", shown(predicate, lower), shown(predicate, upper))
+        });
+        let cells: Vec<String> = cells.iter().map(|id| format!("`{}`", short(id))).collect();
+        fields.extend([
+            shown(predicate, *effect),
+            limits.unwrap_or_else(|| NOTHING.to_owned()),
+            bound(predicate, *threshold),
+            format!("{n} {unit}"),
+            or_nothing(p.map(p_value)),
+            or_nothing(p_holm.map(p_value)),
+            note.clone(),
+            cells.join(" "),
+        ]);
+    }
+    fields
+}
+
+fn shown(predicate: Predicate, value: f64) -> String {
+    match predicate {
+        Predicate::AccuracyUnchanged | Predicate::AccuracyFalls => points(value),
+        Predicate::CorrelationSame => correlation(value, 3),
+        Predicate::ShareAtMost => percent(value),
+        _ => significant(value, 4),
+    }
+}
+
+/// The threshold as the claim has it.
+fn bound(predicate: Predicate, threshold: f64) -> String {
+    let value = shown(predicate, threshold);
+    match predicate {
+        Predicate::PerplexityAtLeast | Predicate::CostsMore => format!("≥ {value}"),
+        Predicate::PerplexityAtMost | Predicate::CostsNoMore | Predicate::ShareAtMost => {
+            format!("≤ {value}")
+        }
+        Predicate::AccuracyFalls => format!("< {value}"),
+        Predicate::AccuracyUnchanged | Predicate::CorrelationSame => {
+            format!("± {}", value.trim_start_matches('+'))
+        }
+        Predicate::DialRises => format!("falls < {value}"),
+    }
+}

@@ -1,0 +1,174 @@
+//! Claims about perplexity: against dense, and of one score against another.
+
+use plan::{ModelGroup, Protocol, Treatment};
+use statistics::{
+    Interval, PermutationPlan, StatisticsError, WindowLoss, perplexity_ratio_interval,
+    perplexity_ratio_interval_bca, perplexity_ratio_p,
+};
+
+use super::Measurement;
+use super::evidence::{Evidence, Finding, Place, Side, describe, losses};
+use crate::baseline;
+use crate::perplexity::BOOTSTRAP;
+use crate::read::CellResult;
+
+/// How the p-value of a ratio is drawn where there are too many windows to visit all signs.
+pub(super) const PERMUTATIONS: PermutationPlan = PermutationPlan { permutations: 100_000, seed: 1 };
+
+/// Perplexity at least `times` that of dense.
+pub(super) fn at_least<'a>(
+    evidence: &Evidence<'a>,
+    group: &'a ModelGroup,
+    treatments: &[Treatment],
+    times: f64,
+) -> Vec<Finding> {
+    against_dense(evidence, group, treatments, times, |side| side)
+}
+
+/// Perplexity at most `times` that of dense.
+pub(super) fn at_most<'a>(
+    evidence: &Evidence<'a>,
+    group: &'a ModelGroup,
+    treatments: &[Treatment],
+    times: f64,
+) -> Vec<Finding> {
+    against_dense(evidence, group, treatments, times, Side::reversed)
+}
+
+/// The first of each pair has at least `times` the perplexity of the second.
+pub(super) fn costs_more<'a>(
+    evidence: &Evidence<'a>,
+    group: &'a ModelGroup,
+    pairs: &[(Treatment, Treatment)],
+    times: f64,
+) -> Vec<Finding> {
+    one_against_another(evidence, group, pairs, times, |side| side)
+}
+
+/// The first of each pair has at most `times` the perplexity of the second.
+pub(super) fn costs_no_more<'a>(
+    evidence: &Evidence<'a>,
+    group: &'a ModelGroup,
+    pairs: &[(Treatment, Treatment)],
+    times: f64,
+) -> Vec<Finding> {
+    one_against_another(evidence, group, pairs, times, Side::reversed)
+}
+
+/// Calls `find` for every model, text and protocol of a group; a text that was not run is one place.
+pub(super) fn at_every_text<'a>(
+    evidence: &Evidence<'a>,
+    group: &'a ModelGroup,
+    what: &str,
+    mut find: impl FnMut(&Place<'a>, Protocol) -> Finding,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for model in &group.models {
+        for dataset in &group.texts {
+            let (dataset, what) = (dataset.clone(), what.to_owned());
+            let place = Place { group, model, dataset, protocol: None, what };
+            let protocols = evidence.protocols(model, &place.dataset, true);
+            if protocols.is_empty() {
+                findings.push(place.not_measured("not run"));
+            }
+            for protocol in protocols {
+                let place = Place { protocol: Some(protocol), ..place.clone() };
+                findings.push(find(&place, protocol));
+            }
+        }
+    }
+    findings
+}
+
+fn against_dense<'a>(
+    evidence: &Evidence<'a>,
+    group: &'a ModelGroup,
+    treatments: &[Treatment],
+    times: f64,
+    claimed: impl Fn(Side) -> Side,
+) -> Vec<Finding> {
+    let of_treatment = |treatment: &Treatment| {
+        at_every_text(evidence, group, &describe(treatment), |place, protocol| {
+            let key = (place.model, place.dataset.as_str(), protocol);
+            let Some(result) = evidence.find(key, treatment) else {
+                return place.not_measured(evidence.absence(key, treatment));
+            };
+            match evidence.dense_of(result) {
+                Ok(dense) => compare(place, (result, dense), "perplexity × dense", times, &claimed),
+                Err(why) => place.not_measured(why),
+            }
+        })
+    };
+    treatments.iter().flat_map(of_treatment).collect()
+}
+
+fn one_against_another<'a>(
+    evidence: &Evidence<'a>,
+    group: &'a ModelGroup,
+    pairs: &[(Treatment, Treatment)],
+    times: f64,
+    claimed: impl Fn(Side) -> Side,
+) -> Vec<Finding> {
+    let of_pair = |(first, second): &(Treatment, Treatment)| {
+        let than = second.score.map_or("", |score| score.as_str());
+        let what = format!("{} against {than}", describe(first));
+        at_every_text(evidence, group, &what, |place, protocol| {
+            let key = (place.model, place.dataset.as_str(), protocol);
+            let Some(first_result) = evidence.find(key, first) else {
+                return place.not_measured(evidence.absence(key, first));
+            };
+            let Some(second_result) = evidence.find(key, second) else {
+                let why = evidence.absence(key, second);
+                return place.not_measured(format!("{}: {why}", describe(second)));
+            };
+            let differences = baseline::differences(first_result, second_result);
+            if !differences.is_empty() {
+                return place.not_measured(format!("refused: {}", differences.join("; ")));
+            }
+            let quantity = format!("perplexity × that of {than}");
+            compare(place, (first_result, second_result), &quantity, times, &claimed)
+        })
+    };
+    pairs.iter().flat_map(of_pair).collect()
+}
+
+/// The ratio of two cells on the same windows against a threshold.
+fn compare(
+    place: &Place<'_>,
+    (treated, base): (&CellResult, &CellResult),
+    quantity: &str,
+    times: f64,
+    claimed: &impl Fn(Side) -> Side,
+) -> Finding {
+    let (ours, theirs) = (losses(treated), losses(base));
+    let tested = interval(&theirs, &ours).and_then(|interval| {
+        Ok((interval, perplexity_ratio_p(&theirs, &ours, times, PERMUTATIONS)?))
+    });
+    let (interval, test) = match tested {
+        Ok(found) => found,
+        Err(error) => return place.not_measured(format!("no interval: {error}")),
+    };
+    let measurement = Measurement {
+        quantity: quantity.to_owned(),
+        effect: interval.estimate,
+        lower: Some(interval.lower),
+        upper: Some(interval.upper),
+        threshold: times,
+        n: ours.len(),
+        unit: "windows",
+        p: Some(test.p),
+        p_holm: None,
+        cells: vec![treated.id.clone(), base.id.clone()],
+    };
+    let side = claimed(Side::at_least(interval.lower, interval.upper, times));
+    Finding { least_p: Some(test.least_p), ..place.measured(measurement, side, String::new()) }
+}
+
+/// BCa where it exists, else the percentile interval.
+fn interval(base: &[WindowLoss], treated: &[WindowLoss]) -> Result<Interval, StatisticsError> {
+    match perplexity_ratio_interval_bca(base, treated, BOOTSTRAP) {
+        Ok(bca) => Ok(bca.interval),
+        Err(StatisticsError::NoBca { .. }) => perplexity_ratio_interval(base, treated, BOOTSTRAP),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,120 @@
+//! Every model in one line: what the same sparsity costs when neurons are skipped per token and when they
+//! are cut for good, and what is left of last words.
+
+use plan::{Part, Policy, Protocol, shortest_decimal};
+use serde::Serialize;
+
+use crate::accuracy::{Accuracy, AccuracyTable};
+use crate::contrast::{SCORE, pairs};
+use crate::format::{NOTHING, or_nothing, percent, significant};
+use crate::markdown::Align::{Left, Right};
+use crate::markdown::Table;
+use crate::perplexity::{Perplexity, PerplexityTable};
+use crate::row::{Row, is_of, newest, newest_dense};
+
+/// One model on the first of its texts that has both ends.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Glance {
+    pub(crate) model: String,
+    pub(crate) dataset: String,
+    pub(crate) protocol: Protocol,
+    pub(crate) sparsity: f64,
+    pub(crate) dense_perplexity: Option<f64>,
+    pub(crate) natural_sparsity: f64,
+    /// Multiples of the dense perplexity.
+    pub(crate) dynamic_ratio: f64,
+    pub(crate) static_ratio: f64,
+    /// Share of last words, dense and with the same share skipped per token; none where not run.
+    pub(crate) dense_accuracy: Option<f64>,
+    pub(crate) dynamic_accuracy: Option<f64>,
+    pub(crate) static_accuracy: Option<f64>,
+}
+
+/// Every model that has a static and a dynamic cell of one sparsity.
+pub(crate) fn of(perplexity: &[PerplexityTable], accuracy: &[AccuracyTable]) -> Vec<Glance> {
+    let mut all: Vec<Glance> = Vec::new();
+    for table in perplexity {
+        if all.iter().any(|own| own.model == table.model) {
+            continue;
+        }
+        let Some(pair) = pairs(table).into_iter().next_back() else { continue };
+        let ratio =
+            |row: &Row<Perplexity>| row.measured.against_dense.compared().map(|own| own.ratio);
+        let (Some(dense), Some(dynamic_ratio), Some(static_ratio)) =
+            (newest_dense(&table.rows), ratio(pair.dynamic), ratio(pair.fixed))
+        else {
+            continue;
+        };
+        let words = accuracy.iter().find(|own| own.model == table.model);
+        let words = |policy| words.and_then(|table| accuracy_at(table, policy, pair.sparsity));
+        all.push(Glance {
+            model: table.model.clone(),
+            dataset: table.dataset.clone(),
+            protocol: table.protocol,
+            sparsity: pair.sparsity,
+            dense_perplexity: dense.measured.perplexity,
+            natural_sparsity: dense.shares.natural_sparsity,
+            dynamic_ratio,
+            static_ratio,
+            dense_accuracy: words(Policy::Dense),
+            dynamic_accuracy: words(Policy::Dynamic),
+            static_accuracy: words(Policy::Static),
+        });
+    }
+    all
+}
+
+/// The accuracy of a policy at one sparsity by the score that the pairs are of; of dense at any.
+fn accuracy_at(table: &AccuracyTable, policy: Policy, sparsity: f64) -> Option<f64> {
+    let row: &Row<Accuracy> = match policy {
+        Policy::Dense => newest_dense(&table.rows)?,
+        _ => newest(table.rows.iter().filter(|row| {
+            let treatment = &row.cell.treatment;
+            let is_at = treatment.sparsity.total_cmp(&sparsity).is_eq();
+            is_of(row, Part::Ffn)
+                && is_at
+                && (treatment.policy, treatment.score) == (policy, Some(SCORE))
+        }))?,
+    };
+    Some(row.measured.accuracy)
+}
+
+/// The table; nothing where no model has both ends.
+pub(crate) fn section(all: &[Glance]) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let columns = [
+        ("model", Left),
+        ("text", Left),
+        ("dense perplexity", Right),
+        ("zeros anyway", Right),
+        ("κ", Right),
+        ("skipped per token", Right),
+        ("cut for good", Right),
+        ("last words dense", Right),
+        ("skipped", Right),
+        ("cut", Right),
+    ];
+    let mut table = Table::new(columns);
+    let share = |share: Option<f64>| share.map_or_else(|| NOTHING.to_owned(), percent);
+    for own in all {
+        table.push([
+            own.model.clone(),
+            format!("{} ({})", own.dataset, own.protocol),
+            or_nothing(own.dense_perplexity.map(|value| significant(value, 5))),
+            percent(own.natural_sparsity),
+            shortest_decimal(own.sparsity),
+            format!("{} ×", significant(own.dynamic_ratio, 4)),
+            format!("{} ×", significant(own.static_ratio, 4)),
+            share(own.dense_accuracy),
+            share(own.dynamic_accuracy),
+            share(own.static_accuracy),
+        ]);
+    }
+    format!(
+        "\n## At a glance\n\n{}\nNeurons dropped by {SCORE}; × is the multiple of the model's own dense \
+         perplexity. Intervals and tests are in the tables below.\n",
+        table.render()
+    )
+}
