@@ -40,22 +40,37 @@ pub(crate) fn section(assessment: &Assessment) -> String {
         ("not measured", Right),
     ];
     let mut overview = Table::new(columns);
-    for claim in &assessment.claims {
+    let (measured, absent): (Vec<&Judged>, Vec<&Judged>) =
+        assessment.claims.iter().partition(|claim| claim.verdict != Verdict::NotMeasured);
+    for claim in &measured {
         let counts = [Verdict::Holds, Verdict::Fails, Verdict::Undecided, Verdict::NotMeasured]
             .map(|verdict| claim.count(verdict).to_string());
         let first = [claim.verdict.as_str().to_owned(), claim.sentence.clone()];
         overview.push(first.into_iter().chain(counts));
     }
+    let overview = match measured.is_empty() {
+        true => String::new(),
+        false => format!("{}\n{}\n\n", overview.render(), how(assessment)),
+    };
+    let absent: String =
+        absent.iter().map(|claim| format!("- not measured: {}\n", claim.sentence)).collect();
+    let absent = if absent.is_empty() { absent } else { format!("{absent}\n") };
     format!(
-        "\n## Which sentences hold\n\n{}\nThe counts are of models, texts and treatments. A sentence \
-         holds on a model when the whole 95 % interval lies on its side of the threshold and the test \
-         against the threshold has p < {} after Holm's adjustment over {}; it fails when both are so on \
-         the other side. Sentences and thresholds: `{}`. [{DETAILS}](#{}).\n",
-        overview.render(),
-        assessment.alpha,
-        count(assessment.n_tests, "test"),
+        "\n## Which sentences hold\n\n{overview}{absent}Sentences and thresholds: `{}`. \
+         [{DETAILS}](#{}).\n",
         assessment.file,
         anchor(DETAILS),
+    )
+}
+
+/// What makes a verdict.
+fn how(assessment: &Assessment) -> String {
+    format!(
+        "The counts are of models, texts and treatments. A sentence holds on a model when the whole 95 % \
+         interval lies on its side of the threshold and the test against the threshold has p < {} after \
+         Holm's adjustment over {}; it fails when both are so on the other side.",
+        assessment.alpha,
+        count(assessment.n_tests, "test"),
     )
 }
 
