@@ -1,7 +1,7 @@
 //! `check`: what needs no test to be found wrong, cheapest first.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use plan::exit::DONE;
@@ -25,29 +25,33 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// What to check [default: sources]
-    #[arg(value_enum, default_value_t = What::Sources, hide_default_value = true)]
-    what: What,
-    /// Of `fresh`: build on the dependencies that are built here
-    #[arg(long)]
-    warm: bool,
+    #[command(subcommand)]
+    what: Option<What>,
 }
 
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+#[derive(Debug, clap::Subcommand)]
 enum What {
     /// Purpose lines, format and lints of all sources
     Sources,
     /// The features `cuda` and `wgpu`
     Gpu,
     /// A fresh clone, by the README's commands
-    Fresh,
+    Fresh {
+        /// Build on the dependencies that are built here
+        #[arg(long)]
+        warm: bool,
+        /// Keep the clone's results in this folder, which must be empty
+        #[arg(long, value_name = "DIR")]
+        keep: Option<PathBuf>,
+    },
 }
 
 /// Runs the command; the value is its exit code.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
-    match args.what {
+    match args.what.as_ref().unwrap_or(&What::Sources) {
         What::Sources => sources(workspace),
         What::Gpu => check_gpu::run(workspace),
-        What::Fresh => check_fresh::run(workspace, args.warm),
+        What::Fresh { warm, keep } => check_fresh::run(workspace, *warm, keep.as_deref()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `check fresh`: what someone sees who clones the repository and types the README's commands.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -17,8 +18,9 @@ use crate::workspace::Workspace;
 const LIMIT_SECONDS: f64 = 300.0;
 
 /// Clones the last commit into an empty folder, runs `cargo xtask run-grid` there, and looks at what
-/// appeared; `warm` lends the clone this workspace's built dependencies.
-pub(crate) fn run(workspace: &Workspace, warm: bool) -> Result<i32> {
+/// appeared; `warm` lends the clone this workspace's built dependencies. The results go to `keep`.
+pub(crate) fn run(workspace: &Workspace, warm: bool, keep: Option<&Path>) -> Result<i32> {
+    let keep = keep.map(|folder| prepare(folder).map(|()| folder)).transpose()?;
     let folder = tempfile::tempdir().context("cannot make an empty folder")?;
     let clone = folder.path().join("slim");
     git(workspace.root(), [OsStr::new("clone"), "--quiet".as_ref(), ".".as_ref(), clone.as_ref()])?;
@@ -68,7 +70,38 @@ pub(crate) fn run(workspace: &Workspace, warm: bool) -> Result<i32> {
     for problem in &problems {
         eprintln!("error: {problem}");
     }
+    if let Some(folder) = keep {
+        copy(&clone.join("results"), folder)?;
+        eprintln!("results: {}", workspace.show(folder));
+    }
     Ok(if problems.is_empty() { DONE } else { OTHER })
+}
+
+/// Refuses a folder that holds something, so that nothing is mixed.
+fn prepare(folder: &Path) -> Result<()> {
+    let cannot = || format!("cannot use {} for the results", folder.display());
+    fs::create_dir_all(folder).with_context(cannot)?;
+    if fs::read_dir(folder).with_context(cannot)?.next().is_some() {
+        bail!("{} is not empty: give --keep an empty folder", folder.display());
+    }
+    Ok(())
+}
+
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let cannot = || format!("cannot copy {} to {}", from.display(), to.display());
+    fs::create_dir_all(to).with_context(cannot)?;
+    for entry in fs::read_dir(from).with_context(cannot)? {
+        let path = entry.with_context(cannot)?.path();
+        let Some(name) = path.file_name() else { continue };
+        let target = to.join(name);
+        if path.is_dir() {
+            copy(&path, &target)?;
+        } else {
+            fs::copy(&path, &target).with_context(cannot)?;
+        }
+    }
+    Ok(())
 }
 
 /// Runs git; what it printed.

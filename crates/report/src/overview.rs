@@ -1,0 +1,63 @@
+//! Several runs together: which there are, and what the sentences of a claims file come to on the tables of
+//! all of them. One run may have measured what another one lacks.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::claims::{self, Assessment, ClaimsFile};
+use crate::format::or_nothing;
+use crate::markdown::Align::{Left, Right};
+use crate::markdown::Table;
+use crate::run::Run;
+use crate::summary::Summary;
+
+/// The page; the runs are in the order of their folders.
+pub(crate) fn page(folder: &Path, runs: &[(Run, Summary)], claims: Option<&ClaimsFile>) -> String {
+    let mut page = format!("# Report: {} runs in {}\n\n", runs.len(), folder.display());
+    let codes: BTreeSet<&str> = runs
+        .iter()
+        .flat_map(|(_, summary)| &summary.origins.code_versions)
+        .map(|counted| counted.value.as_str())
+        .collect();
+    if codes.len() > 1 {
+        page += &format!(
+            "**WARNING: the runs were computed by {} code versions; cells of different ones are never \
+             compared.**\n\n",
+            codes.len()
+        );
+    }
+    let assessment: Option<Assessment> = claims.map(|file| {
+        let tables: Vec<_> = runs.iter().map(|(run, summary)| (run, &summary.atlas)).collect();
+        claims::assess(file, &tables)
+    });
+    page.extend(assessment.iter().map(|own| format!("- {}\n", claims::finding(own))));
+    page.extend(assessment.iter().map(claims::section));
+    page += &runs_table(runs);
+    page.extend(assessment.iter().map(claims::details));
+    page
+}
+
+fn runs_table(runs: &[(Run, Summary)]) -> String {
+    let columns = [
+        ("run", Left),
+        ("cells done", Right),
+        ("ordered", Right),
+        ("failed", Right),
+        ("missing", Right),
+        ("report", Left),
+    ];
+    let mut table = Table::new(columns);
+    for (run, summary) in runs {
+        let counts = &summary.counts;
+        let folder = run.folder.file_name().map(|name| name.to_string_lossy().into_owned());
+        table.push([
+            run.name.clone(),
+            counts.n_done.to_string(),
+            or_nothing(counts.n_ordered),
+            counts.n_failed.to_string(),
+            counts.n_missing.to_string(),
+            format!("{}/report.md", folder.unwrap_or_default()),
+        ]);
+    }
+    format!("\n## Runs\n\n{}", table.render())
+}
