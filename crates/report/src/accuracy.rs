@@ -15,9 +15,9 @@ use crate::read::{CellResult, Rows};
 use crate::row::{Group, Row};
 
 /// Level below which a p-value is called significant in a note.
-const ALPHA: f64 = 0.05;
+pub(crate) const ALPHA: f64 = 0.05;
 /// Chance of finding the minimum detectable difference.
-const POWER: f64 = 0.8;
+pub(crate) const POWER: f64 = 0.8;
 
 /// A cell's accuracy minus its dense baseline's, on the same items.
 #[derive(Debug, Clone, PartialEq, Serialize)]

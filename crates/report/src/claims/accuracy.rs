@@ -2,15 +2,17 @@
 
 use plan::{ModelGroup, Protocol, Treatment};
 use statistics::{
-    ConfidenceLevel, Interval, PairedCounts, StatisticsError, mcnemar_exact_p, newcombe_paired,
+    ConfidenceLevel, Interval, PairedCounts, StatisticsError, mcnemar_exact_p,
+    minimum_detectable_difference_paired, newcombe_paired,
 };
 
 use super::Measurement;
 use super::evidence::{Evidence, Finding, Place, Side, describe, items};
-use crate::format::p_value;
+use crate::accuracy::{ALPHA, POWER};
+use crate::format::{p_value, points};
 use crate::read::CellResult;
 
-/// The accuracy of dense within `margin`: two one-sided tests, by Newcombe's interval at level `1 - 2α`.
+/// The accuracy of dense within `margin`: two one-sided tests (TOST) by inverting Newcombe's interval.
 pub(super) fn unchanged<'a>(
     evidence: &Evidence<'a>,
     group: &'a ModelGroup,
@@ -71,7 +73,13 @@ fn measured(
     let (first, second) = (counts.both + counts.only_first, counts.both + counts.only_second);
     let mcnemar = p_value(mcnemar_exact_p(counts));
     let note = format!("{first} correct, dense {second}; McNemar p {mcnemar}");
-    place.measured(measurement, side, note)
+    let share = counts.discordant() as f64 / counts.items() as f64;
+    let least = minimum_detectable_difference_paired(counts.items(), share, ALPHA, POWER);
+    let detectable = least
+        .ok()
+        .flatten()
+        .map(|least| format!("detectable: {} points", points(least).trim_start_matches('+')));
+    Finding { detectable, ..place.measured(measurement, side, note) }
 }
 
 fn at_every_task<'a>(

@@ -50,6 +50,8 @@ pub(super) struct Finding {
     pub(super) side: Option<Side>,
     /// The least p-value that so little data can give, where that is worth saying.
     pub(super) least_p: Option<f64>,
+    /// What so much data would find, in words: said where nothing is decided.
+    pub(super) detectable: Option<String>,
 }
 
 /// Where a claim is checked.
@@ -78,12 +80,14 @@ impl Place<'_> {
 
     /// Nothing was measured here.
     pub(super) fn not_measured(&self, why: impl Into<String>) -> Finding {
-        Finding { check: self.check(None, why.into()), side: None, least_p: None }
+        let check = self.check(None, why.into());
+        Finding { check, side: None, least_p: None, detectable: None }
     }
 
     /// Something was.
     pub(super) fn measured(&self, measurement: Measurement, side: Side, note: String) -> Finding {
-        Finding { check: self.check(Some(measurement), note), side: Some(side), least_p: None }
+        let check = self.check(Some(measurement), note);
+        Finding { check, side: Some(side), least_p: None, detectable: None }
     }
 }
 

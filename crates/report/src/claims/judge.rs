@@ -46,7 +46,8 @@ fn judge(finding: &mut Finding, alpha: f64) {
     finding.check.verdict = verdict;
     let least = finding.least_p.filter(|least| *least >= alpha && verdict == Verdict::Undecided);
     let least = least.map(|p| format!("so few cannot give a p below {}", p_value(p)));
-    let notes = [why, least, Some(std::mem::take(&mut finding.check.note))];
+    let detectable = finding.detectable.take().filter(|_| verdict == Verdict::Undecided);
+    let notes = [why, least, detectable, Some(std::mem::take(&mut finding.check.note))];
     let notes: Vec<String> = notes.into_iter().flatten().filter(|note| !note.is_empty()).collect();
     finding.check.note = notes.join("; ");
 }
@@ -79,7 +80,7 @@ mod tests {
             measurement,
             note: String::new(),
         };
-        Finding { check, side, least_p: None }
+        Finding { check, side, least_p: None, detectable: Some("detectable: much".to_owned()) }
     }
 
     #[test]
@@ -101,6 +102,6 @@ mod tests {
             vec![vec![finding(Some(0.03), Some(Side::For)), finding(Some(0.03), Some(Side::For))]];
         let (_, checks) = all(two, 0.05);
         assert_eq!(checks[0][0].verdict, Verdict::Undecided, "2 × .03 is above .05");
-        assert!(checks[0][0].note.contains("adjusted p is 0.060"), "{}", checks[0][0].note);
+        assert_eq!(checks[0][0].note, "adjusted p is 0.060; detectable: much");
     }
 }

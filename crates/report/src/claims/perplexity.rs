@@ -2,13 +2,16 @@
 
 use plan::{ModelGroup, Protocol, Treatment};
 use statistics::{
-    Interval, PermutationPlan, StatisticsError, WindowLoss, perplexity_ratio_interval,
-    perplexity_ratio_interval_bca, perplexity_ratio_p,
+    Interval, PermutationPlan, StatisticsError, WindowLoss, minimum_detectable_ratio_paired,
+    perplexity_ratio_interval, perplexity_ratio_interval_bca, perplexity_ratio_p,
+    ratio_spread_nats,
 };
 
 use super::Measurement;
 use super::evidence::{Evidence, Finding, Place, Side, describe, losses};
+use crate::accuracy::{ALPHA, POWER};
 use crate::baseline;
+use crate::format::significant;
 use crate::perplexity::BOOTSTRAP;
 use crate::read::CellResult;
 
@@ -161,7 +164,16 @@ fn compare(
         cells: vec![treated.id.clone(), base.id.clone()],
     };
     let side = claimed(Side::at_least(interval.lower, interval.upper, times));
-    Finding { least_p: Some(test.least_p), ..place.measured(measurement, side, String::new()) }
+    let found = place.measured(measurement, side, String::new());
+    Finding { least_p: Some(test.least_p), detectable: detectable(&theirs, &ours), ..found }
+}
+
+/// The smallest factor away from the threshold that so many windows find with a power of 0.8.
+fn detectable(base: &[WindowLoss], treated: &[WindowLoss]) -> Option<String> {
+    let spread_nats = ratio_spread_nats(base, treated).ok()?;
+    let windows = u64::try_from(base.len()).ok()?;
+    let factor = minimum_detectable_ratio_paired(windows, spread_nats, ALPHA, POWER).ok()??;
+    Some(format!("detectable: a factor of {} from the threshold", significant(factor, 4)))
 }
 
 /// BCa where it exists, else the percentile interval.
