@@ -1,7 +1,7 @@
 //! `check`: what needs no test to be found wrong, cheapest first.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use plan::exit::DONE;
@@ -10,7 +10,7 @@ use crate::build::cargo;
 use crate::exit::OTHER;
 use crate::report::status;
 use crate::workspace::Workspace;
-use crate::{check_fresh, check_gpu};
+use crate::{check_fresh, check_gpu, check_notebooks};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,7 +18,10 @@ Examples:
   cargo xtask check gpu      type-check cuda, run the golden tests on wgpu; its first build takes some
                              30 minutes and goes to target/gpu
   cargo xtask check fresh    clone the last commit into an empty folder, build it from nothing and run
-                             the README's command; with --warm on this workspace's built dependencies";
+                             the README's command; with --warm on this workspace's built dependencies
+  cargo xtask check notebooks --results results/quick --require
+                             execute the notebooks on the results of a run, and the queries of the
+                             README files; makes target/notebooks-venv with pip, once";
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -30,6 +33,12 @@ pub(crate) struct Args {
     /// Of `fresh`: build on the dependencies that are built here
     #[arg(long)]
     warm: bool,
+    /// Of `notebooks`: a run's folder, or a folder of runs [default: results]
+    #[arg(long, value_name = "DIR")]
+    results: Option<PathBuf>,
+    /// Of `notebooks`: fail where Python, its packages or results are missing, instead of skipping
+    #[arg(long)]
+    require: bool,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -40,6 +49,8 @@ enum What {
     Gpu,
     /// A fresh clone, by the README's commands
     Fresh,
+    /// The notebooks, and the queries of the README files
+    Notebooks,
 }
 
 /// Runs the command; the value is its exit code.
@@ -48,6 +59,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         What::Sources => sources(workspace),
         What::Gpu => check_gpu::run(workspace),
         What::Fresh => check_fresh::run(workspace, args.warm),
+        What::Notebooks => check_notebooks::run(workspace, args.results.as_deref(), args.require),
     }
 }
 
