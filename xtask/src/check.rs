@@ -10,7 +10,7 @@ use crate::build::cargo;
 use crate::exit::OTHER;
 use crate::report::status;
 use crate::workspace::Workspace;
-use crate::{check_fresh, check_gpu};
+use crate::{check_fresh, check_gpu, check_notebooks};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,7 +18,10 @@ Examples:
   cargo xtask check gpu      type-check cuda, run the golden tests on wgpu; its first build takes some
                              30 minutes and goes to target/gpu
   cargo xtask check fresh    clone the last commit into an empty folder, build it from nothing and run
-                             the README's command; with --warm on this workspace's built dependencies";
+                             the README's command; with --warm on this workspace's built dependencies
+  cargo xtask check notebooks --results results/quick --require
+                             execute the notebooks on the results of a run, and the queries of the
+                             README files; makes target/notebooks-venv with pip, once";
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -44,6 +47,15 @@ enum What {
         #[arg(long, value_name = "DIR")]
         keep: Option<PathBuf>,
     },
+    /// The notebooks, and the queries of the README files
+    Notebooks {
+        /// A run's folder, or a folder of runs [default: results]
+        #[arg(long, value_name = "DIR")]
+        results: Option<PathBuf>,
+        /// Fail where Python, its packages or results are missing, instead of skipping
+        #[arg(long)]
+        require: bool,
+    },
 }
 
 /// Runs the command; the value is its exit code.
@@ -52,6 +64,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         What::Sources => sources(workspace),
         What::Gpu => check_gpu::run(workspace),
         What::Fresh { warm, keep } => check_fresh::run(workspace, *warm, keep.as_deref()),
+        What::Notebooks { results, require } => {
+            check_notebooks::run(workspace, results.as_deref(), *require)
+        }
     }
 }
 

@@ -199,6 +199,19 @@ fn cells_by_hand_are_checked_before_anything_runs() {
 }
 
 #[test]
+fn notebooks_without_results_are_skipped_unless_required() {
+    let bench = Bench::new();
+    let nowhere = bench.path("nowhere");
+    for (more, code, word) in [(&[][..], 0, "skipped: "), (&["--require"], 4, "error: ")] {
+        let output =
+            bench.run(&[&["check", "notebooks", "--results", &nowhere][..], more].concat());
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert!(text.starts_with(word) && text.contains("nowhere has no run"), "{text}");
+    }
+}
+
+#[test]
 fn logits_are_checked_before_anything_runs() {
     let bench = Bench::new();
     bench.own_pipeline();

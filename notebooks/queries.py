@@ -1,0 +1,108 @@
+"""Runs what README.md and results/README.md tell readers to type, and compares the answers.
+
+    python queries.py RESULTS
+
+RESULTS is a run's folder or holds such folders. The lines are taken from the files as they stand,
+with the run's folder in the place of `results/quick`. DuckDB, pandas and polars must agree within
+1e-9. `cargo xtask check notebooks` calls this.
+"""
+
+import contextlib
+import io
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import polars as pl
+import pyarrow
+import pyarrow.dataset
+
+ROOT = Path(__file__).resolve().parent.parent
+TOLERANCE = 1e-9
+
+
+def blocks(file, language, mentioning, run):
+    """Fenced blocks that read a table of `results/quick`, made to read that of `run`."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    fenced = re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    name = f"results/quick/{mentioning}"
+    found = [block.replace("results/quick", run.as_posix()) for block in fenced if name in block]
+    if not found:
+        sys.exit(f"error: {file} has no `{language}` block that reads {name}")
+    return found
+
+
+def compare(ours, theirs, columns, what):
+    """Both frames have a row for every cell, with the same numbers."""
+    both = ours.join(theirs, on="cell_id", suffix="_theirs", validate="1:1")
+    if not both.height == ours.height == theirs.height:
+        sys.exit(f"error: {what}: {ours.height} and {theirs.height} rows, {both.height} in common")
+    for column in columns:
+        np.testing.assert_allclose(
+            both[column], both[f"{column}_theirs"], rtol=TOLERANCE, err_msg=what
+        )
+    print(f"{what}: {both.height} cells agree")
+
+
+def run_quietly(block):
+    """The names that a block of Python defines."""
+    names = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(block, names)
+    return names
+
+
+def check_windows(run):
+    """README.md: one line each; results/README.md: × dense by polars and by SQL."""
+    [lines] = blocks("README.md", "python", "windows", run)
+    by_polars, by_pandas = lines.splitlines()
+    rows = eval(by_polars, {"polars": pl}).collect()
+    # pyarrow guesses what the folders hold, and cannot where no cell has a window.
+    if any((run / "windows").glob("*/*/*/window=[0-9]*")):
+        n_rows = len(eval(by_pandas, {"pyarrow": pyarrow}))
+        if n_rows != rows.height:
+            sys.exit(f"error: polars reads {rows.height} rows of {run}, pandas {n_rows}")
+    nll = pl.col("nll_nats").sum() / pl.col("n_targets").sum()
+    expected = rows.group_by("cell_id").agg(perplexity=nll.exp())
+    [line] = blocks("README.md", "sh", "windows", run)
+    program, option, query = shlex.split(line)
+    assert (program, option) == ("duckdb", "-c"), line
+    compare(
+        duckdb.sql(query).pl(), expected, ["perplexity"], f"{run.name}, README's line of DuckDB"
+    )
+
+    [block] = blocks("results/README.md", "python", "windows", run)
+    [query] = blocks("results/README.md", "sql", "windows", run)
+    ours, theirs = run_quietly(block)["cells"], duckdb.sql(query).pl()
+    columns = ["perplexity", "times_dense", "sparsity"]
+    compare(ours, theirs, columns, f"{run.name}, × dense by polars and by DuckDB")
+
+
+def check_items(run):
+    """results/README.md: accuracy with pandas."""
+    [block] = blocks("results/README.md", "python", "items", run)
+    accuracy = run_quietly(block)["accuracy"].rename("accuracy").reset_index()
+    files = run / "items/**/*.parquet"
+    rows = pl.scan_parquet(files, hive_partitioning=True, missing_columns="insert")
+    expected = rows.group_by("cell_id").agg(accuracy=pl.col("correct").mean()).collect()
+    ours = pl.from_pandas(accuracy[["cell_id", "accuracy"]])
+    compare(ours, expected, ["accuracy"], f"{run.name}, accuracy by pandas and by polars")
+
+
+def main():
+    [results] = map(Path, sys.argv[1:])
+    checked = False
+    for run in [results, *sorted(results.glob("*"))]:
+        for table, check in [("windows", check_windows), ("items", check_items)]:
+            if any((run / table).rglob("*.parquet")):
+                check(run)
+                checked = True
+    if not checked:
+        print(f"skipped: {results} has no run with windows or items")
+
+
+if __name__ == "__main__":
+    main()
