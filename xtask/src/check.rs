@@ -1,7 +1,7 @@
 //! `check`: what needs no test to be found wrong, cheapest first.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use plan::exit::DONE;
@@ -10,7 +10,7 @@ use crate::build::cargo;
 use crate::exit::OTHER;
 use crate::report::status;
 use crate::workspace::Workspace;
-use crate::{check_fresh, check_gpu};
+use crate::{check_fresh, check_gpu, check_page};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,7 +18,9 @@ Examples:
   cargo xtask check gpu      type-check cuda, run the golden tests on wgpu; its first build takes some
                              30 minutes and goes to target/gpu
   cargo xtask check fresh    clone the last commit into an empty folder, build it from nothing and run
-                             the README's command; with --warm on this workspace's built dependencies";
+                             the README's command; with --warm on this workspace's built dependencies
+  cargo xtask check page     open results/quick/report.html in headless Chromium; with --html FILE another
+                             page; screenshots go to target/page";
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -30,6 +32,12 @@ pub(crate) struct Args {
     /// Of `fresh`: build on the dependencies that are built here
     #[arg(long)]
     warm: bool,
+    /// Of `page`: the HTML file [default: results/quick/report.html]
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Of `page`: fail where node, npm or Chromium is missing, instead of skipping
+    #[arg(long)]
+    require: bool,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -40,6 +48,8 @@ enum What {
     Gpu,
     /// A fresh clone, by the README's commands
     Fresh,
+    /// The report in a browser
+    Page,
 }
 
 /// Runs the command; the value is its exit code.
@@ -48,6 +58,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         What::Sources => sources(workspace),
         What::Gpu => check_gpu::run(workspace),
         What::Fresh => check_fresh::run(workspace, args.warm),
+        What::Page => check_page::run(workspace, args.html.as_deref(), args.require),
     }
 }
 

@@ -10,6 +10,7 @@ mod cell;
 mod check;
 mod check_fresh;
 mod check_gpu;
+mod check_page;
 mod code_version;
 mod completions;
 mod dry_run;
