@@ -10,7 +10,7 @@ use crate::build::cargo;
 use crate::exit::OTHER;
 use crate::report::status;
 use crate::workspace::Workspace;
-use crate::{check_fresh, check_gpu, check_notebooks};
+use crate::{check_fresh, check_gpu, check_notebooks, check_page};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +19,8 @@ Examples:
                              30 minutes and goes to target/gpu
   cargo xtask check fresh    clone the last commit into an empty folder, build it from nothing and run
                              the README's command; with --warm on this workspace's built dependencies
+  cargo xtask check page     open results/quick/report.html in headless Chromium; with --html FILE another
+                             page; screenshots go to target/page
   cargo xtask check notebooks --results results/quick --require
                              execute the notebooks on the results of a run, and the queries of the
                              README files; makes target/notebooks-venv with pip, once";
@@ -47,6 +49,15 @@ enum What {
         #[arg(long, value_name = "DIR")]
         keep: Option<PathBuf>,
     },
+    /// The report in a browser
+    Page {
+        /// The HTML file [default: results/quick/report.html]
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+        /// Fail where node, npm or Chromium is missing, instead of skipping
+        #[arg(long)]
+        require: bool,
+    },
     /// The notebooks, and the queries of the README files
     Notebooks {
         /// A run's folder, or a folder of runs [default: results]
@@ -64,6 +75,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         What::Sources => sources(workspace),
         What::Gpu => check_gpu::run(workspace),
         What::Fresh { warm, keep } => check_fresh::run(workspace, *warm, keep.as_deref()),
+        What::Page { html, require } => check_page::run(workspace, html.as_deref(), *require),
         What::Notebooks { results, require } => {
             check_notebooks::run(workspace, results.as_deref(), *require)
         }

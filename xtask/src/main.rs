@@ -11,6 +11,7 @@ mod check;
 mod check_fresh;
 mod check_gpu;
 mod check_notebooks;
+mod check_page;
 mod code_version;
 mod completions;
 mod dry_run;

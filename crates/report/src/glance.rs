@@ -8,7 +8,7 @@ use crate::accuracy::{Accuracy, AccuracyTable};
 use crate::contrast::{SCORE, pairs};
 use crate::format::{NOTHING, or_nothing, percent, significant};
 use crate::markdown::Align::{Left, Right};
-use crate::markdown::Table;
+use crate::markdown::{Table, plain};
 use crate::perplexity::{Perplexity, PerplexityTable};
 use crate::row::{Row, is_of, newest, newest_dense};
 
@@ -100,8 +100,8 @@ pub(crate) fn section(all: &[Glance]) -> String {
     let share = |share: Option<f64>| share.map_or_else(|| NOTHING.to_owned(), percent);
     for own in all {
         table.push([
-            own.model.clone(),
-            format!("{} ({})", own.dataset, own.protocol),
+            plain(&own.model),
+            plain(&format!("{} ({})", own.dataset, own.protocol)),
             or_nothing(own.dense_perplexity.map(|value| significant(value, 5))),
             percent(own.natural_sparsity),
             shortest_decimal(own.sparsity),

@@ -2,7 +2,8 @@
 //!
 //! Reads every table of a run with polars (this is the only crate that does), compares each cell
 //! with its dense baseline through `statistics`, prints the result as Markdown (or JSON) and writes
-//! the Markdown, its pictures and the tables of the importance atlas beside the tables. A file that
+//! the Markdown, the same as one HTML file, its pictures and the tables of the importance atlas beside
+//! the tables. A file that
 //! cannot be read, a cell that failed and a cell that is missing are part of the report, never its
 //! end. The same tables give the same bytes.
 
@@ -16,6 +17,7 @@ mod findings;
 mod format;
 mod glance;
 mod gradients;
+mod html;
 mod markdown;
 mod observed;
 mod page;
@@ -30,6 +32,7 @@ mod state;
 mod summary;
 mod unequal;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -40,6 +43,7 @@ use clap::Parser;
 use serde::Serialize;
 
 use crate::claims::ClaimsFile;
+use crate::html::Cells;
 use crate::pictures::{Content, Picture};
 use crate::run::{Run, find_runs};
 use crate::summary::Summary;
@@ -54,12 +58,22 @@ struct Args {
     /// Print one JSON object with every row in full precision instead of Markdown; write no file
     #[arg(long, conflicts_with = "out")]
     json: bool,
-    /// Where the Markdown goes, its pictures beside it [default: report.md in each run's folder]
-    #[arg(long, value_name = "FILE.md")]
+    /// Where the Markdown goes, the same as FILE.html and its pictures beside it
+    /// [default: report.md in each run's folder]
+    #[arg(long, value_name = "FILE.md", value_parser = markdown_file)]
     out: Option<PathBuf>,
     /// Sentences to be judged on the tables: a claims file such as pipelines/claims/two-ways.toml
     #[arg(long, value_name = "FILE.toml")]
     claims: Option<PathBuf>,
+}
+
+/// A file beside which another of the ending `.html` can lie.
+fn markdown_file(text: &str) -> Result<PathBuf, String> {
+    let file = PathBuf::from(text);
+    match file.extension().is_some_and(|ending| ending == "html") {
+        true => Err("this is the Markdown; the same as .html is written beside it".to_owned()),
+        false => Ok(file),
+    }
 }
 
 /// What `--json` prints.
@@ -110,13 +124,18 @@ fn report(args: &Args) -> Result<()> {
 
     if let Some(file) = &args.out {
         write(file, &whole)?;
+        write_html(file, &whole, &pictures, &summaries)?;
     }
-    for ((folder, page), (prefix, own)) in folders.iter().zip(&pages).zip(&pictures) {
+    let runs = folders.iter().zip(&pages).zip(pictures.chunks(1).zip(summaries.chunks(1)));
+    for ((folder, page), (pictures, summary)) in runs {
         let file = args.out.clone().unwrap_or_else(|| folder.join("report.md"));
         if args.out.is_none() {
             write(&file, page)?;
+            write_html(&file, page, pictures, summary)?;
         }
-        write_pictures(own, &file, prefix)?;
+        for (prefix, own) in pictures {
+            write_pictures(own, &file, prefix)?;
+        }
     }
     for ((folder, summary), (prefix, _)) in folders.iter().zip(&summaries).zip(&pictures) {
         let beside = args.out.as_deref().map_or(folder.as_path(), folder_of);
@@ -130,6 +149,24 @@ fn report(args: &Args) -> Result<()> {
 /// The folder that a file lies in.
 fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Writes `page`, the Markdown of some runs with their pictures, as HTML beside `file`.
+fn write_html(
+    file: &Path,
+    page: &str,
+    pictures: &[(String, Vec<Picture>)],
+    summaries: &[Summary],
+) -> Result<()> {
+    let mut drawn = BTreeMap::new();
+    for (prefix, picture) in
+        pictures.iter().flat_map(|(prefix, own)| own.iter().map(move |one| (prefix, one)))
+    {
+        if let Content::Drawn { svg, .. } = &picture.content {
+            drawn.insert(format!("{prefix}{}", picture.name), svg.as_str());
+        }
+    }
+    write(&file.with_extension("html"), &html::render(page, &drawn, &Cells::of(summaries)))
 }
 
 /// Writes the pictures that there are beside `page`.

@@ -7,13 +7,13 @@ use std::path::Path;
 use crate::claims::{self, Assessment, ClaimsFile};
 use crate::format::or_nothing;
 use crate::markdown::Align::{Left, Right};
-use crate::markdown::Table;
+use crate::markdown::{Table, code, plain};
 use crate::run::Run;
 use crate::summary::Summary;
 
 /// The page; the runs are in the order of their folders.
 pub(crate) fn page(folder: &Path, runs: &[(Run, Summary)], claims: Option<&ClaimsFile>) -> String {
-    let mut page = format!("# Report: {} runs in {}\n\n", runs.len(), folder.display());
+    let mut page = format!("# Report: {} runs in {}\n\n", runs.len(), plain(&folder.display().to_string()));
     let codes: BTreeSet<&str> = runs
         .iter()
         .flat_map(|(_, summary)| &summary.origins.code_versions)
@@ -51,12 +51,12 @@ fn runs_table(runs: &[(Run, Summary)]) -> String {
         let counts = &summary.counts;
         let folder = run.folder.file_name().map(|name| name.to_string_lossy().into_owned());
         table.push([
-            run.name.clone(),
+            plain(&run.name),
             counts.n_done.to_string(),
             or_nothing(counts.n_ordered),
             counts.n_failed.to_string(),
             counts.n_missing.to_string(),
-            format!("{}/report.md", folder.unwrap_or_default()),
+            code(&format!("{}/report.html", folder.unwrap_or_default())),
         ]);
     }
     format!("\n## Runs\n\n{}", table.render())

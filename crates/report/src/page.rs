@@ -12,19 +12,19 @@ use crate::format::{NOTHING, count, or_nothing, p_value, percent, points, signif
 use crate::glance;
 use crate::gradients;
 use crate::markdown::Align::{Left, Right};
-use crate::markdown::{Table, anchor};
+use crate::markdown::{Table, anchor, code, plain, sentence};
 use crate::perplexity::{BOOTSTRAP, Perplexity, PerplexityTable};
 use crate::pictures::{Content, Picture};
 use crate::provenance::{Counted, Origins};
 use crate::quadrants;
-use crate::row::{Row, is_of};
+use crate::row::{Row, is_of, short};
 use crate::summary::Summary;
 
 /// The whole page of one run. The files of its pictures have their names, with `prefix` before them.
 pub(crate) fn render(summary: &Summary, pictures: &[Picture], prefix: &str) -> String {
-    let mut page = format!("# Report: {}\n\n", summary.run);
+    let mut page = format!("# Report: {}\n\n", plain(&summary.run));
     for warning in &summary.warnings {
-        page += &format!("**WARNING: {warning}**\n\n");
+        page += &format!("**WARNING: {}**\n\n", plain(warning));
     }
     page += &opening(&summary.findings);
     page += &glance::section(&summary.glance);
@@ -57,7 +57,7 @@ const OPEN_FINDINGS: usize = 8;
 fn opening(findings: &[Finding]) -> String {
     let of_models = findings.iter().filter(|finding| finding.model.is_some()).count();
     let is_open = |finding: &&Finding| finding.model.is_none() || of_models <= OPEN_FINDINGS;
-    findings.iter().filter(is_open).map(|finding| format!("- {}\n", finding.text)).collect()
+    findings.iter().filter(is_open).map(|own| format!("- {}\n", sentence(&own.text))).collect()
 }
 
 /// The findings model by model, where they are too many to open the page.
@@ -69,22 +69,22 @@ fn all_findings(findings: &[Finding]) -> String {
     let n = count(of_models.len(), "finding");
     let mut text = format!("\n<details>\n<summary>{n}, model by model</summary>\n");
     for own in of_models.chunk_by(|a, b| a.model == b.model) {
-        text += &format!("\n**{}**\n\n", own[0].model.as_deref().unwrap_or_default());
-        text.extend(own.iter().map(|finding| format!("- {}\n", finding.text)));
+        text += &format!("\n**{}**\n\n", plain(own[0].model.as_deref().unwrap_or_default()));
+        text.extend(own.iter().map(|finding| format!("- {}\n", sentence(&finding.text))));
     }
     text + "\n</details>\n"
 }
 
 fn list(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("- {line}\n")).collect()
+    lines.iter().map(|line| format!("- {}\n", sentence(line))).collect()
 }
 
 fn header(summary: &Summary) -> Vec<String> {
     let Origins { revisions, code_versions, versions, hosts, cpus, .. } = &summary.origins;
     let mut lines = vec![
-        format!("run: {} in {}", summary.run, summary.folder),
-        format!("made by: `{}`", summary.command.as_deref().unwrap_or("unknown")),
-        format!("this page: `cargo xtask report --results {}`", summary.folder),
+        format!("run: {} in {}", plain(&summary.run), plain(&summary.folder)),
+        format!("made by: {}", code(summary.command.as_deref().unwrap_or("unknown"))),
+        format!("this page: {}", code(&format!("cargo xtask report --results {}", summary.folder))),
     ];
     for (what, values) in [
         ("revision", revisions),
@@ -94,7 +94,7 @@ fn header(summary: &Summary) -> Vec<String> {
         ("processor", cpus),
     ] {
         if !values.is_empty() {
-            lines.push(format!("{what}: {}", counted(values)));
+            lines.push(format!("{what}: {}", plain(&counted(values))));
         }
     }
     let origins = &summary.origins;
@@ -121,7 +121,7 @@ fn picture_section(picture: &Picture, prefix: &str) -> String {
     match &picture.content {
         Content::Nothing { reason } => format!("\nNo picture `{name}`: {reason}.\n"),
         Content::Drawn { svg: _, alternative, caption, tables } => {
-            let link = |heading: &String| format!("[{heading}](#{})", anchor(heading));
+            let link = |heading: &String| format!("[{}](#{})", plain(heading), anchor(heading));
             let tables: Vec<String> = tables.iter().map(link).collect();
             let tables = tables.join(", ");
             let (image, text) = (link_target(&format!("{prefix}{name}")), caption.join(" "));
@@ -138,6 +138,11 @@ fn link_target(file: &str) -> String {
 
 /// The heading of a perplexity table, by which the rest of the page refers to it.
 pub(crate) fn perplexity_heading(table: &PerplexityTable) -> String {
+    heading(&table.model, &table.dataset, table.protocol)
+}
+
+/// The heading of an accuracy table.
+pub(crate) fn accuracy_heading(table: &AccuracyTable) -> String {
     heading(&table.model, &table.dataset, table.protocol)
 }
 
@@ -185,22 +190,25 @@ fn has_state<M>(rows: &[Row<M>]) -> bool {
     rows.iter().any(|row| is_of(row, Part::State))
 }
 
-/// The last columns of every table: shares of what is pruned, speed, notes.
-const COMMON: [(&str, crate::markdown::Align); 5] = [
+/// The last columns of every table: shares of what is pruned, speed, notes, and the cell that
+/// `cargo xtask explain` takes.
+const COMMON: [(&str, crate::markdown::Align); 6] = [
     ("kept energy", Right),
     ("natural sparsity", Right),
     ("reached sparsity", Right),
     ("tokens/s", Right),
     ("note", Left),
+    ("cell", Left),
 ];
 
-fn common<M>(row: &Row<M>) -> [String; 5] {
+fn common<M>(row: &Row<M>) -> [String; 6] {
     [
         percent(row.shares.kept_energy),
         percent(row.shares.natural_sparsity),
         percent(row.shares.reached_sparsity),
         or_nothing(row.tokens_per_second.map(|speed| significant(speed, 3))),
-        row.notes.join("; "),
+        plain(&row.notes.join("; ")),
+        code(short(&row.cell_id)),
     ]
 }
 
@@ -240,7 +248,7 @@ fn perplexity_section(table: &PerplexityTable) -> String {
     }
     format!(
         "\n## {}\n\n{}\nInterval: paired bootstrap over windows, {} resamples, seed {}.\n",
-        perplexity_heading(table),
+        plain(&perplexity_heading(table)),
         text.render(),
         BOOTSTRAP.resamples,
         BOOTSTRAP.seed
@@ -296,7 +304,7 @@ fn accuracy_section(table: &AccuracyTable) -> String {
         "\n## {}\n\n{}\nΔ: accuracy minus that of dense on the same items, in percentage points. The test \
          is McNemar's (paired, exact), adjusted by Holm over this table; the unpaired p-values \
          are what was published elsewhere. Detectable: with power 0.8 at level 0.05.\n",
-        heading(&table.model, &table.dataset, table.protocol),
+        plain(&accuracy_heading(table)),
         text.render(),
     )
 }
@@ -330,8 +338,8 @@ fn dial_section(dial: &Dial) -> String {
     let part = if dial.part == Part::State { " of the state" } else { "" };
     format!(
         "\n### Dial{part}: perplexity × dense by window, {} · {} · {}\n\n{}{notes}",
-        dial.model,
-        dial.dataset,
+        plain(&dial.model),
+        plain(&dial.dataset),
         dial.protocol,
         text.render()
     )
@@ -345,10 +353,10 @@ fn failed_section(summary: &Summary) -> String {
     let mut text = Table::new(columns);
     for failure in &summary.failed {
         text.push([
-            failure.label.clone(),
-            failure.cell_id.clone(),
-            failure.error.clone(),
-            failure.host.clone(),
+            plain(&failure.label),
+            code(short(&failure.cell_id)),
+            plain(&failure.error),
+            plain(&failure.host),
             utc(failure.started_at_ms),
         ]);
     }
@@ -361,7 +369,7 @@ fn missing_section(summary: &Summary) -> String {
     }
     let mut text = Table::new([("cell", Left), ("id", Left), ("why", Left)]);
     for missing in &summary.missing {
-        text.push([missing.label.clone(), missing.cell_id.clone(), missing.reason.clone()]);
+        text.push([plain(&missing.label), code(short(&missing.cell_id)), plain(&missing.reason)]);
     }
     format!("\n## Missing\n\n{}", text.render())
 }
@@ -372,7 +380,7 @@ fn unreadable_section(summary: &Summary) -> String {
     }
     let mut text = Table::new([("file", Left), ("why", Left)]);
     for file in &summary.unreadable {
-        text.push([file.file.clone(), file.reason.clone()]);
+        text.push([code(&file.file), plain(&file.reason)]);
     }
     format!("\n## Unreadable\n\n{}", text.render())
 }

@@ -9,7 +9,7 @@ use crate::format::{
     NOTHING, correlation, count, or_nothing, p_value, percent, points, significant,
 };
 use crate::markdown::Align::{Left, Right};
-use crate::markdown::{Table, anchor};
+use crate::markdown::{Table, anchor, code, plain};
 use crate::row::short;
 
 /// One line that counts the verdicts.
@@ -45,20 +45,22 @@ pub(crate) fn section(assessment: &Assessment) -> String {
     for claim in &measured {
         let counts = [Verdict::Holds, Verdict::Fails, Verdict::Undecided, Verdict::NotMeasured]
             .map(|verdict| claim.count(verdict).to_string());
-        let first = [claim.verdict.as_str().to_owned(), claim.sentence.clone()];
+        let first = [claim.verdict.as_str().to_owned(), plain(&claim.sentence)];
         overview.push(first.into_iter().chain(counts));
     }
     let overview = match measured.is_empty() {
         true => String::new(),
         false => format!("{}\n{}\n\n", overview.render(), how(assessment)),
     };
-    let absent: String =
-        absent.iter().map(|claim| format!("- not measured: {}\n", claim.sentence)).collect();
+    let absent: String = absent
+        .iter()
+        .map(|claim| format!("- not measured: {}\n", plain(&claim.sentence)))
+        .collect();
     let absent = if absent.is_empty() { absent } else { format!("{absent}\n") };
     format!(
-        "\n## Which sentences hold\n\n{overview}{absent}Sentences and thresholds: `{}`. \
+        "\n## Which sentences hold\n\n{overview}{absent}Sentences and thresholds: {}. \
          [{DETAILS}](#{}).\n",
-        assessment.file,
+        code(&assessment.file),
         anchor(DETAILS),
     )
 }
@@ -104,12 +106,12 @@ fn of_claim(claim: &Judged) -> String {
         table.push(fields(claim.predicate, check));
     }
     let mut text =
-        format!("\n### {}: {}\n\n{}\n", claim.id, claim.verdict.as_str(), claim.sentence);
+        format!("\n### {}: {}\n\n{}\n", claim.id, claim.verdict.as_str(), plain(&claim.sentence));
     if let Some(quantity) = measured.first().and_then(|check| check.measurement.as_ref()) {
         text += &format!("Effect: {}.\n\n{}", quantity.quantity, table.render());
     }
     for (why, models) in by_reason(&absent) {
-        text += &format!("\nNot measured ({why}): {}.\n", models.join(", "));
+        text += &format!("\nNot measured ({}): {}.\n", plain(&why), plain(&models.join(", ")));
     }
     text
 }
@@ -133,8 +135,8 @@ fn fields(predicate: Predicate, check: &Check) -> Vec<String> {
     let protocol = protocol.as_ref().map(|protocol| format!(" ({protocol})")).unwrap_or_default();
     let mut fields = vec![
         verdict.as_str().to_owned(),
-        model.clone(),
-        format!("{dataset}{protocol}"),
+        plain(model),
+        plain(&format!("{dataset}{protocol}")),
         what.clone(),
     ];
     if let Some(measured) = &check.measurement {
@@ -143,7 +145,7 @@ fn fields(predicate: Predicate, check: &Check) -> Vec<String> {
         let limits = lower.zip(*upper).map(|(lower, upper)| {
             format!("[{}, {}]", shown(predicate, lower), shown(predicate, upper))
         });
-        let cells: Vec<String> = cells.iter().map(|id| format!("`{}`", short(id))).collect();
+        let cells: Vec<String> = cells.iter().map(|id| code(short(id))).collect();
         fields.extend([
             shown(predicate, *effect),
             limits.unwrap_or_else(|| NOTHING.to_owned()),
@@ -151,7 +153,7 @@ fn fields(predicate: Predicate, check: &Check) -> Vec<String> {
             format!("{n} {unit}"),
             or_nothing(p.map(p_value)),
             or_nothing(p_holm.map(p_value)),
-            note.clone(),
+            plain(note),
             cells.join(" "),
         ]);
     }

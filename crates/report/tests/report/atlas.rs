@@ -180,7 +180,7 @@ fn damaged_observations_are_listed_and_the_rest_is_shown() {
 
     let page = results.page();
     let reason = |path: &std::path::Path| {
-        let file = path.strip_prefix(store.folder()).unwrap().display().to_string();
+        let file = format!("`{}`", path.strip_prefix(store.folder()).unwrap().display());
         row(&page, &[&file])[1].to_owned()
     };
     assert!(reason(&path).contains("Parquet"), "{page}");

@@ -26,13 +26,13 @@ fn unreadable_files_are_listed_and_their_cells_are_missing() {
     let page = results.page();
     let place = "windows/model=smollm2/dataset=wikitext2/sparsity=0.9/window=1";
     for name in ["01", "02", "03"] {
-        let file = format!("{place}/{name}.parquet");
+        let file = format!("`{place}/{name}.parquet`");
         assert!(row(&page, &[&file])[1].contains("Parquet"), "{page}");
     }
-    row(&page, &["failures/05.parquet"]);
+    row(&page, &["`failures/05.parquet`"]);
     assert!(!page.contains(".tmp"), "{page}");
     let label = "smollm2 wikitext2 ppl-101 dynamic κ=.9 magnitude";
-    assert_eq!(row(&page, &[label]), [label, "01", "its file is unreadable"]);
+    assert_eq!(row(&page, &[label]), [label, "`01`", "its file is unreadable"]);
     let counts = "- Of 2 cells ordered: 1 done, 0 failed, 1 missing; 4 files unreadable.\n";
     assert!(page.contains(counts), "{page}");
     // What can be read is still reported.
@@ -70,7 +70,7 @@ fn a_damaged_order_is_listed_and_missing_cells_are_not_guessed() {
     let page = results.page();
     assert!(page.starts_with("# Report: run\n"), "{page}");
     assert!(page.contains("WARNING: no readable order.json"), "{page}");
-    assert!(row(&page, &["order.json"])[1].starts_with("it is not a work order"), "{page}");
+    assert!(row(&page, &["`order.json`"])[1].starts_with("it is not a work order"), "{page}");
     assert!(page.contains("- Cells: 1 done, 0 failed; 1 file unreadable.\n"), "{page}");
 }
 

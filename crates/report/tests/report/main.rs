@@ -6,6 +6,7 @@ mod atlas;
 mod claims;
 mod damage;
 mod fixtures;
+mod html;
 mod joins;
 mod observations;
 mod pictures;
@@ -24,6 +25,11 @@ use serde_json::Value;
 /// Adds `nats` to each of the four windows' hundred targets.
 fn everywhere(nats: f64) -> [f64; 4] {
     [100.0 * nats; 4]
+}
+
+/// The note of a row, which stands before its cell.
+fn note<'a>(row: &[&'a str]) -> &'a str {
+    row[row.len() - 2]
 }
 
 /// Dense, dynamic, static and three windows, in the order given by `reversed`.
@@ -68,17 +74,17 @@ fn perplexities_and_ratios_are_those_worked_out_by_hand() {
     let common = ["75.0 %", "0.0 %", "90.0 %", "202"];
     assert_eq!(
         row(&page, &["dense"]),
-        [&["dense", "0", "–", "–", "–", "20.086", "1", "–", "4"][..], &common].concat()
+        [&["dense", "0", "–", "–", "–", "20.086", "1", "–", "4"][..], &common, &["`00`"]].concat()
     );
     // Every window loses half a nat a target: e^3.5, e^0.5, and no spread.
     let dynamic =
         ["dynamic", "0.9", "1", "–", "magnitude", "33.115", "1.649", "[1.649, 1.649]", "4"];
-    assert_eq!(row(&page, &["dynamic"]), [&dynamic[..], &common].concat());
+    assert_eq!(row(&page, &["dynamic"]), [&dynamic[..], &common, &["`01`"]].concat());
     // 1, 2, 3, 4 nats a target: mean 2.5. Of the 256 resamples of four windows 5 have a mean of at
     // most 1.25 (2.0 %) and 15 one of at most 1.5 (5.9 %): the lower limit is e^1.5, the upper one
     // by symmetry e^3.5.
     let cut = ["static", "0.5", "–", "–", "magnitude", "244.69", "12.18", "[4.482, 33.12]", "4"];
-    assert_eq!(row(&page, &["static"]), [&cut[..], &common].concat());
+    assert_eq!(row(&page, &["static"]), [&cut[..], &common, &["`02`"]].concat());
 }
 
 #[test]
@@ -163,14 +169,14 @@ fn lambada_rows_are_paired_with_dense() {
     let common = ["75.0 %", "0.0 %", "90.0 %", "202"];
     let none = ["–", "–", "–", "–", "–", "–"];
     let first = ["dense", "0", "–", "–", "–", "7/10", "70.0 %", "[39.7 %, 89.2 %]"];
-    let expected = [&first[..], &none, &["7.3891"], &common, &[""]].concat();
+    let expected = [&first[..], &none, &["7.3891"], &common, &["", "`10`"]].concat();
     assert_eq!(row(&page, &["dense"]), expected);
     // McNemar: 2·P(X ≤ 1 of 5) = 2·6/32. The intervals and the unpaired p-values are scipy's and
     // statsmodels' for 4/10 and 7/10.
     let first = ["dynamic", "0.9", "1", "–", "magnitude", "4/10", "40.0 %", "[16.8 %, 68.7 %]"];
     let difference = ["-30.0", "[-60.1, +11.8]", "0.375", "0.375", "0.178", "0.370"];
     let note = "not significant; too few discordant items to detect any difference";
-    let expected = [&first[..], &difference, &["7.3891"], &common, &[note]].concat();
+    let expected = [&first[..], &difference, &["7.3891"], &common, &[note, "`11`"]].concat();
     assert_eq!(row(&page, &["dynamic"]), expected);
     let finding = "dense 7/10 = 70.0 % [39.7 %, 89.2 %]; dynamic at κ=0.9, magnitude 4/10 = \
                    40.0 % [16.8 %, 68.7 %], -30.0 points [-60.1, +11.8], McNemar p = 0.375.";
@@ -213,7 +219,7 @@ fn other_windows_than_dense_are_refused_with_a_reason() {
     ] {
         let row = row(&page, &["dynamic", sparsity]);
         assert_eq!(row[6..8], ["refused", "–"], "{page}");
-        assert_eq!(row.last(), Some(&reason));
+        assert_eq!(note(&row), reason);
     }
 }
 
@@ -231,7 +237,7 @@ fn rows_that_look_the_same_say_how_they_differ() {
     let page = results.page();
     let rows: Vec<_> = table_rows(&page).into_iter().filter(|row| row[0] == "static").collect();
     let notes = ["4", "8"].map(|n| format!("calibrated on {n} × 101 tokens of wikitext2-valid"));
-    assert_eq!(rows.iter().map(|row| row[row.len() - 1]).collect::<Vec<_>>(), notes);
+    assert_eq!(rows.iter().map(|row| note(row)).collect::<Vec<_>>(), notes);
 }
 
 #[test]
@@ -243,7 +249,7 @@ fn one_window_has_a_ratio_but_no_interval() {
     let page = results.page();
     let row = row(&page, &["dynamic"]);
     assert_eq!(row[6..9], ["1.649", "–", "1"]);
-    assert_eq!(row.last(), Some(&"1 window: no interval"));
+    assert_eq!(note(&row), "1 window: no interval");
 }
 
 #[test]
@@ -258,8 +264,8 @@ fn mixed_code_versions_are_loud_and_never_compared() {
     assert!(page.contains(warning), "{page}");
     let row = row(&page, &["dynamic"]);
     assert_eq!(row[6], "refused");
-    let note = "code code-b; not compared: other code version (code-b, dense code-a)";
-    assert_eq!(row.last(), Some(&note));
+    let refused = "code code-b; not compared: other code version (code-b, dense code-a)";
+    assert_eq!(note(&row), refused);
 }
 
 #[test]
@@ -282,10 +288,11 @@ fn failed_and_missing_cells_are_listed() {
     assert!(results.page().contains(counts), "{}", results.page());
     put_order(&store, &order);
     let failed = "smollm2 wikitext2 ppl-101 dynamic κ=.9 magnitude";
-    let fields = [failed, "01", "out of \\| memory at layer 3", "node7", "2026-11-22 03:18:04 UTC"];
+    let fields =
+        [failed, "`01`", "out of \\| memory at layer 3", "node7", "2026-11-22 03:18:04 UTC"];
     assert_eq!(row(&page, &[failed]), fields);
     let missing = "smollm2 lambada lambada-openai dynamic κ=.5 magnitude";
-    assert_eq!(row(&page, &[missing]), [missing, "02", "not run yet"]);
+    assert_eq!(row(&page, &[missing]), [missing, "`02`", "not run yet"]);
 }
 
 #[test]

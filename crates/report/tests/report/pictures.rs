@@ -21,7 +21,7 @@ fn about(nats: f64) -> [f64; 4] {
 }
 
 /// Every model dense, static, dynamic and with four windows; each loses more than the one before.
-fn write_grid(results: &Results, reversed: bool) {
+pub(crate) fn write_grid(results: &Results, reversed: bool) {
     let store = results.run("run");
     let mut cells = Vec::new();
     for (number, model) in MODELS.into_iter().enumerate() {
@@ -221,11 +221,11 @@ fn pictures_lie_beside_the_page_and_json_writes_no_file() {
     };
     assert!(results.report(&["--results", "run", "--json"]).status.success());
     let run = results.path().join("run");
-    for name in [STATIC_AND_DYNAMIC, DIAL, "report.md"] {
+    for name in [STATIC_AND_DYNAMIC, DIAL, "report.md", "report.html"] {
         assert!(!run.join(name).exists());
     }
     assert!(results.report(&["--results", "run", "--out", "one.md"]).status.success());
-    let expected = ["dial.svg", "one.md", "other", "run", "static-and-dynamic.svg"];
+    let expected = ["dial.svg", "one.html", "one.md", "other", "run", "static-and-dynamic.svg"];
     assert!(files().iter().eq(expected), "{:?}", files());
     // Two runs in one page: their pictures need names of their own.
     assert!(results.report(&["--results", ".", "--out", "all.md"]).status.success());

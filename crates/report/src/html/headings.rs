@@ -1,0 +1,127 @@
+//! The headings of a page: their ids, where links lead to, and the table of contents.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use maud::{Markup, html};
+use pulldown_cmark::{Event, Parser, Tag, TagEnd};
+
+use super::OPTIONS;
+use crate::markdown::anchor;
+
+/// The deepest headings that the table of contents names.
+const DEEPEST: u8 = 3;
+
+/// One heading.
+pub(super) struct Heading {
+    /// 1 for the title.
+    pub(super) level: u8,
+    pub(super) text: String,
+    /// Unique in the page.
+    pub(super) id: String,
+}
+
+/// All headings of a page, in their order.
+pub(super) struct Headings {
+    pub(super) all: Vec<Heading>,
+    /// The id that an anchor stands for within the n-th title's part of the page.
+    ids: BTreeMap<(usize, String), String>,
+}
+
+impl Headings {
+    /// Reads the headings of `markdown`. Of several with one anchor the later ones are numbered, as
+    /// GitHub does; ids in `taken` belong to others.
+    pub(super) fn of(markdown: &str, mut taken: BTreeSet<String>) -> Headings {
+        let mut headings = Headings { all: Vec::new(), ids: BTreeMap::new() };
+        let mut part = 0;
+        let mut open: Option<String> = None;
+        for event in Parser::new_ext(markdown, OPTIONS) {
+            match (event, &mut open) {
+                (Event::Start(Tag::Heading { .. }), _) => open = Some(String::new()),
+                (Event::End(TagEnd::Heading(level)), _) => {
+                    let (level, text) = (level as u8, open.take().unwrap_or_default());
+                    part += usize::from(level == 1);
+                    let base = anchor(&text);
+                    let numbered = (1..).map(|number| format!("{base}-{number}"));
+                    let mut candidates = [base.clone()].into_iter().chain(numbered);
+                    let id = candidates.find(|id| taken.insert(id.clone())).unwrap_or_default();
+                    headings.ids.entry((part, base)).or_insert_with(|| id.clone());
+                    headings.all.push(Heading { level, text, id });
+                }
+                (
+                    Event::Text(words)
+                    | Event::Code(words)
+                    | Event::InlineHtml(words)
+                    | Event::Html(words),
+                    Some(text),
+                ) => text.push_str(&words),
+                _ => {}
+            }
+        }
+        headings
+    }
+
+    /// The id that a link to `anchor` means in the part of the `part`-th title: every run of a page
+    /// has its own `pictures`.
+    pub(super) fn resolve<'a>(&'a self, part: usize, anchor: &'a str) -> &'a str {
+        self.ids.get(&(part, anchor.to_owned())).map_or(anchor, String::as_str)
+    }
+
+    /// The title of the page.
+    pub(super) fn title(&self) -> &str {
+        self.all.iter().find(|heading| heading.level == 1).map_or("Report", |first| &first.text)
+    }
+
+    /// Nested lists of links; a single title is not in them, for everything is below it.
+    pub(super) fn contents(&self) -> Markup {
+        let n_titles = self.all.iter().filter(|heading| heading.level == 1).count();
+        let highest = if n_titles > 1 { 1 } else { 2 };
+        let shown = self.all.iter().filter(|own| (highest..=DEEPEST).contains(&own.level));
+        tree(&shown.collect::<Vec<_>>(), "")
+    }
+}
+
+/// Headings below one whose text is `above`, which is not said again at their ends.
+fn tree(headings: &[&Heading], above: &str) -> Markup {
+    let Some(highest) = headings.iter().map(|heading| heading.level).min() else {
+        return html! {};
+    };
+    let own_text = |text: &'_ str| -> String {
+        let own = text.strip_suffix(above).filter(|own| !above.is_empty() && !own.is_empty());
+        own.map_or(text, |own| own.trim_end_matches([',', ' '])).to_owned()
+    };
+    html! {
+        ul {
+            @for group in headings.chunk_by(|_, next| next.level > highest) {
+                li {
+                    a href=(format!("#{}", group[0].id)) { (own_text(&group[0].text)) }
+                    (tree(&group[1..], &group[0].text))
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(markdown: &str) -> Vec<String> {
+        let headings = Headings::of(markdown, BTreeSet::from(["cell-00".to_owned()]));
+        headings.all.into_iter().map(|heading| heading.id).collect()
+    }
+
+    #[test]
+    fn equal_headings_are_numbered_as_github_does() {
+        let page = "# A\n\n## Pictures\n\n## Pictures 1\n\n# B\n\n## Pictures\n\n## cell 00\n";
+        let expected = ["a", "pictures", "pictures-1", "b", "pictures-2", "cell-00-1"];
+        assert_eq!(ids(page), expected);
+    }
+
+    #[test]
+    fn a_link_leads_to_its_own_part() {
+        let headings = Headings::of("# A\n\n## T · x\n\n# B\n\n## T · x\n", BTreeSet::new());
+        assert_eq!(headings.resolve(1, "t--x"), "t--x");
+        assert_eq!(headings.resolve(2, "t--x"), "t--x-1");
+        assert_eq!(headings.resolve(2, "nowhere"), "nowhere");
+    }
+}
