@@ -87,6 +87,24 @@ pub(crate) fn check_plan(
     differences: &[WindowLoss],
     plan: BootstrapPlan,
 ) -> Result<(), StatisticsError> {
+    check_size(differences.len(), plan.block_windows.max(2), plan)?;
+    check_windows(differences)
+}
+
+/// Refuses windows without targets and losses that are no numbers.
+pub(crate) fn check_windows(differences: &[WindowLoss]) -> Result<(), StatisticsError> {
+    if differences.iter().any(|window| window.n_targets == 0) {
+        return Err(StatisticsError::Empty { what: "set of target tokens of a window" });
+    }
+    check_finite("difference of window losses", differences.iter().map(|window| window.nll_nats))
+}
+
+/// Refuses an empty plan, and fewer than `needed` of the windows that it would draw from.
+pub(crate) fn check_size(
+    windows: usize,
+    needed: usize,
+    plan: BootstrapPlan,
+) -> Result<(), StatisticsError> {
     for (what, value) in
         [("number of resamples", plan.resamples), ("block of windows", plan.block_windows)]
     {
@@ -95,35 +113,40 @@ pub(crate) fn check_plan(
             return Err(StatisticsError::OutOfRange { what, value: 0.0, expected });
         }
     }
-    let needed = plan.block_windows.max(2);
-    if differences.len() < needed {
-        let (what, got) = ("bootstrap", differences.len());
-        return Err(StatisticsError::TooFew { what, needed, got });
+    if windows < needed {
+        return Err(StatisticsError::TooFew { what: "bootstrap", needed, got: windows });
     }
-    if differences.iter().any(|window| window.n_targets == 0) {
-        return Err(StatisticsError::Empty { what: "set of target tokens of a window" });
+    Ok(())
+}
+
+/// Visits the positions of one resample: as many as there are windows, in circular blocks.
+pub(crate) fn draw_windows(
+    rng: &mut ChaCha8Rng,
+    windows: usize,
+    block_windows: usize,
+    mut visit: impl FnMut(usize),
+) {
+    let mut drawn = 0;
+    while drawn < windows {
+        // Drawn as u64: a usize would draw other numbers on a 32-bit machine.
+        let start = rng.random_range(0..windows as u64) as usize;
+        let length = block_windows.min(windows - drawn);
+        (0..length).for_each(|offset| visit((start + offset) % windows));
+        drawn += length;
     }
-    check_finite("difference of window losses", differences.iter().map(|window| window.nll_nats))
 }
 
 /// Mean ΔNLL per target (nats) of each resample, in ascending order.
 pub(crate) fn resampled_means(differences: &[WindowLoss], plan: BootstrapPlan) -> Vec<f64> {
-    let n = differences.len();
     let mut rng = ChaCha8Rng::seed_from_u64(plan.seed);
     let mut means: Vec<f64> = (0..plan.resamples)
         .map(|_| {
-            let (mut nll, mut targets, mut drawn) = (0.0_f64, 0_u64, 0_usize);
-            while drawn < n {
-                // Drawn as u64: a usize would draw other numbers on a 32-bit machine.
-                let start = rng.random_range(0..n as u64) as usize;
-                let length = plan.block_windows.min(n - drawn);
-                for offset in 0..length {
-                    let window = differences[(start + offset) % n];
-                    nll += window.nll_nats;
-                    targets += u64::from(window.n_targets);
-                }
-                drawn += length;
-            }
+            let (mut nll, mut targets) = (0.0_f64, 0_u64);
+            draw_windows(&mut rng, differences.len(), plan.block_windows, |position| {
+                let window = differences[position];
+                nll += window.nll_nats;
+                targets += u64::from(window.n_targets);
+            });
             nll / targets as f64
         })
         .collect();
