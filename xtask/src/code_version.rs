@@ -51,6 +51,12 @@ pub(crate) fn code_version(root: &Path) -> Result<String> {
     Ok(hex(&hasher.finalize())[..16].to_owned())
 }
 
+/// The files and folders that [`code_version`] is made of, relative to the workspace, as git takes them.
+pub(crate) fn computing_paths() -> Vec<String> {
+    let sources = COMPUTING.iter().map(|name| format!("crates/{name}/src"));
+    sources.chain(["crates/worker/Cargo.toml".to_owned(), "Cargo.lock".to_owned()]).collect()
+}
+
 fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let entries =
         fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;

@@ -16,6 +16,7 @@ mod code_version;
 mod completions;
 mod dry_run;
 mod exit;
+mod explain;
 mod fetch;
 mod golden;
 mod grid;
@@ -56,6 +57,8 @@ enum Command {
     RunGrid(run_grid::Args),
     /// Print and write the report of what is in a results folder
     Report(report::Args),
+    /// Say what a cell is, what it rests on, and why it would be run again
+    Explain(explain::Args),
     /// Run one cell by hand, without a pipeline or a results folder
     Cell(cell::Args),
     /// Write a model's logits for given tokens, to compare with another framework
@@ -91,6 +94,7 @@ fn run(command: &Command) -> anyhow::Result<i32> {
         Command::Fetch(args) => fetch::run(&workspace, args),
         Command::RunGrid(args) => run_grid::run(&workspace, args),
         Command::Report(args) => report::run(&workspace, args),
+        Command::Explain(args) => explain::run(&workspace, args),
         Command::Cell(args) => cell::run(&workspace, args),
         Command::Logits(args) => logits::run(&workspace, args),
         Command::Train(args) => train::run(&workspace, args),

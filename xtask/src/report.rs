@@ -13,7 +13,9 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask report                             every run in results/
   cargo xtask report --results results/smollm2
-  cargo xtask report --results results/smollm2 --json";
+  cargo xtask report --results results/smollm2 --json
+  cargo xtask report --compare results/quick old/quick            what changed, cell by cell
+  cargo xtask report --compare results/quick old/quick --out compare.md";
 
 /// Arguments of `report`.
 #[derive(Debug, clap::Args)]
@@ -22,20 +24,34 @@ pub(crate) struct Args {
     /// A run's folder, or a folder of runs [default: results]
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
+    /// Say what changed from one run to another, cell by cell: the folders of two runs
+    #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with = "results")]
+    compare: Option<Vec<PathBuf>>,
     /// Print one JSON object instead of Markdown, and write no file
-    #[arg(long)]
+    #[arg(long, conflicts_with = "out")]
     json: bool,
     /// Sentences to be judged on the tables [default: pipelines/claims/two-ways.toml]
     #[arg(long, value_name = "FILE.toml")]
     claims: Option<PathBuf>,
+    /// Where the Markdown goes [default: report.md in each run's folder; of a comparison nowhere]
+    #[arg(long, value_name = "FILE.md")]
+    out: Option<PathBuf>,
 }
 
 /// Runs the command; the value is the report's exit code.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
-    let results = args.results.clone().unwrap_or_else(|| workspace.root().join("results"));
     let programs = build::programs(workspace)?;
     let mut command = Command::new(&programs.report);
-    command.arg("--results").arg(results);
+    match &args.compare {
+        Some(runs) => command.arg("--compare").args(runs),
+        None => {
+            let results = || workspace.root().join("results");
+            command.arg("--results").arg(args.results.clone().unwrap_or_else(results))
+        }
+    };
+    if let Some(file) = &args.out {
+        command.arg("--out").arg(file);
+    }
     if args.json {
         command.arg("--json");
     }

@@ -252,7 +252,9 @@ fn fetch_checks_what_is_there_without_a_network() {
 #[test]
 fn every_command_explains_itself_with_examples() {
     let bench = Bench::new();
-    for command in ["fetch", "run-grid", "report", "cell", "logits", "test", "completions"] {
+    for command in
+        ["fetch", "run-grid", "report", "explain", "cell", "logits", "test", "completions"]
+    {
         let output = bench.run(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0), "{command}");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

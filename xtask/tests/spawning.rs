@@ -83,6 +83,21 @@ exit 1"#,
 }
 
 #[test]
+fn a_comparison_is_passed_on_to_the_report() {
+    let bench = Bench::new();
+    let path = bench.write("no-report", "#!/bin/sh\necho \"$@\"\n");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    let output = bench.run(&["report", "--compare", "a", "b", "--out", "c.md"]);
+    assert_eq!(stdout(&output), "--compare a b --out c.md\n", "{}", stderr(&output));
+    let output = bench.run(&["report", "--compare", "a", "b", "--json"]);
+    assert_eq!(stdout(&output), "--compare a b --json\n");
+    let output = bench.run(&["report", "--results", "a"]);
+    assert_eq!(stdout(&output), "--results a\n");
+    let output = bench.run(&["report", "--compare", "a", "b", "--results", "c"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
+
+#[test]
 fn a_filter_runs_a_part_and_leaves_the_whole_order_for_the_report() {
     let bench = Bench::new();
     let pipeline = bench.own_pipeline();

@@ -42,7 +42,7 @@ pub use locks::{
     find_repository,
 };
 pub use model_entry::{HubModel, ModelEntry, ModelSource};
-pub use names::{UnknownName, nearest};
+pub use names::{UnknownName, most_alike, nearest};
 pub use order::{
     CalibrationText, CellInspection, CellRequest, Event, Inspection, ModelInput, ModelInspection,
     OrderProvenance, OrderedCell, TextInput, WorkOrder,

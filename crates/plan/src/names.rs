@@ -20,6 +20,27 @@ pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -
     best.map(|(_, name)| name)
 }
 
+/// Candidates with less in common than this are not like `given` at all.
+const LEAST_ALIKE: f64 = 0.3;
+
+/// The candidates that have most in common with `given`, the most alike first, at most `n`: for texts
+/// of several words, where an edit distance would look at nothing but their length.
+///
+/// "In common" are pairs of neighbouring letters (Sørensen–Dice); neither case nor blanks count.
+pub fn most_alike<'a>(
+    given: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+    n: usize,
+) -> Vec<&'a str> {
+    let given = given.to_lowercase();
+    let rated = candidates
+        .into_iter()
+        .map(|candidate| (strsim::sorensen_dice(&given, &candidate.to_lowercase()), candidate));
+    let mut rated: Vec<(f64, &str)> = rated.filter(|(alike, _)| *alike >= LEAST_ALIKE).collect();
+    rated.sort_by(|a, b| b.0.total_cmp(&a.0));
+    rated.into_iter().take(n).map(|(_, candidate)| candidate).collect()
+}
+
 /// A name that is not in the vocabulary: says what was meant, the nearest name and all names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownName {
@@ -73,6 +94,14 @@ mod tests {
         assert_eq!(nearest("dynamc", names), Some("dynamic"));
         assert_eq!(nearest("Windows", names), Some("window"));
         assert_eq!(nearest("zzzzzz", names), None);
+    }
+
+    #[test]
+    fn the_most_alike_come_first() {
+        let labels = ["opt dialogue dense", "opt narrative static", "opt narrative dense", "zzz"];
+        let alike = most_alike("opt narative dense", labels, 2);
+        assert_eq!(alike, ["opt narrative dense", "opt narrative static"]);
+        assert!(most_alike("qqqqqqqq", labels, 2).is_empty());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The LAMBADA table of one (model, dataset, protocol).
 
 use plan::Protocol;
+use rayon::prelude::*;
 use serde::Serialize;
 use statistics::{
     ConfidenceLevel, PairedCounts, Proportion, StatisticsError, benjamini_hochberg, fisher_exact_p,
@@ -70,7 +71,7 @@ pub(crate) struct AccuracyTable {
 /// # Errors
 /// For a cell without items, which the reader of files does not let through.
 pub(crate) fn rows(group: &Group<'_>) -> Result<Vec<Row<Accuracy>>, StatisticsError> {
-    let rows: Result<Vec<_>, _> = group.cells.iter().map(|result| row(result, group)).collect();
+    let rows: Result<Vec<_>, _> = group.cells.par_iter().map(|result| row(result, group)).collect();
     let mut rows = rows?;
     adjust(&mut rows)?;
     Ok(rows)

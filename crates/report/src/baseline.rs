@@ -5,6 +5,7 @@
 
 use plan::Policy;
 use serde::Serialize;
+use tables::Provenance;
 
 use crate::format::count;
 use crate::read::{CellResult, Rows};
@@ -57,23 +58,34 @@ pub(crate) fn find<'a>(result: &CellResult, group: &Group<'a>) -> AgainstDense<&
 /// Everything that forbids a paired comparison.
 pub(crate) fn differences(result: &CellResult, dense: &CellResult) -> Vec<String> {
     let (ours, theirs) = (&result.provenance, &dense.provenance);
-    let mut reasons = Vec::new();
-    for (what, ours, theirs) in [
-        ("code version", &ours.code_version, &theirs.code_version),
-        ("weights", &ours.weights_sha256, &theirs.weights_sha256),
-        ("tokenizer", &ours.tokenizer_sha256, &theirs.tokenizer_sha256),
-        ("text", &ours.text_sha256, &theirs.text_sha256),
-    ] {
-        if ours != theirs {
-            reasons.push(format!("other {what} ({}, dense {})", short(ours), short(theirs)));
-        }
-    }
-    reasons.extend(other_units(&result.rows, &dense.rows));
+    let code = other("code version", &ours.code_version, &theirs.code_version, DENSE);
+    let mut reasons: Vec<String> = code.into_iter().collect();
+    reasons.extend(other_inputs(ours, theirs, DENSE));
+    reasons.extend(other_units(&result.rows, &dense.rows, DENSE));
     reasons
 }
 
-/// How two sets of windows or items differ; none when they are the same.
-fn other_units(ours: &Rows, dense: &Rows) -> Option<String> {
+/// What the other side of a comparison is called in a reason.
+const DENSE: &str = "dense";
+
+/// Which inputs of a cell are not those of another, which is called `whose`.
+pub(crate) fn other_inputs(ours: &Provenance, theirs: &Provenance, whose: &str) -> Vec<String> {
+    let inputs = [
+        ("weights", &ours.weights_sha256, &theirs.weights_sha256),
+        ("tokenizer", &ours.tokenizer_sha256, &theirs.tokenizer_sha256),
+        ("text", &ours.text_sha256, &theirs.text_sha256),
+    ];
+    inputs.into_iter().filter_map(|(what, ours, theirs)| other(what, ours, theirs, whose)).collect()
+}
+
+/// `other weights (1a2b, dense 3c4d)`; nothing where they are the same.
+pub(crate) fn other(what: &str, ours: &str, theirs: &str, whose: &str) -> Option<String> {
+    (ours != theirs).then(|| format!("other {what} ({}, {whose} {})", short(ours), short(theirs)))
+}
+
+/// How a set of windows or items differs from that of a cell called `whose`; none when they are the
+/// same.
+pub(crate) fn other_units(ours: &Rows, theirs: &Rows, whose: &str) -> Option<String> {
     let units = |rows: &Rows| -> (&str, Vec<(u32, u32)>) {
         match rows {
             Rows::Windows(rows) => {
@@ -84,18 +96,18 @@ fn other_units(ours: &Rows, dense: &Rows) -> Option<String> {
             }
         }
     };
-    let ((what, ours), (_, dense)) = (units(ours), units(dense));
-    let differing = ours.iter().zip(&dense).find(|(ours, dense)| ours != dense);
+    let ((what, ours), (_, theirs)) = (units(ours), units(theirs));
+    let differing = ours.iter().zip(&theirs).find(|(ours, theirs)| ours != theirs);
     match differing {
-        _ if ours.len() != dense.len() => {
-            Some(format!("{}, dense has {}", count(ours.len(), what), dense.len()))
+        _ if ours.len() != theirs.len() => {
+            Some(format!("{}, {whose} has {}", count(ours.len(), what), theirs.len()))
         }
         None => None,
-        Some((ours, dense)) if ours.0 != dense.0 => {
-            Some(format!("{what} {} where dense has {what} {}", ours.0, dense.0))
+        Some((ours, theirs)) if ours.0 != theirs.0 => {
+            Some(format!("{what} {} where {whose} has {what} {}", ours.0, theirs.0))
         }
-        Some((ours, dense)) => {
-            Some(format!("{what} {} has {} targets, dense {}", ours.0, ours.1, dense.1))
+        Some((ours, theirs)) => {
+            Some(format!("{what} {} has {} targets, {whose} {}", ours.0, ours.1, theirs.1))
         }
     }
 }

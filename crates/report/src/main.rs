@@ -11,6 +11,7 @@ mod accuracy;
 mod atlas;
 mod baseline;
 mod claims;
+mod compare;
 mod contrast;
 mod dial;
 mod findings;
@@ -43,6 +44,7 @@ use clap::Parser;
 use serde::Serialize;
 
 use crate::claims::ClaimsFile;
+use crate::compare::Comparison;
 use crate::html::Cells;
 use crate::pictures::{Content, Picture};
 use crate::run::{Run, find_runs};
@@ -55,11 +57,14 @@ struct Args {
     /// A run's folder (with windows/, items/, neurons/ or the like), or a folder that holds runs
     #[arg(long, value_name = "DIR", default_value = "results")]
     results: PathBuf,
+    /// Say what changed from one run to another, cell by cell: the folders of two runs
+    #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with = "results")]
+    compare: Option<Vec<PathBuf>>,
     /// Print one JSON object with every row in full precision instead of Markdown; write no file
     #[arg(long, conflicts_with = "out")]
     json: bool,
     /// Where the Markdown goes, the same as FILE.html and its pictures beside it
-    /// [default: report.md in each run's folder]
+    /// [default: report.md in each run's folder; of a comparison nowhere]
     #[arg(long, value_name = "FILE.md", value_parser = markdown_file)]
     out: Option<PathBuf>,
     /// Sentences to be judged on the tables: a claims file such as pipelines/claims/two-ways.toml
@@ -95,16 +100,16 @@ fn main() -> ExitCode {
 }
 
 fn report(args: &Args) -> Result<()> {
+    if let Some([a, b]) = args.compare.as_deref() {
+        return compare(a, b, args);
+    }
     let folders = find_runs(&args.results)?;
     let claims = args.claims.as_deref().map(ClaimsFile::read).transpose()?;
     let runs = folders.iter().map(|folder| Run::load(folder));
     let summarise = |run: Result<Run>| Ok(Summary::of(&run?, claims.as_ref()));
     let summaries = runs.map(summarise).collect::<Result<Vec<_>>>()?;
     if args.json {
-        let mut json = serde_json::to_string_pretty(&Output { runs: &summaries })
-            .context("cannot encode the report as JSON")?;
-        json.push('\n');
-        return print(&json);
+        return print_json(&Output { runs: &summaries });
     }
 
     let mut pages = Vec::new();
@@ -146,6 +151,17 @@ fn report(args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// What changed from run `a` to run `b`.
+fn compare(a: &Path, b: &Path, args: &Args) -> Result<()> {
+    let comparison = Comparison::read([a, b])?;
+    if args.json {
+        return print_json(&comparison);
+    }
+    let page = compare::render(&comparison);
+    print(&page)?;
+    args.out.as_deref().map_or(Ok(()), |file| write(file, &page))
+}
+
 /// The folder that a file lies in.
 fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
@@ -185,6 +201,13 @@ fn write(file: &Path, text: &str) -> Result<()> {
     })?;
     eprintln!("wrote {}", file.display());
     Ok(())
+}
+
+fn print_json(value: &impl Serialize) -> Result<()> {
+    let mut json =
+        serde_json::to_string_pretty(value).context("cannot encode the report as JSON")?;
+    json.push('\n');
+    print(&json)
 }
 
 /// Prints to standard output. A reader that has seen enough (`report | head`) is no error.

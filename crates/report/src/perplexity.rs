@@ -1,9 +1,11 @@
 //! The perplexity table of one (model, dataset, protocol).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use plan::Protocol;
 use rayon::prelude::*;
 use serde::Serialize;
-use statistics::{BootstrapPlan, ConfidenceLevel, StatisticsError, WindowLoss};
+use statistics::{BootstrapPlan, ConfidenceLevel, Draws, Interval, StatisticsError, WindowLoss};
 
 use crate::baseline::{self, AgainstDense};
 use crate::read::{CellResult, Rows};
@@ -42,19 +44,45 @@ pub(crate) struct PerplexityTable {
     pub(crate) rows: Vec<Row<Perplexity>>,
 }
 
-/// The rows of `group`, in its order.
-pub(crate) fn rows(group: &Group<'_>) -> Vec<Row<Perplexity>> {
-    group.cells.par_iter().map(|result| row(result, group)).collect()
+/// The resamples of [`BOOTSTRAP`] for every number of windows that some cell has.
+pub(crate) struct Resamples(BTreeMap<usize, Draws>);
+
+impl Resamples {
+    /// Draws for all cells at once: their plan is one, so their draws are.
+    pub(crate) fn of(results: &[CellResult]) -> Self {
+        let sizes: BTreeSet<usize> = results.iter().map(|result| losses(result).len()).collect();
+        let sizes: Vec<usize> = sizes.into_iter().collect();
+        // A number that is too small for a bootstrap has no draws.
+        let draws = sizes.into_par_iter().filter_map(|n| Some((n, Draws::new(n, BOOTSTRAP).ok()?)));
+        Resamples(draws.collect())
+    }
+
+    /// The interval of `treated` / `baseline`, as [`statistics::perplexity_ratio_interval`] gives it.
+    pub(crate) fn interval(
+        &self,
+        baseline: &[WindowLoss],
+        treated: &[WindowLoss],
+    ) -> Result<Interval, StatisticsError> {
+        match self.0.get(&baseline.len()) {
+            Some(draws) => draws.perplexity_ratio_interval(baseline, treated),
+            None => statistics::perplexity_ratio_interval(baseline, treated, BOOTSTRAP),
+        }
+    }
 }
 
-fn row(result: &CellResult, group: &Group<'_>) -> Row<Perplexity> {
+/// The rows of `group`, in its order.
+pub(crate) fn rows(group: &Group<'_>, resamples: &Resamples) -> Vec<Row<Perplexity>> {
+    group.cells.par_iter().map(|result| row(result, group, resamples)).collect()
+}
+
+fn row(result: &CellResult, group: &Group<'_>, resamples: &Resamples) -> Row<Perplexity> {
     let mut notes = group.distinguishing_notes(result);
     let windows = losses(result);
     let perplexity = statistics::perplexity(&windows)
         .map_err(|error| notes.push(format!("no perplexity: {error}")))
         .ok();
     let against_dense = match baseline::find(result, group) {
-        AgainstDense::Compared(dense) => match ratio(dense, &windows) {
+        AgainstDense::Compared(dense) => match ratio(dense, &windows, resamples) {
             Ok((ratio, note)) => {
                 notes.extend(note);
                 AgainstDense::Compared(ratio)
@@ -77,10 +105,11 @@ fn row(result: &CellResult, group: &Group<'_>) -> Row<Perplexity> {
 fn ratio(
     dense: &CellResult,
     windows: &[WindowLoss],
+    resamples: &Resamples,
 ) -> Result<(PerplexityRatio, Option<String>), StatisticsError> {
     let dense_losses = losses(dense);
     let dense_cell_id = dense.id.clone();
-    match statistics::perplexity_ratio_interval(&dense_losses, windows, BOOTSTRAP) {
+    match resamples.interval(&dense_losses, windows) {
         Ok(interval) => {
             let (lower, upper) = (Some(interval.lower), Some(interval.upper));
             let ratio = interval.estimate;
@@ -96,7 +125,7 @@ fn ratio(
 }
 
 /// The losses of a cell's windows; a cell of items has none.
-fn losses(result: &CellResult) -> Vec<WindowLoss> {
+pub(crate) fn losses(result: &CellResult) -> Vec<WindowLoss> {
     match &result.rows {
         Rows::Items(_) => Vec::new(),
         Rows::Windows(rows) => rows

@@ -47,7 +47,7 @@ impl Origins {
 }
 
 /// The distinct values, the most frequent first.
-fn counted(run: &Run, value: fn(&Provenance) -> &String) -> Vec<Counted> {
+pub(crate) fn counted(run: &Run, value: fn(&Provenance) -> &String) -> Vec<Counted> {
     let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
     for from in run.provenances() {
         *counts.entry(value(from)).or_default() += 1;

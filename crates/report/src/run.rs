@@ -10,7 +10,7 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 use plan::{WorkOrder, cell_id};
 use serde::Serialize;
-use tables::{Provenance, Store, StoredFile, Table};
+use tables::{ORDER, Provenance, Store, StoredFile, Table, runs_in};
 
 use crate::observed::{Observed, is_observed, read_observed};
 use crate::read::{CellResult, Failure, read_failure, read_result};
@@ -43,25 +43,13 @@ pub(crate) struct Run {
     pub(crate) unreadable: Vec<Unreadable>,
 }
 
-const ORDER: &str = "order.json";
-
 /// The runs in `folder`: itself, or the folders in it, sorted by name.
 ///
 /// # Errors
 /// When the folder cannot be read or holds no run.
 pub(crate) fn find_runs(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = || format!("cannot read the results folder {}", folder.display());
-    let entries = fs::read_dir(folder).with_context(unreadable)?;
-    if is_run(folder) {
-        return Ok(vec![folder.to_owned()]);
-    }
-    let mut runs = Vec::new();
-    for entry in entries {
-        let path = entry.with_context(unreadable)?.path();
-        if is_run(&path) {
-            runs.push(path);
-        }
-    }
+    let runs = runs_in(folder).with_context(unreadable)?;
     if runs.is_empty() {
         bail!(
             "{} holds no run: expected a folder with windows/, items/, neurons/, channels/, \
@@ -70,13 +58,7 @@ pub(crate) fn find_runs(folder: &Path) -> Result<Vec<PathBuf>> {
             folder.display()
         );
     }
-    runs.sort();
     Ok(runs)
-}
-
-fn is_run(folder: &Path) -> bool {
-    let has_table = Table::ALL.iter().any(|table| folder.join(table.folder()).is_dir());
-    has_table || folder.join(ORDER).is_file()
 }
 
 impl Run {

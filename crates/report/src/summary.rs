@@ -13,7 +13,7 @@ use crate::findings::{self, Finding};
 use crate::format::count;
 use crate::glance::{self, Glance};
 use crate::gradients::{self, Gradients};
-use crate::perplexity::{self, PerplexityTable};
+use crate::perplexity::{self, PerplexityTable, Resamples};
 use crate::provenance::Origins;
 use crate::quadrants::{self, Quadrants};
 use crate::read::{CellResult, Failure};
@@ -77,10 +77,11 @@ impl Summary {
 
         let mut perplexity_tables = Vec::new();
         let mut accuracy_tables = Vec::new();
+        let resamples = Resamples::of(&run.results);
         for ((model, dataset, protocol), group) in groups(&run.results) {
             let (model, dataset) = (model.to_owned(), dataset.to_owned());
             if protocol.is_perplexity() {
-                let rows = perplexity::rows(&group);
+                let rows = perplexity::rows(&group, &resamples);
                 perplexity_tables.push(PerplexityTable { model, dataset, protocol, rows });
             } else {
                 match accuracy::rows(&group) {

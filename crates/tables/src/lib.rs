@@ -23,13 +23,16 @@ mod channels;
 mod columns;
 mod error;
 mod failures;
+mod instant;
 mod items;
 mod lock;
 mod neurons;
+mod origin;
 mod outstanding;
 mod overlaps;
 mod read;
 mod record;
+mod runs;
 mod store;
 mod table;
 mod training;
@@ -44,15 +47,18 @@ pub use channels::{ChannelRow, channel_columns};
 pub use columns::{Column, Kind};
 pub use error::StoreError;
 pub use failures::{FailureRecord, failure_columns};
+pub use instant::utc;
 pub use items::{ItemRow, item_columns};
 pub use lock::Lock;
 pub use neurons::{NeuronRow, neuron_columns};
+pub use origin::{Origin, read_failure_record, read_origin};
 pub use outstanding::outstanding;
 pub use overlaps::{OverlapRow, overlap_columns};
 pub use read::{
     read_cell, read_channels, read_failure, read_items, read_neurons, read_overlaps, read_windows,
 };
 pub use record::{CellRecord, Provenance, Touched};
+pub use runs::{ORDER, runs_in};
 pub use store::{CellStatus, Damaged, Store, StoredFile, Survey};
 pub use table::Table;
 pub use training::{

@@ -30,13 +30,7 @@ pub(crate) fn acquire(folder: &Path) -> Result<Lock, StoreError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            // The holder's description is a courtesy: the refusal stands without it.
-            let _ = file.read_to_string(&mut holder);
-            let holder = match holder.trim() {
-                "" => "another process".to_owned(),
-                text => text.to_owned(),
-            };
+            let holder = description(&mut file);
             return Err(StoreError::Locked { path: folder.to_owned(), holder });
         }
         Err(TryLockError::Error(source)) => {
@@ -49,6 +43,33 @@ pub(crate) fn acquire(folder: &Path) -> Result<Lock, StoreError> {
         .and_then(|()| file.write_all(description.as_bytes()))
         .map_err(StoreError::io("write", &path))?;
     Ok(Lock { file })
+}
+
+/// Who holds the lock of `folder`, as it described itself; none where nobody does.
+///
+/// Nothing is written. The look takes a shared lock for a moment.
+pub(crate) fn holder(folder: &Path) -> Result<Option<String>, StoreError> {
+    let path = lock_path(folder);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut file = File::open(&path).map_err(StoreError::io("open", &path))?;
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(Some(description(&mut file))),
+        Err(TryLockError::Error(source)) => Err(StoreError::Io { action: "lock", path, source }),
+    }
+}
+
+/// What the holder of the lock wrote into it.
+fn description(file: &mut File) -> String {
+    let mut text = String::new();
+    // A courtesy: the lock holds without it.
+    let _ = file.read_to_string(&mut text);
+    match text.trim() {
+        "" => "another process".to_owned(),
+        text => text.to_owned(),
+    }
 }
 
 impl Drop for Lock {

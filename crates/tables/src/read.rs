@@ -49,7 +49,7 @@ fn value_of(metadata: &ParquetMetaData, key: &str) -> Option<String> {
     pairs.iter().find(|pair| pair.key == key)?.value.clone()
 }
 
-fn unreadable(path: &Path) -> impl Fn(String) -> StoreError + '_ {
+pub(crate) fn unreadable(path: &Path) -> impl Fn(String) -> StoreError + '_ {
     move |reason| StoreError::Unreadable { path: path.to_owned(), reason }
 }
 
@@ -68,7 +68,7 @@ pub fn read_cell(path: &Path) -> Result<plan::Cell, StoreError> {
     serde_json::from_str(&json).map_err(|error| unreadable(error.to_string()))
 }
 
-fn batches(path: &Path) -> Result<Vec<RecordBatch>, StoreError> {
+pub(crate) fn batches(path: &Path) -> Result<Vec<RecordBatch>, StoreError> {
     let unreadable = unreadable(path);
     let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)
@@ -78,7 +78,7 @@ fn batches(path: &Path) -> Result<Vec<RecordBatch>, StoreError> {
 }
 
 /// The array of one column, as the type it must have.
-fn column<'a, A: Array + 'static>(
+pub(crate) fn column<'a, A: Array + 'static>(
     path: &Path,
     batch: &'a RecordBatch,
     name: &str,

@@ -129,6 +129,14 @@ impl Store {
         Ok(lock)
     }
 
+    /// The process that is at work in the run, as it described itself; none where nobody is.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the lock cannot be looked at.
+    pub fn holder(&self) -> Result<Option<String>, StoreError> {
+        lock::holder(&self.folder)
+    }
+
     /// Which cells are done and which failed; see [`Store::survey`] for the files themselves.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 mod atlas;
 mod claims;
+mod compare;
 mod damage;
 mod fixtures;
 mod html;

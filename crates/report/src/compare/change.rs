@@ -1,0 +1,310 @@
+//! What became of one cell from run A to run B: the same bits, a rounding, or a change with its interval
+//! and its test.
+
+use serde::Serialize;
+use statistics::{
+    ConfidenceLevel, Interval, PairedCounts, PermutationPlan, StatisticsError, WindowLoss,
+    mcnemar_exact_p, newcombe_paired, perplexity, perplexity_ratio, sign_flip_test,
+};
+use tables::{ItemRow, WindowRow};
+
+use crate::baseline::{other, other_inputs, other_units};
+use crate::compare::Both;
+use crate::compare::matching::{Finished, Pair};
+use crate::compare::scores::{self, ScoresChange};
+use crate::observed::Measured;
+use crate::perplexity::{Resamples, losses};
+use crate::read::{CellResult, Rows};
+
+/// Losses (nats a target) and shares that are further apart than this are no rounding: as far apart as
+/// the golden tests let logits be.
+pub(crate) const ROUNDING: f64 = 1e-4;
+/// Seed of the signs that the test of ΔNLL over windows draws.
+const SEED: u64 = 1;
+
+/// What the comparison of every cell draws with.
+pub(crate) struct Draw {
+    resamples: Resamples,
+    pub(crate) signs: PermutationPlan,
+}
+
+impl Draw {
+    /// For the results of one of the runs, and the number of cells that are compared.
+    ///
+    /// The smallest p-value of drawn signs is about one over their number, and it is adjusted over all
+    /// cells: a hundred draws a cell let a single change count, as far as time allows.
+    pub(crate) fn of(results: &[CellResult], n_cells: usize) -> Draw {
+        let permutations = (100 * n_cells as u64).clamp(10_000, 100_000);
+        Draw {
+            resamples: Resamples::of(results),
+            signs: PermutationPlan { permutations, seed: SEED },
+        }
+    }
+}
+
+/// How alike two measurements of one cell are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    /// Every number of every row.
+    SameBits,
+    /// No loss and no share is further apart than [`ROUNDING`], no answer has changed; no score is
+    /// further apart than [`scores::ROUNDING`].
+    Rounding,
+    Differs,
+}
+
+/// Could the change be chance?
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct Test {
+    /// Sign-flip over windows, or McNemar's over items.
+    pub(crate) p: f64,
+    /// Adjusted over all compared cells.
+    pub(crate) p_holm: f64,
+    pub(crate) p_benjamini_hochberg: f64,
+}
+
+/// Perplexity on the same windows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct PerplexityChange {
+    /// None where it does not exist as a number.
+    pub(crate) perplexity: Both<Option<f64>>,
+    /// B / A with the limits of its 95 % interval; no limits for a single window.
+    pub(crate) ratio: Option<f64>,
+    pub(crate) lower: Option<f64>,
+    pub(crate) upper: Option<f64>,
+    pub(crate) n_windows: usize,
+    /// Windows with another loss.
+    pub(crate) n_changed: usize,
+}
+
+/// Accuracy on the same items.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct AccuracyChange {
+    pub(crate) n_correct: Both<u64>,
+    pub(crate) n_items: u64,
+    /// B − A with Newcombe's 95 % limits.
+    pub(crate) difference: f64,
+    pub(crate) lower: f64,
+    pub(crate) upper: f64,
+    /// Items that only one of the runs gets right.
+    pub(crate) only: Both<u64>,
+}
+
+/// What was measured twice.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "measured", rename_all = "snake_case")]
+pub(crate) enum Change {
+    Perplexity(PerplexityChange),
+    Accuracy(AccuracyChange),
+    Scores(ScoresChange),
+}
+
+/// One cell of both runs, set beside itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Compared {
+    pub(crate) verdict: Verdict,
+    /// The largest difference of a loss, in nats a target; none for scores.
+    pub(crate) largest_nats: Option<f64>,
+    /// None for scores, which have no units to resample.
+    pub(crate) test: Option<Test>,
+    #[serde(flatten)]
+    pub(crate) change: Change,
+}
+
+impl Compared {
+    /// By what changed cells of one kind are sorted: |ln(B / A)|, |B − A|, the relative difference of a
+    /// score. A ratio that does not exist is larger than any other.
+    pub(crate) fn size(&self) -> f64 {
+        match &self.change {
+            Change::Perplexity(change) => change.ratio.map_or(f64::INFINITY, |r| r.ln().abs()),
+            Change::Accuracy(change) => change.difference.abs(),
+            Change::Scores(change) => change.largest,
+        }
+    }
+}
+
+/// Compares the two measurements of a pair.
+///
+/// # Errors
+/// The reason why they are not of the same thing.
+pub(crate) fn of(pair: &Pair<'_>, draw: &Draw) -> Result<Compared, String> {
+    let (a, b) = (pair.provenance_a(), pair.provenance_b());
+    let mut reasons = other_inputs(b, a, "A");
+    let calibration = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
+    let (ours, theirs) = (calibration(&b.calibration_sha256), calibration(&a.calibration_sha256));
+    reasons.extend(other("calibration text", &ours, &theirs, "A"));
+    if let (Finished::Losses(a), Finished::Losses(b)) = (pair.a, pair.b) {
+        reasons.extend(other_units(&b.rows, &a.rows, "A"));
+    }
+    if !reasons.is_empty() {
+        return Err(reasons.join("; "));
+    }
+    let compared = match (pair.a, pair.b) {
+        (Finished::Scores(a), Finished::Scores(b)) => return scores(&a.measured, &b.measured),
+        (Finished::Losses(a), Finished::Losses(b)) => match (&a.rows, &b.rows) {
+            (Rows::Windows(_), Rows::Windows(_)) => windows(a, b, draw),
+            (Rows::Items(a), Rows::Items(b)) => items(a, b),
+            _ => return Err("windows in one run, items in the other".to_owned()),
+        },
+        _ => return Err("losses in one run, scores in the other".to_owned()),
+    };
+    compared.map_err(|error| error.to_string())
+}
+
+fn scores(a: &Measured, b: &Measured) -> Result<Compared, String> {
+    let change = scores::of(a, b)?;
+    let verdict = match change.n_changed {
+        0 => Verdict::SameBits,
+        _ if change.largest <= scores::ROUNDING => Verdict::Rounding,
+        _ => Verdict::Differs,
+    };
+    Ok(Compared { verdict, largest_nats: None, test: None, change: Change::Scores(change) })
+}
+
+fn windows(a: &CellResult, b: &CellResult, draw: &Draw) -> Result<Compared, StatisticsError> {
+    let (rows_a, rows_b) = (window_rows(a), window_rows(b));
+    let (losses_a, losses_b) = (losses(a), losses(b));
+    let deltas: Vec<f64> =
+        losses_a.iter().zip(&losses_b).map(|(a, b)| b.nll_nats - a.nll_nats).collect();
+    let n_changed = deltas.iter().filter(|delta| **delta != 0.0).count();
+    let nats = deltas.iter().zip(rows_a).map(|(delta, row)| per_target(*delta, row.n_targets));
+    let apart = Apart::of(
+        nats,
+        rows_a.iter().zip(rows_b).map(|(a, b)| (window_numbers(a), window_numbers(b))),
+    );
+    let p = if n_changed == 0 { 1.0 } else { sign_flip_test(&deltas, draw.signs)?.p };
+    let ratio = Ratio::of(&losses_a, &losses_b, n_changed, &draw.resamples)?;
+    let change = PerplexityChange {
+        perplexity: Both { a: perplexity(&losses_a).ok(), b: perplexity(&losses_b).ok() },
+        ratio: ratio.estimate,
+        lower: ratio.lower,
+        upper: ratio.upper,
+        n_windows: rows_a.len(),
+        n_changed,
+    };
+    Ok(Compared {
+        verdict: apart.verdict(),
+        largest_nats: Some(apart.nats),
+        test: Some(untouched(p)),
+        change: Change::Perplexity(change),
+    })
+}
+
+/// B / A and the limits of its interval, where they exist.
+#[derive(Default)]
+struct Ratio {
+    estimate: Option<f64>,
+    lower: Option<f64>,
+    upper: Option<f64>,
+}
+
+impl Ratio {
+    /// Without limits for one window, without anything where the ratio overflows.
+    fn of(
+        a: &[WindowLoss],
+        b: &[WindowLoss],
+        n_changed: usize,
+        resamples: &Resamples,
+    ) -> Result<Ratio, StatisticsError> {
+        if n_changed == 0 {
+            // Every resample gives a ratio of 1.
+            let limit = (a.len() > 1).then_some(1.0);
+            return Ok(Ratio { estimate: Some(1.0), lower: limit, upper: limit });
+        }
+        match resamples.interval(a, b) {
+            Ok(Interval { lower, estimate, upper }) => {
+                let [lower, estimate, upper] = [lower, estimate, upper].map(Some);
+                Ok(Ratio { estimate, lower, upper })
+            }
+            Err(StatisticsError::TooFew { .. }) => {
+                Ok(Ratio { estimate: Some(perplexity_ratio(a, b)?), ..Ratio::default() })
+            }
+            Err(StatisticsError::Overflow { .. }) => Ok(Ratio::default()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn items(a: &[ItemRow], b: &[ItemRow]) -> Result<Compared, StatisticsError> {
+    let outcomes = |rows: &[ItemRow]| -> Vec<bool> { rows.iter().map(|row| row.correct).collect() };
+    // B first: a difference is B − A.
+    let counts = PairedCounts::from_outcomes(&outcomes(b), &outcomes(a))?;
+    let interval = newcombe_paired(counts, ConfidenceLevel::P95)?;
+    let pairs = || a.iter().zip(b);
+    let nats = pairs()
+        .map(|(a, b)| per_target(b.word_logprob_nats - a.word_logprob_nats, a.n_target_tokens));
+    let apart = Apart::of(nats, pairs().map(|(a, b)| (item_numbers(a), item_numbers(b))));
+    let change = AccuracyChange {
+        n_correct: Both { a: counts.second()?.successes(), b: counts.first()?.successes() },
+        n_items: counts.items(),
+        difference: interval.estimate,
+        lower: interval.lower,
+        upper: interval.upper,
+        only: Both { a: counts.only_second, b: counts.only_first },
+    };
+    let has_same_answers = counts.discordant() == 0;
+    Ok(Compared {
+        verdict: if has_same_answers { apart.verdict() } else { Verdict::Differs },
+        largest_nats: Some(apart.nats),
+        test: Some(untouched(mcnemar_exact_p(counts))),
+        change: Change::Accuracy(change),
+    })
+}
+
+/// How far apart the rows of two measurements are.
+struct Apart {
+    is_same: bool,
+    /// Largest difference of a loss, nats a target.
+    nats: f64,
+    /// Largest difference of a share.
+    share: f64,
+}
+
+impl Apart {
+    /// From the differences of losses, and the numbers of every two rows: a loss, then shares.
+    fn of(
+        nats: impl Iterator<Item = f64>,
+        rows: impl Iterator<Item = ([f64; 4], [f64; 4])>,
+    ) -> Apart {
+        let (mut is_same, mut share) = (true, 0.0_f64);
+        for (a, b) in rows {
+            is_same &= a.map(f64::to_bits) == b.map(f64::to_bits);
+            let shares = a.iter().zip(&b).skip(1);
+            share = shares.map(|(a, b)| (b - a).abs()).fold(share, f64::max);
+        }
+        Apart { is_same, nats: nats.fold(0.0, f64::max), share }
+    }
+
+    fn verdict(&self) -> Verdict {
+        match self.is_same {
+            true => Verdict::SameBits,
+            false if self.nats.max(self.share) <= ROUNDING => Verdict::Rounding,
+            false => Verdict::Differs,
+        }
+    }
+}
+
+fn per_target(delta: f64, n_targets: u32) -> f64 {
+    delta.abs() / f64::from(n_targets.max(1))
+}
+
+/// A test whose p-value has not been adjusted yet: that takes all cells.
+fn untouched(p: f64) -> Test {
+    Test { p, p_holm: p, p_benjamini_hochberg: p }
+}
+
+fn window_rows(result: &CellResult) -> &[WindowRow] {
+    match &result.rows {
+        Rows::Windows(rows) => rows,
+        Rows::Items(_) => &[],
+    }
+}
+
+fn window_numbers(row: &WindowRow) -> [f64; 4] {
+    [row.nll_nats, row.reached_sparsity, row.natural_sparsity, row.kept_energy]
+}
+
+fn item_numbers(row: &ItemRow) -> [f64; 4] {
+    [row.word_logprob_nats, row.reached_sparsity, row.natural_sparsity, row.kept_energy]
+}

@@ -1,0 +1,32 @@
+//! Which folders are runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{StoreError, Table};
+
+/// The file of a run that holds its last work order.
+pub const ORDER: &str = "order.json";
+
+/// The runs in `folder`: itself, or the folders in it, sorted by name; none where neither is a run.
+///
+/// # Errors
+/// [`StoreError::Io`] when the folder cannot be listed.
+pub fn runs_in(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let unreadable = |source| StoreError::Io { action: "list", path: folder.to_owned(), source };
+    let entries = fs::read_dir(folder).map_err(unreadable)?;
+    if is_run(folder) {
+        return Ok(vec![folder.to_owned()]);
+    }
+    let paths: Result<Vec<PathBuf>, _> = entries.map(|entry| Ok(entry?.path())).collect();
+    let mut runs: Vec<PathBuf> =
+        paths.map_err(unreadable)?.into_iter().filter(|path| is_run(path)).collect();
+    runs.sort();
+    Ok(runs)
+}
+
+/// Whether results or an order of results lie there.
+fn is_run(folder: &Path) -> bool {
+    let has_table = Table::ALL.iter().any(|table| folder.join(table.folder()).is_dir());
+    has_table || folder.join(ORDER).is_file()
+}
