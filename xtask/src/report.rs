@@ -1,5 +1,6 @@
 //! `report`: spawns the report binary.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -31,18 +32,29 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     let results = args.results.clone().unwrap_or_else(|| workspace.root().join("results"));
     let programs = build::programs(workspace)?;
     let mut command = Command::new(&programs.report);
-    command.arg("--results").arg(results);
+    command.arg("--results").arg(results).args(sweeps(workspace));
     if args.json {
         command.arg("--json");
     }
     status(&mut command)
 }
 
+/// Names the workspace's sweeps to the report, where there are any.
+fn sweeps(workspace: &Workspace) -> Vec<OsString> {
+    let folder = workspace.root().join("data/sweeps");
+    if folder.is_dir() { vec!["--sweeps".into(), folder.into()] } else { Vec::new() }
+}
+
 /// Prints (unless `quiet`) and writes the report of one run; the value is the Markdown file.
-pub(crate) fn write(report: &Path, results: &Path, quiet: bool) -> Result<PathBuf> {
+pub(crate) fn write(
+    workspace: &Workspace,
+    report: &Path,
+    results: &Path,
+    quiet: bool,
+) -> Result<PathBuf> {
     let path = results.join("report.md");
     let mut command = Command::new(report);
-    command.arg("--results").arg(results).arg("--out").arg(&path);
+    command.arg("--results").arg(results).arg("--out").arg(&path).args(sweeps(workspace));
     // It says where it wrote, which the caller says too: keep its words for when it fails.
     let output = command
         .stdout(if quiet { Stdio::null() } else { Stdio::inherit() })

@@ -88,7 +88,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
             Some(programs) => programs,
             None => programs_unless_stopped(workspace, &stop)?,
         };
-        Some(report::write(&programs.report, store.folder(), args.json)?)
+        Some(report::write(workspace, &programs.report, store.folder(), args.json)?)
     } else {
         None
     };

@@ -22,10 +22,12 @@ mod pictures;
 mod provenance;
 mod quadrants;
 mod read;
+mod recall;
 mod row;
 mod run;
 mod state;
 mod summary;
+mod sweeps;
 mod unequal;
 
 use std::fs;
@@ -35,11 +37,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::pictures::{Content, Picture};
+use crate::pictures::Picture;
 use crate::run::{Run, find_runs};
 use crate::summary::Summary;
+use crate::sweeps::Sweeps;
 
 /// Prints what the tables of a run hold, and writes it as Markdown with pictures beside them.
 #[derive(Debug, Parser)]
@@ -54,12 +58,17 @@ struct Args {
     /// Where the Markdown goes, its pictures beside it [default: report.md in each run's folder]
     #[arg(long, value_name = "FILE.md")]
     out: Option<PathBuf>,
+    /// Sweeps over the price of hidden activations, each in a folder of its own [default: data/sweeps
+    /// where it exists]
+    #[arg(long, value_name = "DIR")]
+    sweeps: Option<PathBuf>,
 }
 
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Output<'a> {
     runs: &'a [Summary],
+    sweeps: &'a Sweeps,
 }
 
 fn main() -> ExitCode {
@@ -78,9 +87,11 @@ fn report(args: &Args) -> Result<()> {
     let folders = find_runs(&args.results)?;
     let runs = folders.iter().map(|folder| Run::load(folder));
     let summaries = runs.map(|run| Ok(Summary::of(&run?))).collect::<Result<Vec<_>>>()?;
+    let sweeps = Sweeps::read(args.sweeps.as_deref());
     if args.json {
-        let mut json = serde_json::to_string_pretty(&Output { runs: &summaries })
-            .context("cannot encode the report as JSON")?;
+        let output = Output { runs: &summaries, sweeps: &sweeps };
+        let mut json =
+            serde_json::to_string_pretty(&output).context("cannot encode the report as JSON")?;
         json.push('\n');
         return print(&json);
     }
@@ -93,7 +104,7 @@ fn report(args: &Args) -> Result<()> {
             (Some(_), Some(name)) if folders.len() > 1 => format!("{}-", name.to_string_lossy()),
             _ => String::new(),
         };
-        let own = pictures::of(summary)?;
+        let own = pictures::of(summary, &sweeps, &prefix)?;
         pages.push(page::render(summary, &own, &prefix));
         pictures.push((prefix, own));
     }
@@ -101,12 +112,12 @@ fn report(args: &Args) -> Result<()> {
     print(&whole)?;
 
     if let Some(file) = &args.out {
-        write(file, &whole)?;
+        write(file, whole.as_bytes())?;
     }
     for ((folder, page), (prefix, own)) in folders.iter().zip(&pages).zip(&pictures) {
         let file = args.out.clone().unwrap_or_else(|| folder.join("report.md"));
         if args.out.is_none() {
-            write(&file, page)?;
+            write(&file, page.as_bytes())?;
         }
         write_pictures(own, &file, prefix)?;
     }
@@ -124,18 +135,17 @@ fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Writes the pictures that there are beside `page`.
+/// Writes the pictures that there are beside `page`. Making pixels takes longest: each has a thread.
 fn write_pictures(pictures: &[Picture], page: &Path, prefix: &str) -> Result<()> {
-    for picture in pictures {
-        if let Content::Drawn { svg, .. } = &picture.content {
-            write(&page.with_file_name(format!("{prefix}{}", picture.name)), svg)?;
-        }
+    let files = pictures.par_iter().map(Picture::files).collect::<Result<Vec<_>>>()?;
+    for (name, bytes) in files.into_iter().flatten() {
+        write(&page.with_file_name(format!("{prefix}{name}")), &bytes)?;
     }
     Ok(())
 }
 
-fn write(file: &Path, text: &str) -> Result<()> {
-    fs::write(file, text).with_context(|| {
+fn write(file: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(file, bytes).with_context(|| {
         format!("cannot write {}: choose another place with --out FILE.md", file.display())
     })?;
     eprintln!("wrote {}", file.display());
