@@ -55,7 +55,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     if args.json {
         command.arg("--json");
     }
-    command.args(claims(workspace, args.claims.as_deref()));
+    command.args(claims(workspace, args.claims.as_deref())).args(sweeps(workspace));
     status(&mut command)
 }
 
@@ -69,6 +69,12 @@ fn claims(workspace: &Workspace, given: Option<&Path>) -> Vec<OsString> {
     file.map(|file| vec!["--claims".into(), file.into()]).unwrap_or_default()
 }
 
+/// Names the workspace's sweeps to the report, where there are any.
+fn sweeps(workspace: &Workspace) -> Vec<OsString> {
+    let folder = workspace.root().join("data/sweeps");
+    if folder.is_dir() { vec!["--sweeps".into(), folder.into()] } else { Vec::new() }
+}
+
 /// Prints (unless `quiet`) and writes the report of one run; the value is the Markdown file.
 pub(crate) fn write(
     workspace: &Workspace,
@@ -79,7 +85,7 @@ pub(crate) fn write(
     let path = results.join("report.md");
     let mut command = Command::new(report);
     command.arg("--results").arg(results).arg("--out").arg(&path);
-    command.args(claims(workspace, None));
+    command.args(claims(workspace, None)).args(sweeps(workspace));
     // It says where it wrote, which the caller says too: keep its words for when it fails.
     let output = command
         .stdout(if quiet { Stdio::null() } else { Stdio::inherit() })

@@ -17,8 +17,6 @@ pub(crate) struct Pair<'a> {
     pub(crate) sparsity: f64,
     pub(crate) fixed: &'a Row<Perplexity>,
     pub(crate) dynamic: &'a Row<Perplexity>,
-    /// Several rows could stand here (other seeds or calibration); these are the newest.
-    pub(crate) is_ambiguous: bool,
 }
 
 impl Pair<'_> {
@@ -53,10 +51,9 @@ pub(crate) fn pairs(table: &PerplexityTable) -> Vec<Pair<'_>> {
     let mut dynamic = rows(Policy::Dynamic);
     let pair = |(sparsity, fixed): (String, Vec<_>)| {
         let dynamic = dynamic.remove(&sparsity)?;
-        let is_ambiguous = fixed.len() > 1 || dynamic.len() > 1;
         let (fixed, dynamic) = (newest(fixed)?, newest(dynamic)?);
         let sparsity = fixed.cell.treatment.sparsity;
-        Some(Pair { sparsity, fixed, dynamic, is_ambiguous })
+        Some(Pair { sparsity, fixed, dynamic })
     };
     rows(Policy::Static).into_iter().filter_map(pair).collect()
 }

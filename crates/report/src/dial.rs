@@ -13,7 +13,7 @@ const FEWEST_WINDOWS: usize = 3;
 
 /// Rules that choose a token's own set when a window is one token, so that the `dynamic` policy is
 /// their W = 1.
-const SAME_AT_ONE: [Rule; 2] = [Rule::WindowMean, Rule::FirstToken];
+pub(crate) const SAME_AT_ONE: [Rule; 2] = [Rule::WindowMean, Rule::FirstToken];
 
 /// One field of a dial.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,6 +28,8 @@ pub(crate) struct DialValue {
 pub(crate) struct DialRow {
     pub(crate) sparsity: f64,
     pub(crate) rule: Rule,
+    /// Tokens that the rule `prompt` sums over.
+    pub(crate) prompt_tokens: Option<usize>,
     pub(crate) score: Score,
     /// What a set of state channels acts on; none for neurons.
     pub(crate) mode: Option<Mode>,
@@ -49,6 +51,21 @@ pub(crate) struct Dial {
     pub(crate) n_ambiguous: usize,
 }
 
+impl DialRow {
+    /// `window-mean`, `prompt P=64`
+    pub(crate) fn rule_name(&self) -> String {
+        rule_name(self.rule, self.prompt_tokens)
+    }
+}
+
+/// A rule with the tokens that it sums over, where it does: `prompt P=64`.
+pub(crate) fn rule_name(rule: Rule, prompt_tokens: Option<usize>) -> String {
+    match prompt_tokens {
+        Some(tokens) => format!("{rule} P={tokens}"),
+        None => rule.to_string(),
+    }
+}
+
 impl Dial {
     /// Whether this is a dial of `table`.
     pub(crate) fn is_of(&self, table: &PerplexityTable) -> bool {
@@ -60,11 +77,12 @@ impl Dial {
 /// The dial of a part in `table`; none with fewer than three windows or without compared cells.
 pub(crate) fn of(table: &PerplexityTable, part: Part) -> Option<Dial> {
     // κ as text sorts as it reads: all are "0.…" without trailing zeros.
-    type Line = (String, Rule, Score, Option<Mode>);
+    type Line = (String, Rule, Option<usize>, Score, Option<Mode>);
     let mut lines: BTreeMap<Line, BTreeMap<usize, Vec<&Row<Perplexity>>>> = BTreeMap::new();
     let key = |row: &Row<Perplexity>, rule: Rule| -> Option<Line> {
         let treatment = &row.cell.treatment;
-        Some((shortest_decimal(treatment.sparsity), rule, treatment.score?, treatment.mode))
+        let sparsity = shortest_decimal(treatment.sparsity);
+        Some((sparsity, rule, treatment.prompt_tokens, treatment.score?, treatment.mode))
     };
     let compared = || {
         let rows = table.rows.iter().filter(|row| is_of(row, part));
@@ -97,14 +115,14 @@ pub(crate) fn of(table: &PerplexityTable, part: Part) -> Option<Dial> {
     }
     let n_ambiguous =
         lines.values().flat_map(BTreeMap::values).filter(|candidates| candidates.len() > 1).count();
-    let rows = lines.into_iter().filter_map(|((_, rule, score, mode), values)| {
+    let rows = lines.into_iter().filter_map(|((_, rule, prompt_tokens, score, mode), values)| {
         let sparsity = values.values().flatten().next()?.cell.treatment.sparsity;
         let values = values.into_iter().filter_map(|(window, candidates)| {
             let newest = newest(candidates)?;
             let ratio = newest.measured.against_dense.compared()?.ratio;
             Some(DialValue { window, cell_id: newest.cell_id.clone(), ratio })
         });
-        Some(DialRow { sparsity, rule, score, mode, values: values.collect() })
+        Some(DialRow { sparsity, rule, prompt_tokens, score, mode, values: values.collect() })
     });
     Some(Dial {
         model: table.model.clone(),

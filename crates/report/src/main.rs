@@ -21,20 +21,22 @@ mod gradients;
 mod html;
 mod markdown;
 mod observed;
+mod overview;
 mod page;
+mod pages;
 mod perplexity;
 mod pictures;
 mod provenance;
 mod quadrants;
 mod read;
+mod recall;
 mod row;
 mod run;
 mod state;
 mod summary;
+mod sweeps;
 mod unequal;
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -43,12 +45,11 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use serde::Serialize;
 
-use crate::claims::ClaimsFile;
+use crate::claims::{Assessment, ClaimsFile};
 use crate::compare::Comparison;
-use crate::html::Cells;
-use crate::pictures::{Content, Picture};
 use crate::run::{Run, find_runs};
 use crate::summary::Summary;
+use crate::sweeps::Sweeps;
 
 /// Prints what the tables of a run hold, and writes it as Markdown with pictures beside them.
 #[derive(Debug, Parser)]
@@ -63,13 +64,17 @@ struct Args {
     /// Print one JSON object with every row in full precision instead of Markdown; write no file
     #[arg(long, conflicts_with = "out")]
     json: bool,
-    /// Where the Markdown goes, the same as FILE.html and its pictures beside it
-    /// [default: report.md in each run's folder; of a comparison nowhere]
+    /// Where the Markdown goes, the same as FILE.html and its pictures beside it [default: report.md
+    /// in each run's folder, and one of all runs beside several; of a comparison nowhere]
     #[arg(long, value_name = "FILE.md", value_parser = markdown_file)]
     out: Option<PathBuf>,
     /// Sentences to be judged on the tables: a claims file such as pipelines/claims/two-ways.toml
     #[arg(long, value_name = "FILE.toml")]
     claims: Option<PathBuf>,
+    /// Sweeps over the price of hidden activations, each in a folder of its own [default: data/sweeps
+    /// where it exists]
+    #[arg(long, value_name = "DIR")]
+    sweeps: Option<PathBuf>,
 }
 
 /// A file beside which another of the ending `.html` can lie.
@@ -84,7 +89,10 @@ fn markdown_file(text: &str) -> Result<PathBuf, String> {
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Output<'a> {
-    runs: &'a [Summary],
+    runs: Vec<&'a Summary>,
+    /// The claims judged on all runs together; none of a single run, which has its own.
+    claims: Option<Assessment>,
+    sweeps: &'a Sweeps,
 }
 
 fn main() -> ExitCode {
@@ -103,52 +111,40 @@ fn report(args: &Args) -> Result<()> {
     if let Some([a, b]) = args.compare.as_deref() {
         return compare(a, b, args);
     }
-    let folders = find_runs(&args.results)?;
     let claims = args.claims.as_deref().map(ClaimsFile::read).transpose()?;
-    let runs = folders.iter().map(|folder| Run::load(folder));
-    let summarise = |run: Result<Run>| Ok(Summary::of(&run?, claims.as_ref()));
-    let summaries = runs.map(summarise).collect::<Result<Vec<_>>>()?;
+    let summarised = |folder: &PathBuf| {
+        let run = Run::load(folder)?;
+        let summary = Summary::of(&run, claims.as_ref());
+        Ok((run, summary))
+    };
+    let folders = find_runs(&args.results)?;
+    let runs = folders.iter().map(summarised).collect::<Result<Vec<_>>>()?;
+    let sweeps = Sweeps::read(args.sweeps.as_deref());
+    let together = claims.as_ref().filter(|_| runs.len() > 1).map(|file| together(file, &runs));
     if args.json {
-        return print_json(&Output { runs: &summaries });
+        let runs = runs.iter().map(|(_, summary)| summary).collect();
+        return print_json(&Output { runs, claims: together, sweeps: &sweeps });
     }
-
-    let mut pages = Vec::new();
-    let mut pictures = Vec::new();
-    for (folder, summary) in folders.iter().zip(&summaries) {
-        // Several runs in one page have pictures of the same names in one folder.
-        let prefix = match (&args.out, folder.file_name()) {
-            (Some(_), Some(name)) if folders.len() > 1 => format!("{}-", name.to_string_lossy()),
-            _ => String::new(),
-        };
-        let own = pictures::of(summary)?;
-        pages.push(page::render(summary, &own, &prefix));
-        pictures.push((prefix, own));
-    }
-    let whole = pages.join("\n");
+    let pages = pages::of(&runs, &sweeps, args.out.is_some())?;
+    let overview =
+        (runs.len() > 1).then(|| overview::page(&args.results, &runs, together.as_ref()));
+    let all = overview.iter().chain(pages.iter().map(|page| &page.text));
+    let whole = all.map(String::as_str).collect::<Vec<_>>().join("\n");
     print(&whole)?;
+    match &args.out {
+        Some(file) => pages::write_one(file, &whole, &pages),
+        None => {
+            pages::write_each(&pages)?;
+            let beside = args.results.join("report.md");
+            overview.map_or(Ok(()), |page| pages::write_overview(&beside, &page, &pages))
+        }
+    }
+}
 
-    if let Some(file) = &args.out {
-        write(file, &whole)?;
-        write_html(file, &whole, &pictures, &summaries)?;
-    }
-    let runs = folders.iter().zip(&pages).zip(pictures.chunks(1).zip(summaries.chunks(1)));
-    for ((folder, page), (pictures, summary)) in runs {
-        let file = args.out.clone().unwrap_or_else(|| folder.join("report.md"));
-        if args.out.is_none() {
-            write(&file, page)?;
-            write_html(&file, page, pictures, summary)?;
-        }
-        for (prefix, own) in pictures {
-            write_pictures(own, &file, prefix)?;
-        }
-    }
-    for ((folder, summary), (prefix, _)) in folders.iter().zip(&summaries).zip(&pictures) {
-        let beside = args.out.as_deref().map_or(folder.as_path(), folder_of);
-        for written in atlas::write(&summary.atlas, beside, prefix)? {
-            eprintln!("wrote {written}");
-        }
-    }
-    Ok(())
+/// The claims on the tables of all runs.
+fn together(file: &ClaimsFile, runs: &[(Run, Summary)]) -> Assessment {
+    let tables: Vec<_> = runs.iter().map(|(run, summary)| (run, &summary.atlas)).collect();
+    claims::assess(file, &tables)
 }
 
 /// What changed from run `a` to run `b`.
@@ -159,48 +155,7 @@ fn compare(a: &Path, b: &Path, args: &Args) -> Result<()> {
     }
     let page = compare::render(&comparison);
     print(&page)?;
-    args.out.as_deref().map_or(Ok(()), |file| write(file, &page))
-}
-
-/// The folder that a file lies in.
-fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Writes `page`, the Markdown of some runs with their pictures, as HTML beside `file`.
-fn write_html(
-    file: &Path,
-    page: &str,
-    pictures: &[(String, Vec<Picture>)],
-    summaries: &[Summary],
-) -> Result<()> {
-    let mut drawn = BTreeMap::new();
-    for (prefix, picture) in
-        pictures.iter().flat_map(|(prefix, own)| own.iter().map(move |one| (prefix, one)))
-    {
-        if let Content::Drawn { svg, .. } = &picture.content {
-            drawn.insert(format!("{prefix}{}", picture.name), svg.as_str());
-        }
-    }
-    write(&file.with_extension("html"), &html::render(page, &drawn, &Cells::of(summaries)))
-}
-
-/// Writes the pictures that there are beside `page`.
-fn write_pictures(pictures: &[Picture], page: &Path, prefix: &str) -> Result<()> {
-    for picture in pictures {
-        if let Content::Drawn { svg, .. } = &picture.content {
-            write(&page.with_file_name(format!("{prefix}{}", picture.name)), svg)?;
-        }
-    }
-    Ok(())
-}
-
-fn write(file: &Path, text: &str) -> Result<()> {
-    fs::write(file, text).with_context(|| {
-        format!("cannot write {}: choose another place with --out FILE.md", file.display())
-    })?;
-    eprintln!("wrote {}", file.display());
-    Ok(())
+    args.out.as_deref().map_or(Ok(()), |file| pages::write(file, page.as_bytes()))
 }
 
 fn print_json(value: &impl Serialize) -> Result<()> {

@@ -4,16 +4,21 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::claims::{self, Assessment, ClaimsFile};
+use crate::claims::{self, Assessment};
 use crate::format::or_nothing;
 use crate::markdown::Align::{Left, Right};
-use crate::markdown::{Table, code, plain};
+use crate::markdown::{Table, code, plain, sentence};
 use crate::run::Run;
 use crate::summary::Summary;
 
 /// The page; the runs are in the order of their folders.
-pub(crate) fn page(folder: &Path, runs: &[(Run, Summary)], claims: Option<&ClaimsFile>) -> String {
-    let mut page = format!("# Report: {} runs in {}\n\n", runs.len(), plain(&folder.display().to_string()));
+pub(crate) fn page(
+    folder: &Path,
+    runs: &[(Run, Summary)],
+    assessment: Option<&Assessment>,
+) -> String {
+    let mut page =
+        format!("# Report: {} runs in {}\n\n", runs.len(), plain(&folder.display().to_string()));
     let codes: BTreeSet<&str> = runs
         .iter()
         .flat_map(|(_, summary)| &summary.origins.code_versions)
@@ -26,14 +31,12 @@ pub(crate) fn page(folder: &Path, runs: &[(Run, Summary)], claims: Option<&Claim
             codes.len()
         );
     }
-    let assessment: Option<Assessment> = claims.map(|file| {
-        let tables: Vec<_> = runs.iter().map(|(run, summary)| (run, &summary.atlas)).collect();
-        claims::assess(file, &tables)
-    });
-    page.extend(assessment.iter().map(|own| format!("- {}\n", claims::finding(own))));
-    page.extend(assessment.iter().map(claims::section));
+    page.extend(
+        assessment.into_iter().map(|own| format!("- {}\n", sentence(&claims::finding(own)))),
+    );
+    page.extend(assessment.into_iter().map(claims::section));
     page += &runs_table(runs);
-    page.extend(assessment.iter().map(claims::details));
+    page.extend(assessment.into_iter().map(claims::details));
     page
 }
 

@@ -1,12 +1,12 @@
 //! A report as Markdown that also reads well in a terminal.
 
-use plan::{Part, Policy, Protocol, Rule, shortest_decimal};
+use plan::{Part, Policy, Protocol, shortest_decimal};
 
 use crate::accuracy::{Accuracy, AccuracyTable};
 use crate::atlas;
 use crate::baseline::AgainstDense;
 use crate::claims;
-use crate::dial::Dial;
+use crate::dial::{Dial, rule_name};
 use crate::findings::Finding;
 use crate::format::{NOTHING, count, or_nothing, p_value, percent, points, significant, utc};
 use crate::glance;
@@ -17,6 +17,7 @@ use crate::perplexity::{BOOTSTRAP, Perplexity, PerplexityTable};
 use crate::pictures::{Content, Picture};
 use crate::provenance::{Counted, Origins};
 use crate::quadrants;
+use crate::recall;
 use crate::row::{Row, is_of, short};
 use crate::summary::Summary;
 
@@ -32,6 +33,7 @@ pub(crate) fn render(summary: &Summary, pictures: &[Picture], prefix: &str) -> S
     page += &all_findings(&summary.findings);
     page += "\n## Pictures\n";
     page.extend(pictures.iter().map(|picture| picture_section(picture, prefix)));
+    page += &not_drawn(pictures);
     page += "\n## Where the numbers come from\n\n";
     page += &list(&header(summary));
     for table in &summary.perplexity_tables {
@@ -42,6 +44,7 @@ pub(crate) fn render(summary: &Summary, pictures: &[Picture], prefix: &str) -> S
     for table in &summary.accuracy_tables {
         page += &accuracy_section(table);
     }
+    page += &recall::section(&summary.recall);
     page.extend(summary.claims.iter().map(claims::details));
     page += &quadrants::section(&summary.quadrants);
     page += &gradients::section(&summary.gradients);
@@ -117,16 +120,35 @@ fn counted(values: &[Counted]) -> String {
 }
 
 fn picture_section(picture: &Picture, prefix: &str) -> String {
-    let name = picture.name;
-    match &picture.content {
-        Content::Nothing { reason } => format!("\nNo picture `{name}`: {reason}.\n"),
-        Content::Drawn { svg: _, alternative, caption, tables } => {
-            let link = |heading: &String| format!("[{}](#{})", plain(heading), anchor(heading));
-            let tables: Vec<String> = tables.iter().map(link).collect();
-            let tables = tables.join(", ");
-            let (image, text) = (link_target(&format!("{prefix}{name}")), caption.join(" "));
-            format!("\n![{alternative}]({image})\n\n{text}\nIts numbers: {tables}.\n")
-        }
+    let Content::Drawn { alternative, caption, tables, numbers, .. } = &picture.content else {
+        return String::new();
+    };
+    let name = format!("{prefix}{}", picture.name);
+    let image = link_target(&format!("{name}.svg"));
+    let text = caption.join(" ");
+    let link = |heading: &String| format!("[{}](#{})", plain(heading), anchor(heading));
+    let tables: Vec<String> = tables.iter().map(link).collect();
+    let tables = match tables.is_empty() {
+        true => String::new(),
+        false => format!("Its numbers stand in: {}.\n", tables.join(", ")),
+    };
+    let numbers = numbers.render();
+    format!(
+        "\n![{alternative}]({image})\n\n{text}\n{tables}As pixels: `{name}.png`, `{name}-dark.png`.\n\n\
+         <details><summary>The numbers of this picture</summary>\n\n{numbers}\n</details>\n"
+    )
+}
+
+/// The pictures that there are not, and why.
+fn not_drawn(pictures: &[Picture]) -> String {
+    let lines = pictures.iter().filter_map(|picture| match &picture.content {
+        Content::Nothing { reason } => Some(format!("`{}`: {reason}.", picture.name)),
+        Content::Drawn { .. } => None,
+    });
+    let lines: Vec<String> = lines.collect();
+    match lines.is_empty() {
+        true => String::new(),
+        false => format!("\nPictures without data:\n\n{}", list(&lines)),
     }
 }
 
@@ -166,15 +188,12 @@ const TREATMENT: [(&str, crate::markdown::Align); 8] = [
 /// The fields of [`TREATMENT`]; the last three are empty, and so not shown, in a table without a state.
 fn treatment<M>(row: &Row<M>, has_state: bool) -> Vec<String> {
     let treatment = &row.cell.treatment;
-    let rule = match (treatment.rule, treatment.prompt_tokens) {
-        (Some(Rule::Prompt), Some(tokens)) => format!("prompt P={tokens}"),
-        (rule, _) => or_nothing(rule),
-    };
+    let rule = treatment.rule.map(|rule| rule_name(rule, treatment.prompt_tokens));
     let mut fields = vec![
         treatment.policy.to_string(),
         shortest_decimal(treatment.sparsity),
         or_nothing(treatment.window),
-        rule,
+        or_nothing(rule),
         or_nothing(treatment.score),
     ];
     if has_state {
@@ -321,7 +340,7 @@ fn dial_section(dial: &Dial) -> String {
         };
         let first = [
             shortest_decimal(row.sparsity),
-            row.rule.to_string(),
+            row.rule_name(),
             row.score.to_string(),
             row.mode.map(|mode| mode.to_string()).unwrap_or_default(),
         ];

@@ -32,6 +32,7 @@ pub(crate) struct CellResult {
 pub(crate) struct Failure {
     pub(crate) cell_id: String,
     pub(crate) label: String,
+    pub(crate) cell: Cell,
     pub(crate) error: String,
     pub(crate) revision: String,
     pub(crate) code_version: String,
@@ -129,6 +130,7 @@ pub(crate) fn read_failure(file: &StoredFile) -> Result<Failure> {
         Ok(Failure {
             cell_id: text("cell_id")?,
             label: text("label")?,
+            cell: tables::read_cell(&file.path)?,
             error: text("error")?,
             revision: text("revision")?,
             code_version: text("code_version")?,
@@ -246,7 +248,7 @@ fn check_distinct(sorted: impl Iterator<Item = u32>, what: &str) -> Result<()> {
     Ok(())
 }
 
-fn u32s(frame: &DataFrame, name: &str) -> Result<Vec<u32>> {
+pub(crate) fn u32s(frame: &DataFrame, name: &str) -> Result<Vec<u32>> {
     let column = frame.column(name)?.u32()?;
     column.iter().map(|value| value.with_context(|| is_null(name))).collect()
 }
@@ -256,7 +258,7 @@ fn bools(frame: &DataFrame, name: &str) -> Result<Vec<bool>> {
     column.iter().map(|value| value.with_context(|| is_null(name))).collect()
 }
 
-fn f64s(frame: &DataFrame, name: &str) -> Result<Vec<f64>> {
+pub(crate) fn f64s(frame: &DataFrame, name: &str) -> Result<Vec<f64>> {
     let column = frame.column(name)?.f64()?;
     let values = column.iter().enumerate().map(|(row, value)| {
         let value = value.with_context(|| is_null(name))?;

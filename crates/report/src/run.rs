@@ -85,7 +85,7 @@ impl Run {
             match read {
                 Ok(TableFile::Result(result)) => results.push(*result),
                 Ok(TableFile::Observed(cell)) => observed.push(*cell),
-                Ok(TableFile::Failure(failure)) => failures.push(failure),
+                Ok(TableFile::Failure(failure)) => failures.push(*failure),
                 Err(error) => refuse(&file.path, format!("{error:#}")),
             }
         }
@@ -131,7 +131,7 @@ impl Run {
 enum TableFile {
     Result(Box<CellResult>),
     Observed(Box<Observed>),
-    Failure(Failure),
+    Failure(Box<Failure>),
 }
 
 /// Reads every file on its own; the answers are in the files' order.
@@ -144,7 +144,7 @@ fn read_all<'a>(
 ) -> Vec<(&'a StoredFile, Result<TableFile>)> {
     let read = |file: &'a StoredFile| {
         let table_file = if file.table == Table::Failures {
-            read_failure(file).map(TableFile::Failure)
+            read_failure(file).map(|failure| TableFile::Failure(Box::new(failure)))
         } else if is_observed(file.table) {
             read_observed(store, file).map(|observed| TableFile::Observed(Box::new(observed)))
         } else {

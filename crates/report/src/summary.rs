@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plan::Part;
+use plan::{Cell, Part};
 use serde::Serialize;
 
 use crate::accuracy::{self, AccuracyTable};
@@ -17,6 +17,7 @@ use crate::perplexity::{self, PerplexityTable, Resamples};
 use crate::provenance::Origins;
 use crate::quadrants::{self, Quadrants};
 use crate::read::{CellResult, Failure};
+use crate::recall::{self, Recall};
 use crate::row::{Group, short};
 use crate::run::{Run, Unreadable};
 
@@ -25,6 +26,7 @@ use crate::run::{Run, Unreadable};
 pub(crate) struct Missing {
     pub(crate) cell_id: String,
     pub(crate) label: String,
+    pub(crate) cell: Cell,
     pub(crate) reason: String,
 }
 
@@ -61,6 +63,7 @@ pub(crate) struct Summary {
     pub(crate) perplexity_tables: Vec<PerplexityTable>,
     pub(crate) dials: Vec<Dial>,
     pub(crate) accuracy_tables: Vec<AccuracyTable>,
+    pub(crate) recall: Vec<Recall>,
     pub(crate) quadrants: Vec<Quadrants>,
     pub(crate) gradients: Vec<Gradients>,
     pub(crate) atlas: Atlas,
@@ -78,7 +81,14 @@ impl Summary {
         let mut perplexity_tables = Vec::new();
         let mut accuracy_tables = Vec::new();
         let resamples = Resamples::of(&run.results);
+        let mut recall = Vec::new();
         for ((model, dataset, protocol), group) in groups(&run.results) {
+            match recall::of((model, dataset, protocol), &group) {
+                Ok(own) => recall.extend(own),
+                Err(error) => {
+                    warnings.push(format!("no recall for {model} {dataset} {protocol}: {error}"));
+                }
+            }
             let (model, dataset) = (model.to_owned(), dataset.to_owned());
             if protocol.is_perplexity() {
                 let rows = perplexity::rows(&group, &resamples);
@@ -132,6 +142,7 @@ impl Summary {
             dials,
             perplexity_tables,
             accuracy_tables,
+            recall,
             quadrants,
             gradients,
             atlas,
@@ -183,6 +194,7 @@ fn missing(run: &Run) -> Vec<Missing> {
         .map(|ordered| Missing {
             cell_id: ordered.id.clone(),
             label: ordered.cell.label(),
+            cell: ordered.cell.clone(),
             reason: if damaged(&ordered.id) { "its file is unreadable" } else { "not run yet" }
                 .to_owned(),
         })

@@ -72,6 +72,8 @@ pub(crate) struct Joined {
     pub(crate) device: String,
     /// Whether nothing of it was ordered: it was stored on the way to static sets.
     pub(crate) is_by_product: bool,
+    /// The cells that it was joined of.
+    pub(crate) cell_ids: Vec<String>,
     /// By index; of several ablations the first that has a place.
     pub(crate) sites: Vec<Site>,
     /// Ablations of the state, by the tokens for which each drops a channel at a time.
@@ -155,6 +157,7 @@ fn of_group(group: &[&Observed], by_products: &BTreeSet<String>) -> Option<Joine
         code_version: first.provenance.code_version.clone(),
         device: first.provenance.device.clone(),
         is_by_product,
+        cell_ids: all.iter().map(|observed| observed.id.clone()).collect(),
         sites: sites(&all),
         ablations: ablations(&chosen),
         notes,

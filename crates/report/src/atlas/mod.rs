@@ -25,14 +25,14 @@ use crate::findings::Finding;
 use crate::run::Run;
 use findings::Findings;
 use join::{Joined, join};
-use overlap::Overlap;
 use persistence::Persistence;
 use proxy_gap::ProxyGap;
 use stability::Stability;
 
-pub(crate) use page::{heading, section};
+pub(crate) use overlap::{Lag, Overlap};
+pub(crate) use page::{heading, section, with_limits};
 pub(crate) use quantity::Quantity;
-pub(crate) use similarity::{Measure, Similarity};
+pub(crate) use similarity::{BOOTSTRAP, Mean, Measure, Similarity};
 pub(crate) use tables::write;
 
 /// One part of one model on one text.
@@ -46,6 +46,8 @@ pub(crate) struct Entry {
     pub(crate) part: Part,
     /// Whether nothing of it was ordered: it was stored on the way to static sets.
     pub(crate) is_by_product: bool,
+    /// The cells that it was joined of.
+    pub(crate) cell_ids: Vec<String>,
     pub(crate) n_sites: usize,
     /// Neurons or channels of all sites.
     pub(crate) n_places: usize,
@@ -109,6 +111,7 @@ impl Entry {
             limit: joined.limit,
             part: joined.part,
             is_by_product: joined.is_by_product,
+            cell_ids: joined.cell_ids.clone(),
             n_sites: joined.sites.len(),
             n_places: joined.sites.iter().map(|site| site.places.len()).sum(),
             notes: joined.notes.clone(),

@@ -25,6 +25,7 @@ pub(crate) struct Lag {
 /// One observation of overlaps.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Overlap {
+    pub(crate) cell_id: String,
     pub(crate) model: String,
     pub(crate) dataset: String,
     pub(crate) score: Score,
@@ -56,6 +57,7 @@ pub(crate) fn of(observed: &[Observed]) -> Vec<Overlap> {
         let mut by_lag: BTreeMap<u32, Vec<&OverlapRow>> = BTreeMap::new();
         rows.iter().for_each(|row| by_lag.entry(row.lag_tokens).or_default().push(row));
         Overlap {
+            cell_id: observed.id.clone(),
             model: model.to_owned(),
             dataset: dataset.to_owned(),
             score,

@@ -72,7 +72,7 @@ pub(super) fn correlation(value: f64) -> String {
 }
 
 /// `-0.158 [-0.201, -0.110]`
-pub(super) fn with_limits(mean: &Mean) -> String {
+pub(crate) fn with_limits(mean: &Mean) -> String {
     match mean.lower.zip(mean.upper) {
         Some((lower, upper)) => {
             let [value, lower, upper] = [mean.value, lower, upper].map(correlation);

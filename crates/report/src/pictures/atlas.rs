@@ -1,21 +1,23 @@
-//! `atlas.svg`: mean Spearman correlation of every two scores, one panel for each part of each model.
+//! `atlas`: mean Spearman correlation of every two scores, one panel for each part of each model.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 use plan::Part;
-use plotters::prelude::{Color, Rectangle};
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{
-    self, FAINT, GRID, HEADER, Ink, Inks, MARGIN, Sheet, TEXT, Words, shade, write,
-};
-use super::{Content, text_width};
-use crate::atlas::{self, Entry, Measure};
-use crate::format::correlation;
+use super::Content;
+use super::canvas::{self, MARGIN, Sheet, Words, text_width, write};
+use super::choose::span;
+use super::inks::{FAINT, GRID, Ink, Inks, TEXT, shade};
+use super::marks::{fill, frame};
+use super::places::code;
+use crate::atlas::{self, BOOTSTRAP, Entry, Measure};
+use crate::format::{correlation, or_nothing};
+use crate::markdown::Align::{Left, Right};
+use crate::markdown::Table;
 use crate::summary::Summary;
 
-const WIDTH: i32 = 800;
 /// Pixels of a field.
 const FIELD: (i32, i32) = (66, 26);
 /// Pixels above a panel's fields: its name and the numbers of its columns.
@@ -27,7 +29,7 @@ const GAP: i32 = 24;
 ///
 /// # Errors
 /// When `plotters` refuses to draw.
-pub(super) fn draw(summary: &Summary) -> Result<Content> {
+pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     let panels = panels(&summary.atlas.entries);
     if panels.is_empty() {
         let reason = "no two scores of a text were observed together".to_owned();
@@ -41,8 +43,7 @@ pub(super) fn draw(summary: &Summary) -> Result<Content> {
         let (class, colour) = shade(value);
         shades.entry(class.clone()).or_insert_with(|| inks.add(&class, colour, None));
     }
-    let svg = canvas::paint((WIDTH, HEADER + height + MARGIN), &inks, &words, |sheet| {
-        let mut top = HEADER - 8;
+    let drawing = canvas::paint(id, height, &inks, &words, &[], |sheet, mut top| {
         for entry in &panels {
             panel(sheet, entry, top, &shades)?;
             top += panel_height(entry);
@@ -50,10 +51,15 @@ pub(super) fn draw(summary: &Summary) -> Result<Content> {
         Ok(())
     })?;
     let mut caption = vec![
-        format!("{}: {}.", words.title, words.subtitle),
+        words.opening(),
         "A darker field is a stronger correlation of either sign; an empty one has none, because a \
          score is constant or was not observed."
             .to_owned(),
+        format!(
+            "The table of its numbers has 95 % intervals (percentile bootstrap over sites, {} \
+             resamples).",
+            BOOTSTRAP.resamples
+        ),
     ];
     let is_shown = |entry: &&Entry| panels.iter().any(|shown| std::ptr::eq(*shown, *entry));
     let others = summary.atlas.entries.iter().filter(|entry| !is_shown(entry));
@@ -62,14 +68,24 @@ pub(super) fn draw(summary: &Summary) -> Result<Content> {
         caption.push(format!("Not shown: {}.", others.join(", ")));
     }
     let tables = panels.iter().map(|entry| atlas::heading(entry)).collect();
-    Ok(Content::Drawn { svg, alternative: words.title.clone(), caption, tables })
+    Ok(Content::Drawn {
+        svg: drawing.svg,
+        dark_svg: drawing.dark_svg,
+        alternative: words.title.clone(),
+        caption,
+        tables,
+        numbers: numbers(&panels),
+    })
 }
 
-/// The first text of each part of each model that has a correlation.
+/// Of each part of each model the text with the most scores; of equals the first.
 fn panels(entries: &[Entry]) -> Vec<&Entry> {
     let mut panels: BTreeMap<(&str, Part), &Entry> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| !entry.correlations.is_empty()) {
-        panels.entry((entry.model.as_str(), entry.part)).or_insert(entry);
+        let panel = panels.entry((entry.model.as_str(), entry.part)).or_insert(entry);
+        if entry.scores.len() > panel.scores.len() {
+            *panel = entry;
+        }
     }
     panels.into_values().collect()
 }
@@ -114,7 +130,7 @@ fn panel(sheet: &Sheet<'_>, entry: &Entry, top: i32, shades: &BTreeMap<String, I
         let corners = [(x, y), (x + FIELD.0, y + FIELD.1)];
         if let Some(value) = value {
             if let Some(ink) = shades.get(&shade(value).0) {
-                sheet.draw(&Rectangle::new(corners, ink.key().filled()))?;
+                fill(sheet, corners, *ink)?;
             }
             let centre = (x + FIELD.0 / 2, y + FIELD.1 / 2);
             write(sheet, &correlation(value, 2), TEXT, HPos::Center, centre)?;
@@ -122,7 +138,7 @@ fn panel(sheet: &Sheet<'_>, entry: &Entry, top: i32, shades: &BTreeMap<String, I
         if row == column {
             write(sheet, "1", FAINT, HPos::Center, (x + FIELD.0 / 2, y + FIELD.1 / 2))?;
         }
-        sheet.draw(&Rectangle::new(corners, GRID.stroke(1)))?;
+        frame(sheet, corners, GRID)?;
     }
     Ok(())
 }
@@ -138,12 +154,53 @@ fn words(panels: &[&Entry]) -> Words {
         format!("{}: {}", atlas::heading(entry), pairs.join(", "))
     };
     let described: Vec<String> = panels.iter().map(of_panel).collect();
+    let sites: Vec<u64> = panels.iter().map(|entry| entry.n_sites as u64).collect();
     Words {
         title: "How well one score predicts another".to_owned(),
-        subtitle: "Spearman correlation of every two scores per site, mean over sites".to_owned(),
+        subtitle: format!(
+            "Spearman correlation of every two scores per site, mean over {}",
+            span(&sites, "site")
+        ),
         description: format!(
             "Mean Spearman correlation over sites of every two scores. {}.",
             described.join("; ")
         ),
     }
+}
+
+/// Every pair once.
+fn numbers(panels: &[&Entry]) -> Table {
+    let mut table = Table::new([
+        ("model", Left),
+        ("text", Left),
+        ("part", Left),
+        ("first", Left),
+        ("second", Left),
+        ("Spearman", Right),
+        ("lower", Right),
+        ("upper", Right),
+        ("sites", Right),
+        ("cells", Left),
+    ]);
+    let number = |value: f64| correlation(value, 4);
+    for entry in panels {
+        let cells: Vec<String> = entry.cell_ids.iter().map(|id| code(id)).collect();
+        let cells = cells.join(" ");
+        for own in entry.correlations.iter().filter(|own| own.measure == Measure::Spearman) {
+            let Some(mean) = own.mean else { continue };
+            table.push([
+                entry.model.clone(),
+                entry.dataset.clone(),
+                entry.part.to_string(),
+                own.first.as_str().to_owned(),
+                own.second.as_str().to_owned(),
+                number(mean.value),
+                or_nothing(mean.lower.map(number)),
+                or_nothing(mean.upper.map(number)),
+                mean.n_sites.to_string(),
+                cells.clone(),
+            ]);
+        }
+    }
+    table
 }

@@ -1,168 +1,33 @@
-//! A sheet to draw on with `plotters`, and what its SVG lacks: names for those who hear it, and
-//! colours that follow the reader's light or dark screen.
-//!
-//! `plotters` writes a colour into every element. Here each colour is the number of an [`Ink`]; at
-//! the end the numbers are replaced by the ink's class, its light colour and its dashes, and one
-//! style sheet says the dark colours. A viewer that knows no style sheets shows the light ones.
-
-use std::fmt::Write;
+//! A sheet to draw on with `plotters`, and what its SVG lacks: names for those who hear it, a header
+//! that is as high as its words.
 
 use anyhow::{Context, Result};
 use plotters::coord::Shift;
 use plotters::prelude::{
-    Color, DrawingArea, FontDesc, FontStyle, IntoDrawingArea, IntoFont, Polygon, RGBColor,
-    Rectangle, SVGBackend, ShapeStyle, TextStyle,
+    Color, DrawingArea, FontDesc, FontStyle, IntoDrawingArea, IntoFont, Rectangle, SVGBackend,
+    TextStyle,
 };
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::absent::Why;
+use super::axes::Area;
+use super::inks::{FAINT, Ink, Inks, PAPER, Screen, TEXT};
+use super::marks::{bar, hatch, mark, path};
 
 /// The sheet, addressed in pixels.
 pub(crate) type Sheet<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Pixels at the top that the title and two lines below it take.
-pub(crate) const HEADER: i32 = 84;
+/// Pixels of every picture from left to right.
+pub(crate) const WIDTH: i32 = 800;
 /// Pixels from the left edge to the title.
 pub(crate) const MARGIN: i32 = 18;
-
-/// A colour on a light and on a dark screen; both have a contrast of at least 4.5 to the paper
-/// where they carry text or marks.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Colour {
-    light: &'static str,
-    dark: &'static str,
-}
-
-const fn colour(light: &'static str, dark: &'static str) -> Colour {
-    Colour { light, dark }
-}
-
-/// One colour a series; they begin anew after the last.
-const COLOURS: [Colour; 8] = [
-    colour("#0060a8", "#6cb6ff"),
-    colour("#b84a00", "#ffa657"),
-    colour("#00704f", "#4ade9f"),
-    colour("#8a3ea1", "#d2a8ff"),
-    colour("#7a5c00", "#e3c55b"),
-    colour("#b0103a", "#ff8fa3"),
-    colour("#006d77", "#5fd7e0"),
-    colour("#444c56", "#c9d1d9"),
-];
-
-/// Fills behind text, from faint to strong: as dark on a light screen for either sign, so that they are
-/// told apart by the number that stands on them where there is no colour.
-const POSITIVE: [Colour; 5] = [
-    colour("#ffffff", "#0d1117"),
-    colour("#e6eff9", "#13233a"),
-    colour("#cadef3", "#173557"),
-    colour("#abcbec", "#1a4875"),
-    colour("#8ab7e6", "#1c5c96"),
-];
-const NEGATIVE: [Colour; 5] = [
-    colour("#ffffff", "#0d1117"),
-    colour("#faece1", "#2c1e12"),
-    colour("#f5d8c1", "#492d14"),
-    colour("#efc29d", "#663c15"),
-    colour("#e8aa75", "#854c16"),
-];
-
-/// The fill of a number between -1 and 1, and its class.
-pub(crate) fn shade(value: f64) -> (String, Colour) {
-    let last = POSITIVE.len() - 1;
-    let step = ((value.abs() * last as f64).round() as usize).min(last);
-    match value < 0.0 {
-        true => (format!("minus s{step}"), NEGATIVE[step]),
-        false => (format!("plus s{step}"), POSITIVE[step]),
-    }
-}
-
-/// One dash pattern a line; six, so that colour and dashes together repeat late.
-const DASHES: [Option<&str>; 6] =
-    [None, Some("9 4"), Some("2 3"), Some("10 3 2 3"), Some("5 2"), Some("14 3 2 3 2 3")];
-
-/// The dashes of a reference such as dense.
-pub(crate) const REFERENCE: Option<&str> = Some("4 3");
-
-pub(crate) fn series_colour(series: usize) -> Colour {
-    COLOURS[series % COLOURS.len()]
-}
-
-pub(crate) fn series_dashes(series: usize) -> Option<&'static str> {
-    DASHES[series % DASHES.len()]
-}
-
-/// Something to draw with: the number of a colour.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ink(u16);
-
-/// The background.
-const PAPER: Ink = Ink(0);
-pub(crate) const TEXT: Ink = Ink(1);
-pub(crate) const FAINT: Ink = Ink(2);
-pub(crate) const GRID: Ink = Ink(3);
-
-impl Ink {
-    /// What `plotters` is told instead of a colour.
-    pub(crate) fn key(self) -> RGBColor {
-        let [high, low] = self.0.to_be_bytes();
-        RGBColor(0, high, low)
-    }
-
-    /// A line of this many pixels.
-    pub(crate) fn stroke(self, width: u32) -> ShapeStyle {
-        ShapeStyle::from(self.key()).stroke_width(width)
-    }
-}
-
-/// All inks of one picture, by number.
-pub(crate) struct Inks(Vec<(String, Colour, Option<&'static str>)>);
-
-impl Inks {
-    pub(crate) fn new() -> Self {
-        let own = [
-            ("paper", colour("#ffffff", "#0d1117")),
-            ("text", colour("#1f2328", "#e6edf3")),
-            ("faint", colour("#57606a", "#9aa4af")),
-            ("grid", colour("#d8dee4", "#30363d")),
-        ];
-        Inks(own.map(|(class, colour)| (class.to_owned(), colour, None)).to_vec())
-    }
-
-    /// Adds an ink; its elements get `classes` (separated by spaces), its lines the dashes.
-    pub(crate) fn add(
-        &mut self,
-        classes: &str,
-        colour: Colour,
-        dashes: Option<&'static str>,
-    ) -> Ink {
-        self.0.push((classes.to_owned(), colour, dashes));
-        Ink(u16::try_from(self.0.len() - 1).unwrap_or(TEXT.0))
-    }
-
-    /// Replaces the numbers by classes and colours.
-    fn apply(&self, mut svg: String) -> String {
-        for (number, (classes, colour, dashes)) in self.0.iter().enumerate() {
-            let dashes = dashes.map(|dashes| format!("stroke-dasharray=\"{dashes}\" "));
-            let dashes = dashes.unwrap_or_default();
-            let light = colour.light;
-            for paint in ["fill", "stroke"] {
-                let key = format!(" {paint}=\"#{number:06X}\"");
-                let named = format!(
-                    " class=\"{classes}\" {dashes}color=\"{light}\" {paint}=\"currentColor\""
-                );
-                svg = svg.replace(&key, &named);
-            }
-        }
-        svg
-    }
-
-    fn style_sheet(&self) -> String {
-        let mut rules = String::new();
-        for (classes, colour, _) in &self.0 {
-            let selector = classes.replace(' ', ".");
-            let _ = write!(rules, " .{selector} {{ color: {} }}", colour.dark);
-        }
-        format!("<style>@media (prefers-color-scheme: dark) {{{rules} }}</style>\n")
-    }
-}
+/// Pixels from one line of text to the next.
+pub(crate) const LINE: i32 = 20;
+/// Pixels down to the first line below the title.
+const FIRST_LINE: i32 = 50;
+/// Pixels of a legend's sample and of the gap behind its name.
+const SAMPLE: i32 = 34;
+const BEHIND: i32 = 20;
 
 /// What a picture says in words.
 pub(crate) struct Words {
@@ -172,51 +37,166 @@ pub(crate) struct Words {
     pub(crate) description: String,
 }
 
-/// The SVG text of what `draw` draws below the title.
+impl Words {
+    /// The first sentences of a caption: title and subtitle.
+    pub(crate) fn opening(&self) -> String {
+        let Words { title, subtitle, .. } = self;
+        match title {
+            question if question.ends_with('?') => format!("{question} {subtitle}."),
+            divided if divided.contains(':') => format!("{divided}. {subtitle}."),
+            plain => format!("{plain}: {subtitle}."),
+        }
+    }
+}
+
+/// What a legend shows before a name.
+pub(crate) enum Sample {
+    Line(Ink),
+    /// The mark of a series, with a line through it where there is one.
+    Mark {
+        series: usize,
+        ink: Ink,
+        line: Option<Ink>,
+    },
+    /// A full bar, or a striped one.
+    Bar {
+        ink: Ink,
+        is_striped: bool,
+    },
+    Hatch(Why),
+}
+
+/// One entry of a legend.
+pub(crate) struct Key {
+    pub(crate) sample: Sample,
+    pub(crate) name: String,
+}
+
+impl Key {
+    /// A mark, with a line through it where there is one.
+    pub(crate) fn of(series: usize, ink: Ink, line: Option<Ink>, name: &str) -> Key {
+        Key { sample: Sample::Mark { series, ink, line }, name: name.to_owned() }
+    }
+
+    pub(crate) fn line(line: Ink, name: &str) -> Key {
+        Key { sample: Sample::Line(line), name: name.to_owned() }
+    }
+
+    pub(crate) fn hatch(why: Why) -> Key {
+        Key { sample: Sample::Hatch(why), name: format!("{} cell", why.as_str()) }
+    }
+
+    fn width(&self) -> i32 {
+        SAMPLE + text_width(&self.name) + BEHIND
+    }
+
+    /// Draws the sample with its left end at `x`.
+    fn draw(&self, sheet: &Sheet<'_>, (x, y): (i32, i32)) -> Result<()> {
+        let line = |ink: Ink| path(sheet, [(x, y), (x + 26, y)], ink, 2);
+        match self.sample {
+            Sample::Line(ink) => line(ink),
+            Sample::Mark { series, ink, line: through } => {
+                through.map_or(Ok(()), line)?;
+                mark(sheet, series, ink, (x + 13, y))
+            }
+            Sample::Bar { ink, is_striped } => bar(sheet, is_striped, ink, (x, x + 26), y),
+            Sample::Hatch(why) => hatch(sheet, why, (x + 3, y - 7), (x + 23, y + 7)),
+        }
+    }
+}
+
+/// The two texts of a picture.
+pub(crate) struct Drawing {
+    /// Follows the reader's screen.
+    pub(crate) svg: String,
+    /// For a dark page.
+    pub(crate) dark_svg: String,
+}
+
+/// What `draw` draws below title, subtitle and legend; it is told how many pixels these take.
 ///
 /// # Errors
-/// When `plotters` refuses to draw, as on a sheet that is too small for its margins.
+/// When `plotters` refuses to draw.
 pub(crate) fn paint(
-    (width, height): (i32, i32),
+    id: &str,
+    body: i32,
     inks: &Inks,
     words: &Words,
-    draw: impl FnOnce(&Sheet<'_>) -> Result<()>,
-) -> Result<String> {
+    legend: &[Key],
+    draw: impl FnOnce(&Sheet<'_>, i32) -> Result<()>,
+) -> Result<Drawing> {
+    let subtitle = wrapped(&words.subtitle, WIDTH - 2 * MARGIN);
+    let rows = legend_rows(legend);
+    let n_lines = i32::try_from(subtitle.len() + rows.len())?;
+    let top = FIRST_LINE - LINE / 2 + n_lines * LINE + 12;
     let mut svg = String::new();
     {
-        let size = (u32::try_from(width)?, u32::try_from(height)?);
+        let size = (u32::try_from(WIDTH)?, u32::try_from(top + body)?);
         let sheet = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         sheet.fill(&PAPER.key())?;
         let bold = ("sans-serif", 22).into_font().style(FontStyle::Bold);
         sheet.draw_text(&words.title, &inked(bold, TEXT), (MARGIN, 12))?;
-        write(&sheet, &words.subtitle, FAINT, HPos::Left, (MARGIN, 48))?;
-        draw(&sheet)?;
+        let mut y = FIRST_LINE;
+        for line in &subtitle {
+            write(&sheet, line, FAINT, HPos::Left, (MARGIN, y))?;
+            y += LINE;
+        }
+        for row in &rows {
+            legend_row(&sheet, row, y + 2)?;
+            y += LINE;
+        }
+        draw(&sheet, top)?;
         sheet.present()?;
     }
-    let (head, body) = svg.split_once('\n').context("the drawing has no first line")?;
-    let head = head.replacen("<svg ", "<svg role=\"img\" aria-labelledby=\"title desc\" ", 1);
-    Ok(format!(
-        "{head}\n<title id=\"title\">{}</title>\n<desc id=\"desc\">{}</desc>\n{}{}",
-        escape(&words.title),
-        escape(&words.description),
-        inks.style_sheet(),
-        inks.apply(body.to_owned())
-    ))
+    let (head, shapes) = svg.split_once('\n').context("the drawing has no first line")?;
+    let about = format!("<svg id=\"{id}\" role=\"img\" aria-labelledby=\"{id}-title {id}-desc\" ");
+    let head = head.replacen("<svg ", &about, 1);
+    let (title, described) = (escape(&words.title), escape(&words.description));
+    let head = format!(
+        "{head}\n<title id=\"{id}-title\">{title}</title>\n<desc id=\"{id}-desc\">{described}</desc>\n"
+    );
+    let on = |screen: Screen| inks.apply(shapes.to_owned(), screen);
+    Ok(Drawing {
+        svg: format!("{head}{}{}", inks.style_sheet(id), on(Screen::Light)),
+        dark_svg: format!("{head}{}", on(Screen::Dark)),
+    })
 }
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
+/// The keys line by line, as many on each as it has room for.
+fn legend_rows(legend: &[Key]) -> Vec<Vec<&Key>> {
+    let mut rows: Vec<Vec<&Key>> = Vec::new();
+    let mut room = 0;
+    for key in legend {
+        if room < key.width() - BEHIND {
+            rows.push(Vec::new());
+            room = WIDTH - 2 * MARGIN;
+        }
+        room -= key.width();
+        if let Some(row) = rows.last_mut() {
+            row.push(key);
+        }
+    }
+    rows
+}
+
+fn legend_row(sheet: &Sheet<'_>, row: &[&Key], y: i32) -> Result<()> {
+    let mut x = MARGIN;
+    for key in row {
+        key.draw(sheet, (x, y))?;
+        write(sheet, &key.name, TEXT, HPos::Left, (x + SAMPLE, y))?;
+        x += key.width();
+    }
+    Ok(())
+}
+
 fn inked(font: FontDesc<'static>, ink: Ink) -> TextStyle<'static> {
     let mut style = TextStyle::from(font);
     style.color = ink.key().to_backend_color();
     style
-}
-
-/// The style of all text but the title.
-pub(crate) fn text_style(ink: Ink) -> TextStyle<'static> {
-    inked(("sans-serif", 16).into_font(), ink)
 }
 
 /// Writes one line, centred vertically on `position`.
@@ -227,56 +207,77 @@ pub(crate) fn write(
     side: HPos,
     position: (i32, i32),
 ) -> Result<()> {
-    let style = text_style(ink).pos(Pos::new(side, VPos::Center));
+    let style = inked(("sans-serif", 16).into_font(), ink).pos(Pos::new(side, VPos::Center));
     Ok(sheet.draw_text(text, &style, position)?)
 }
 
-/// Clears the place of one line of text about `centre`, so that no line runs through it.
-pub(crate) fn clear(sheet: &Sheet<'_>, (x, y): (i32, i32), width: i32) -> Result<()> {
-    let corners = [(x - width / 2, y - 9), (x + width / 2, y + 8)];
-    Ok(sheet.draw(&Rectangle::new(corners, PAPER.key().filled()))?)
+/// Writes one line on a place of its own, so that no line runs through it.
+pub(crate) fn write_clear(
+    sheet: &Sheet<'_>,
+    text: &str,
+    ink: Ink,
+    (x, y): (i32, i32),
+) -> Result<()> {
+    let half = text_width(text) / 2 + 2;
+    let corners = [(x - half, y - 7), (x + half, y + 7)];
+    sheet.draw(&Rectangle::new(corners, PAPER.key().filled()))?;
+    write(sheet, text, ink, HPos::Center, (x, y))
 }
 
-/// The corners of each mark about its centre, in pixels; told apart without colour.
-const MARKS: [&[(i32, i32)]; 8] = [
-    &[(-2, -5), (2, -5), (5, -2), (5, 2), (2, 5), (-2, 5), (-5, 2), (-5, -2)],
-    &[(-5, -5), (5, -5), (5, 5), (-5, 5)],
-    &[(0, -7), (6, 5), (-6, 5)],
-    &[(0, -7), (7, 0), (0, 7), (-7, 0)],
-    &[(0, 7), (6, -5), (-6, -5)],
-    &[
-        (-6, -4),
-        (-4, -6),
-        (0, -2),
-        (4, -6),
-        (6, -4),
-        (2, 0),
-        (6, 4),
-        (4, 6),
-        (0, 2),
-        (-4, 6),
-        (-6, 4),
-        (-2, 0),
-    ],
-    &[
-        (-2, -7),
-        (2, -7),
-        (2, -2),
-        (7, -2),
-        (7, 2),
-        (2, 2),
-        (2, 7),
-        (-2, 7),
-        (-2, 2),
-        (-7, 2),
-        (-7, -2),
-        (-2, -2),
-    ],
-    &[(-7, -3), (7, -3), (7, 3), (-7, 3)],
-];
+/// Writes the name of a panel above its left end and the title of its vertical axis above its right one.
+pub(crate) fn head(sheet: &Sheet<'_>, name: &str, title: &str, area: Area) -> Result<()> {
+    let y = area.top - LINE + 4;
+    let room = area.right - area.left - text_width(title);
+    write(sheet, &fitting(name, room), TEXT, HPos::Left, (area.left, y))?;
+    write(sheet, title, FAINT, HPos::Right, (area.right, y))
+}
 
-/// Draws the mark of a series: one polygon.
-pub(crate) fn mark(sheet: &Sheet<'_>, series: usize, ink: Ink, (x, y): (i32, i32)) -> Result<()> {
-    let corners = MARKS[series % MARKS.len()].iter().map(|(dx, dy)| (x + dx, y + dy));
-    Ok(sheet.draw(&Polygon::new(corners.collect::<Vec<_>>(), ink.key()))?)
+/// Pixels that a text of the pictures' size takes at most.
+pub(crate) fn text_width(text: &str) -> i32 {
+    let characters = i32::try_from(text.chars().count()).unwrap_or(i32::MAX / 16);
+    8 * characters
+}
+
+/// The text in lines of at most this many pixels, broken between words; a number and its % stay together.
+pub(crate) fn wrapped(text: &str, width: i32) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let joined = text.replace(" %", "\u{a0}%");
+    for word in joined.split(' ').filter(|word| !word.is_empty()) {
+        match lines.last_mut() {
+            Some(line) if text_width(line) + text_width(" ") + text_width(word) <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// The text, cut at its end where it takes more than this many pixels.
+pub(crate) fn fitting(text: &str, width: i32) -> String {
+    if text_width(text) <= width {
+        return text.to_owned();
+    }
+    let n_kept = usize::try_from(width / text_width("x") - 1).unwrap_or(0);
+    text.chars().take(n_kept).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{fitting, wrapped};
+
+    #[test]
+    fn lines_are_broken_between_words() {
+        assert_eq!(wrapped("one two three", 8 * 7), ["one two", "three"]);
+        assert_eq!(wrapped("unbreakable", 8), ["unbreakable"]);
+        assert_eq!(wrapped("at 95 % or", 8 * 6), ["at", "95\u{a0}%", "or"]);
+        assert!(wrapped("", 100).is_empty());
+    }
+
+    #[test]
+    fn long_names_are_cut() {
+        assert_eq!(fitting("opt-1.3b", 8 * 8), "opt-1.3b");
+        assert_eq!(fitting("opt-1.3b", 8 * 7), "opt-1.…");
+    }
 }

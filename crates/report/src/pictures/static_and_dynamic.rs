@@ -1,30 +1,57 @@
-//! `static-and-dynamic.svg`: what each model pays for the same sparsity when one set of neurons is
-//! kept for the whole run, and when the set is chosen anew for every token.
+//! `static-and-dynamic`: what each model pays for the same sparsity when one set of neurons is kept for
+//! the whole run, and when the set is chosen anew for every token.
 
 use anyhow::Result;
-use plan::shortest_decimal;
-use plotters::prelude::{BindKeyPoints, ChartBuilder, PathElement};
+use plan::{Part, Policy, shortest_decimal};
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{
-    self, FAINT, GRID, HEADER, Ink, Inks, MARGIN, REFERENCE, Sheet, TEXT, Words, mark,
-    series_colour, text_style, write,
-};
-use super::{Choice, Content, NEWEST, axes, choose, sizes, text_width};
-use crate::contrast::{Pair, SCORE, pairs};
+use super::Content;
+use super::absent::Why;
+use super::axes::{AXIS, Area, Scale, tick_label};
+use super::canvas::{self, Key, MARGIN, Sheet, WIDTH, Words, fitting, text_width, write};
+use super::choose::{Choice, Found, NEWEST, Preferred, choose, sizes};
+use super::inks::{Ink, Inks, REFERENCE, TEXT, series_colour};
+use super::marks::path;
+use super::places::{Place, Way, hatched, reasons};
+use super::ratios::{NUMBERS, is_comparable, perplexity_models, place_numbers, ratio, tables};
+use super::strips::{self, BESIDE, Dot, LONGEST, Slot, row_height};
+use crate::contrast::{Pair, SCORE};
 use crate::format::significant;
-use crate::page;
-use crate::perplexity::{BOOTSTRAP, Perplexity, PerplexityRatio};
+use crate::markdown::Align::Left;
+use crate::markdown::Table;
+use crate::perplexity::{BOOTSTRAP, Perplexity};
 use crate::row::Row;
 use crate::summary::Summary;
 
-const WIDTH: i32 = 800;
-/// Pixels for each model.
-const ROW: i32 = 54;
-/// Pixels for the horizontal axis and its label.
-const AXIS: i32 = 56;
-/// Values closer than this many pixels stand above and below their marks.
-const CROWDED: i32 = 64;
+const FIXED: Way = Way { part: Part::Ffn, policy: Policy::Static, score: SCORE };
+const DYNAMIC: Way = Way { part: Part::Ffn, policy: Policy::Dynamic, score: SCORE };
+
+/// The two policies of one model.
+struct Sides<'a> {
+    dynamic: Place<'a, Perplexity>,
+    fixed: Place<'a, Perplexity>,
+    is_ambiguous: bool,
+}
+
+impl<'a> Sides<'a> {
+    fn each(&self) -> [(&'static str, &Place<'a, Perplexity>); 2] {
+        [("dynamic", &self.dynamic), ("static", &self.fixed)]
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &'a Row<Perplexity>> {
+        [self.dynamic.row(), self.fixed.row()].into_iter().flatten()
+    }
+
+    /// What is to be said when the two dropped different shares.
+    fn unequal(&self) -> Option<String> {
+        let (fixed, dynamic) = (self.fixed.row()?, self.dynamic.row()?);
+        let sparsity = fixed.cell.treatment.sparsity;
+        Pair { sparsity, fixed, dynamic }.unequal()
+    }
+}
+
+/// Pixels of a model.
+const ROW: i32 = row_height(2);
 
 /// The inks of the two policies and of dense.
 struct Policies {
@@ -38,9 +65,8 @@ struct Policies {
 ///
 /// # Errors
 /// When `plotters` refuses to draw.
-pub(super) fn draw(summary: &Summary) -> Result<Content> {
-    let by_sparsity = |table| pairs(table).into_iter().map(|pair| (pair.sparsity, pair)).collect();
-    let Some(choice) = choose(&summary.perplexity_tables, by_sparsity) else {
+pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
+    let Some(choice) = choose(summary, found(summary), Preferred::default()) else {
         let reason = format!(
             "no model has a static and a dynamic cell of one sparsity with score {SCORE}, both \
              compared with dense on a text of protocol ppl-T"
@@ -48,8 +74,12 @@ pub(super) fn draw(summary: &Summary) -> Result<Content> {
         return Ok(Content::Nothing { reason });
     };
     let words = words(&choice);
-    let n_models = i32::try_from(choice.shown.len())?;
-    let height = HEADER + n_models * ROW + AXIS + MARGIN;
+    let whys = reasons(
+        choice
+            .shown
+            .iter()
+            .flat_map(|(_, sides)| sides.each().into_iter().filter_map(|(_, place)| place.why())),
+    );
     let mut inks = Inks::new();
     let policies = Policies {
         dynamic: inks.add("dynamic", series_colour(0), None),
@@ -57,45 +87,77 @@ pub(super) fn draw(summary: &Summary) -> Result<Content> {
         dense: inks.add("dense", series_colour(7), REFERENCE),
         between: inks.add("between", series_colour(7), None),
     };
-    let svg = canvas::paint((WIDTH, height), &inks, &words, |sheet| {
-        legend(sheet, &policies)?;
-        chart(sheet, &choice, &policies)
+    let mut legend = vec![
+        Key::of(0, policies.dynamic, None, "dynamic: a set for every token"),
+        Key::of(1, policies.fixed, None, "static: one set for the whole run"),
+        Key::line(policies.dense, "dense = 1"),
+    ];
+    legend.extend(whys.iter().map(|&why| Key::hatch(why)));
+    let n_models = i32::try_from(choice.shown.len())?;
+    let body = n_models * ROW + AXIS;
+    let drawing = canvas::paint(id, body, &inks, &words, &legend, |sheet, top| {
+        chart(sheet, &choice, &policies, top)
     })?;
     let mut caption = vec![
-        format!("{}: {}.", words.title, words.subtitle),
+        words.opening(),
         "The horizontal axis is perplexity as a multiple of the model's own dense perplexity, on \
          a logarithmic scale."
             .to_owned(),
+        interval_sentence(&choice),
     ];
-    caption.push(interval_sentence(&choice));
-    caption.extend(
-        choice
-            .shown
-            .iter()
-            .filter_map(|(table, pair)| Some(format!("{}: {}.", table.model, pair.unequal()?))),
-    );
-    if choice.shown.iter().any(|(_, pair)| pair.is_ambiguous) {
+    caption.extend(hatched(&whys));
+    let unequal =
+        |(model, sides): &(&str, Sides<'_>)| Some(format!("{model}: {}.", sides.unequal()?));
+    caption.extend(choice.shown.iter().filter_map(unequal));
+    if choice.shown.iter().any(|(_, sides)| sides.is_ambiguous) {
         caption.push(NEWEST.to_owned());
     }
     caption.extend(choice.not_shown("a static and a dynamic cell"));
-    let tables = choice.shown.iter().map(|(table, _)| page::perplexity_heading(table)).collect();
-    let alternative = format!("{} on {}", words.title, choice.text());
-    Ok(Content::Drawn { svg, alternative, caption, tables })
+    Ok(Content::Drawn {
+        svg: drawing.svg,
+        dark_svg: drawing.dark_svg,
+        alternative: format!("{} on {}", words.title, choice.text()),
+        caption,
+        tables: tables(summary, &choice),
+        numbers: numbers(&choice),
+    })
 }
 
-fn words(choice: &Choice<'_, Pair<'_>>) -> Words {
+fn found(summary: &Summary) -> Vec<Found<'_, Sides<'_>>> {
+    let models = perplexity_models(summary, |cell| FIXED.is_of(cell) || DYNAMIC.is_of(cell));
+    let mut found = Vec::new();
+    for model in &models {
+        for sparsity in model.sparsities(&[FIXED, DYNAMIC]) {
+            let place =
+                |way: Way| model.place(way, sparsity, |row| is_comparable(row, model.dense));
+            let ((dynamic, twins), (fixed, more_twins)) = (place(DYNAMIC), place(FIXED));
+            if dynamic.is_nothing() || fixed.is_nothing() {
+                continue;
+            }
+            let is_measured = dynamic.row().is_some() && fixed.row().is_some();
+            let value = Sides { dynamic, fixed, is_ambiguous: twins || more_twins };
+            found.push(Found { key: model.key, sparsity, value, is_measured });
+        }
+    }
+    found
+}
+
+fn words(choice: &Choice<'_, Sides<'_>>) -> Words {
     let sparsity = shortest_decimal(choice.sparsity);
-    let rows = choice.shown.iter().flat_map(|(_, pair)| [pair.fixed, pair.dynamic]);
-    let values = choice.shown.iter().map(|(table, pair)| {
-        let value = |row| significant(ratio(row).map_or(1.0, |ratio| ratio.ratio), 4);
-        format!("{}: static {}, dynamic {}", table.model, value(pair.fixed), value(pair.dynamic))
+    let rows = || choice.shown.iter().flat_map(|(_, sides)| sides.rows());
+    let values = choice.shown.iter().map(|(model, sides)| {
+        let value = |place: &Place<'_, Perplexity>| match place.row().and_then(ratio) {
+            Some(ratio) => significant(ratio.ratio, 4),
+            None => place.why().map_or("", Why::as_str).to_owned(),
+        };
+        format!("{model}: static {}, dynamic {}", value(&sides.fixed), value(&sides.dynamic))
     });
     let values: Vec<String> = values.collect();
     let has_interval = |row| ratio(row).is_some_and(|ratio| ratio.lower.is_some());
-    let intervals = if rows.clone().any(has_interval) { "; 95 % intervals" } else { "" };
+    let intervals = if rows().any(has_interval) { "; 95 % intervals" } else { "" };
     Words {
         title: "Static and dynamic sparsity".to_owned(),
-        subtitle: format!("{}, κ={sparsity}, {SCORE}, {}{intervals}", choice.text(), sizes(rows)),
+        subtitle: format!("{}, κ={sparsity}, {SCORE}, {}{intervals}", choice.text(), sizes(rows())),
         description: format!(
             "Perplexity as a multiple of dense perplexity on {} at κ={sparsity}. {}.",
             choice.text(),
@@ -104,109 +166,67 @@ fn words(choice: &Choice<'_, Pair<'_>>) -> Words {
     }
 }
 
-fn interval_sentence(choice: &Choice<'_, Pair<'_>>) -> String {
-    let rows = choice.shown.iter().flat_map(|(_, pair)| [pair.fixed, pair.dynamic]);
-    let all = rows.clone().count();
-    let with = rows.filter(|row| ratio(row).is_some_and(|ratio| ratio.lower.is_some())).count();
+fn interval_sentence(choice: &Choice<'_, Sides<'_>>) -> String {
+    let rows = || choice.shown.iter().flat_map(|(_, sides)| sides.rows());
+    let with = rows().filter(|row| ratio(row).is_some_and(|ratio| ratio.lower.is_some())).count();
     format!(
         "Whiskers are 95 % intervals (paired bootstrap over windows, {} resamples), at {with} of \
-         {all} points.",
-        BOOTSTRAP.resamples
+         {} points.",
+        BOOTSTRAP.resamples,
+        rows().count()
     )
 }
 
-fn ratio(row: &Row<Perplexity>) -> Option<&PerplexityRatio> {
-    row.measured.against_dense.compared()
-}
-
-/// One line below the subtitle that names the marks.
-fn legend(sheet: &Sheet<'_>, policies: &Policies) -> Result<()> {
-    let y = 72;
-    let mut x = MARGIN + 6;
-    for (series, ink, name) in [
-        (0, policies.dynamic, "dynamic: a set for every token"),
-        (1, policies.fixed, "static: one set for the whole run"),
-    ] {
-        mark(sheet, series, ink, (x, y))?;
-        write(sheet, name, TEXT, HPos::Left, (x + 12, y))?;
-        x += 28 + text_width(name);
-    }
-    sheet.draw(&PathElement::new(vec![(x, y), (x + 24, y)], policies.dense.stroke(2)))?;
-    write(sheet, "dense = 1", TEXT, HPos::Left, (x + 32, y))
-}
-
-fn chart(sheet: &Sheet<'_>, choice: &Choice<'_, Pair<'_>>, policies: &Policies) -> Result<()> {
-    let n_models = choice.shown.len();
-    let bottom_up = 0..i32::try_from(2 * n_models)?;
-    let rows = choice.shown.iter().flat_map(|(_, pair)| [pair.fixed, pair.dynamic]);
+fn chart(
+    sheet: &Sheet<'_>,
+    choice: &Choice<'_, Sides<'_>>,
+    policies: &Policies,
+    top: i32,
+) -> Result<()> {
+    let rows = choice.shown.iter().flat_map(|(_, sides)| sides.rows());
     let numbers = rows
         .filter_map(ratio)
         .flat_map(|ratio| [Some(ratio.ratio), ratio.lower, ratio.upper].into_iter().flatten());
-    let horizontal = axes::around(numbers.chain([1.0]), 0.06);
-    // Models from the top down, each in the middle of a strip of height 2.
-    let middles: Vec<i32> = bottom_up.clone().skip(1).step_by(2).collect();
-    let middles: Vec<i32> = middles.into_iter().rev().collect();
-    let longest = choice.shown.iter().map(|(table, _)| text_width(&table.model)).max().unwrap_or(0);
-
-    let mut chart = ChartBuilder::on(sheet)
-        .margin_top(HEADER)
-        .margin_right(2 * MARGIN)
-        .margin_left(MARGIN)
-        .margin_bottom(MARGIN / 2)
-        .x_label_area_size(AXIS)
-        .y_label_area_size(longest.clamp(40, 240) + 34)
-        .build_cartesian_2d(horizontal, bottom_up.clone().with_key_points(middles.clone()))?;
-    let model = |middle: &i32| {
-        let shown = choice.shown.iter().zip(&middles).find(|(_, other)| *other == middle);
-        shown.map(|((table, _), _)| table.model.clone()).unwrap_or_default()
+    let longest = choice.shown.iter().map(|(model, _)| text_width(model)).max().unwrap_or(0);
+    let longest = longest.min(LONGEST);
+    let n_models = i32::try_from(choice.shown.len())?;
+    let area = Area {
+        left: MARGIN + longest + 24,
+        top,
+        right: WIDTH - BESIDE,
+        bottom: top + n_models * ROW,
     };
-    chart
-        .configure_mesh()
-        .bold_line_style(GRID.key())
-        .axis_style(FAINT.key())
-        .label_style(text_style(TEXT))
-        .axis_desc_style(text_style(FAINT))
-        .x_label_formatter(&axes::tick_label)
-        .y_label_formatter(&model)
-        .x_desc("perplexity (multiple of dense, log scale)")
-        .y_desc("model")
-        .draw()?;
-    let line = PathElement::new(
-        vec![(1.0, bottom_up.start), (1.0, bottom_up.end)],
-        policies.dense.stroke(2),
-    );
-    chart.draw_series([line])?;
-
-    let at = |value: f64, middle: i32| chart.backend_coord(&(value, middle));
-    for ((_, pair), middle) in choice.shown.iter().zip(middles.iter().copied()) {
-        let (Some(fixed), Some(dynamic)) = (ratio(pair.fixed), ratio(pair.dynamic)) else {
-            continue;
-        };
-        let ends = [at(dynamic.ratio, middle), at(fixed.ratio, middle)];
-        let [(left, _), (right, _)] = ends;
-        sheet.draw(&PathElement::new(ends.to_vec(), policies.between.stroke(1)))?;
-        let crowded = (left - right).abs() < CROWDED;
-        for (series, ink, ratio, below) in
-            [(0, policies.dynamic, dynamic, false), (1, policies.fixed, fixed, crowded)]
-        {
-            let (x, y) = at(ratio.ratio, middle);
-            if let Some((lower, upper)) = ratio.lower.zip(ratio.upper) {
-                let ((lower, _), (upper, _)) = (at(lower, middle), at(upper, middle));
-                sheet.draw(&PathElement::new(whisker(lower, upper, y), ink.stroke(2)))?;
+    let scale =
+        Scale::log_around(numbers.chain([1.0]), 0.06, 9).between(area.left + BESIDE, area.right);
+    scale.draw_below(sheet, area, &tick_label, "perplexity (multiple of dense, log scale)")?;
+    path(sheet, [(scale.at(1.0), area.top), (scale.at(1.0), area.bottom)], policies.dense, 2)?;
+    for (index, (model, sides)) in (0..).zip(&choice.shown) {
+        let y = top + index * ROW + ROW / 2;
+        write(sheet, &fitting(model, LONGEST), TEXT, HPos::Right, (area.left - 12, y))?;
+        let inks = [(0, policies.dynamic), (1, policies.fixed)];
+        let slots = sides.each().into_iter().zip(inks).map(|((name, place), (series, ink))| {
+            if let Some(why) = place.why() {
+                return Slot::Hatched(name.to_owned(), why);
             }
-            mark(sheet, series, ink, (x, y))?;
-            let value = format!("{} ×", significant(ratio.ratio, 3));
-            let height = if below { y + 16 } else { y - 16 };
-            canvas::clear(sheet, (x, height), text_width(&value))?;
-            write(sheet, &value, TEXT, HPos::Center, (x, height))?;
-        }
+            let Some(ratio) = place.row().and_then(ratio) else { return Slot::Empty };
+            let number = format!("{} ×", significant(ratio.ratio, 3));
+            let limits = ratio.lower.zip(ratio.upper);
+            Slot::Dot(Dot { series, ink, value: ratio.ratio, limits, number })
+        });
+        let slots: Vec<Slot> = slots.collect();
+        strips::row(sheet, (&scale, area), y, &slots, Some(policies.between))?;
     }
     Ok(())
 }
 
-/// A line from limit to limit with a short stroke across each end, as one path.
-fn whisker(lower: i32, upper: i32, y: i32) -> Vec<(i32, i32)> {
-    let across = 5;
-    let end = |x: i32| [(x, y - across), (x, y + across), (x, y)];
-    end(lower).into_iter().chain(end(upper).into_iter().rev()).collect()
+fn numbers(choice: &Choice<'_, Sides<'_>>) -> Table {
+    let mut table = Table::new([("model", Left), ("policy", Left)].into_iter().chain(NUMBERS));
+    for (model, sides) in &choice.shown {
+        for (policy, place) in sides.each() {
+            let first = [(*model).to_owned(), policy.to_owned()];
+            let values = place_numbers(place);
+            table.push(first.into_iter().chain(values));
+        }
+    }
+    table
 }

@@ -15,7 +15,7 @@ use crate::row::{Row, Touches, newest, newest_dense};
 use crate::unequal;
 
 pub(crate) use findings::findings;
-pub(crate) use page::section;
+pub(crate) use page::{heading, section};
 
 /// What a score has to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

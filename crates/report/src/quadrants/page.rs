@@ -42,13 +42,17 @@ fn table(table: &Quadrants) -> String {
         });
         text.push(first.into_iter().chain(values));
     }
+    format!("\n### {}\n\n{}\n{}", heading(table), text.render(), notes(table).join("\n"))
+}
+
+/// The heading of a table, by which the rest of the page refers to it.
+pub(crate) fn heading(table: &Quadrants) -> String {
     let what = match table.measure {
         Measure::PerplexityRatio => "perplexity × dense",
         Measure::Accuracy => "accuracy",
     };
     let (model, dataset, protocol) = (&table.model, &table.dataset, table.protocol);
-    let heading = format!("### {model} · {dataset} · {protocol}: {what} [95 % interval]");
-    format!("\n{heading}\n\n{}\n{}", text.render(), notes(table).join("\n"))
+    format!("{model} · {dataset} · {protocol}: {what} [95 % interval]")
 }
 
 fn shown(measure: Measure, value: &Value) -> String {

@@ -6,6 +6,7 @@ mod atlas;
 mod claims;
 mod compare;
 mod damage;
+mod figures;
 mod fixtures;
 mod html;
 mod joins;
@@ -114,12 +115,33 @@ fn the_page_opens_with_findings_and_its_origin() {
 
 ## Pictures
 
-No picture `static-and-dynamic.svg`: no model has a static and a dynamic cell of one sparsity with score magnitude, both compared with dense on a text of protocol ppl-T.
-
 ![Perplexity by commitment window on wikitext2, ppl-101](dial.svg)
 
-Perplexity by commitment window: wikitext2, ppl-101, κ=0.9, magnitude, window-mean, 4 windows, 400 targets. Both axes are logarithmic; W=1 is the dynamic policy, and a short dashed line at the left is the model's dense perplexity.
-Its numbers: [smollm2 · wikitext2 · ppl-101](#smollm2--wikitext2--ppl-101).
+Perplexity by commitment window: wikitext2, ppl-101, κ=0.9, magnitude, 4 windows, 400 targets. Both axes are logarithmic, and all panels have one vertical axis; W=1 of window-mean and first-token is the dynamic policy. Whiskers are 95 % intervals (paired bootstrap over windows, 10000 resamples). Made by `cargo xtask run-grid pipelines/smollm2.toml`, drawn by `cargo xtask report --results run`.
+Its numbers stand in: [smollm2 · wikitext2 · ppl-101](#smollm2--wikitext2--ppl-101).
+As pixels: `dial.png`, `dial-dark.png`.
+
+<details><summary>The numbers of this picture</summary>
+
+| model   | rule        |   W | perplexity | × dense |  lower |  upper | windows | targets | cell |
+| ------- | ----------- | --: | ---------: | ------: | -----: | -----: | ------: | ------: | ---- |
+| smollm2 | window-mean |   1 |     33.115 |  1.6487 | 1.6487 | 1.6487 |       4 |     400 | `01` |
+| smollm2 | window-mean |   4 |     54.598 |  2.7183 | 2.7183 | 2.7183 |       4 |     400 | `03` |
+| smollm2 | window-mean |  16 |     90.017 |  4.4817 | 4.4817 | 4.4817 |       4 |     400 | `04` |
+| smollm2 | window-mean |  64 |     148.41 |  7.3891 | 7.3891 | 7.3891 |       4 |     400 | `05` |
+
+</details>
+
+Pictures without data:
+
+- `correlations`: no text was observed with magnitude beside weight or impact.
+- `static-and-dynamic`: no model has a static and a dynamic cell of one sparsity with score magnitude, both compared with dense on a text of protocol ppl-T.
+- `last-word`: no model has a dense cell and a dynamic one with score magnitude on the same items of a last-word task.
+- `quadrants`: no model has two quadrants of part × method with several scores, compared with dense on a text of protocol ppl-T.
+- `atlas`: no two scores of a text were observed together.
+- `recall`: no model has a dense and a pruned cell of a last-word task whose items say how far back their answers lie.
+- `overlap`: no overlaps of kept sets were observed.
+- `sparsity-and-loss`: there is no sweep in data/sweeps; name a folder of sweeps with --sweeps DIR.
 
 ## Where the numbers come from
 

@@ -110,7 +110,7 @@ fn static_and_dynamic_has_two_marks_and_whiskers_for_every_model() {
 }
 
 #[test]
-fn the_dial_has_a_line_and_a_dense_mark_for_every_model() {
+fn the_dial_has_a_panel_for_every_model() {
     let results = Results::new();
     write_grid(&results, false);
     let page = results.page();
@@ -118,17 +118,21 @@ fn the_dial_has_a_line_and_a_dense_mark_for_every_model() {
     check(&text);
     let svg = Document::parse(&text).unwrap();
     let mut dashes = BTreeSet::new();
-    for model in 0..MODELS.len() {
-        let lines = drawn(&svg, "polyline", &format!("line m{model}"));
-        assert_eq!(lines.len(), 1);
-        let points = lines[0].attribute("points").unwrap().split_whitespace().count();
+    // One more of each in the legend, before those of the panels.
+    let lines = drawn(&svg, "polyline", "line r0");
+    assert_eq!(lines.len(), MODELS.len() + 1);
+    for line in &lines[1..] {
+        let points = line.attribute("points").unwrap().split_whitespace().count();
         assert_eq!(points, 5, "W = 1, 4, 16, 64, 256");
-        dashes.insert(lines[0].attribute("stroke-dasharray"));
-        // One more beside the model's name.
-        assert_eq!(drawn(&svg, "polygon", &format!("mark m{model}")).len(), points + 1);
-        assert_eq!(drawn(&svg, "polyline", &format!("dense m{model}")).len(), 1);
     }
-    assert_eq!(dashes.len(), MODELS.len(), "lines are told apart without colour");
+    assert_eq!(drawn(&svg, "polygon", "mark r0").len(), 5 * MODELS.len() + 1);
+    assert_eq!(drawn(&svg, "polyline", "mark r0").len(), 5 * MODELS.len(), "whiskers");
+    // The static cut of 90 %, a reference for all windows.
+    for reference in ["dense", "reference f1"] {
+        let lines = drawn(&svg, "polyline", reference);
+        assert_eq!(lines.len(), MODELS.len() + 1);
+        assert!(dashes.insert(lines[0].attribute("stroke-dasharray")), "told apart without colour");
+    }
     assert!(page.contains("](dial.svg)"), "{page}");
 }
 
@@ -160,9 +164,10 @@ fn without_data_there_is_no_picture_and_the_page_says_why() {
     let page = results.page();
     for (name, reason) in [
         (STATIC_AND_DYNAMIC, "no model has a static and a dynamic cell of one sparsity"),
-        (DIAL, "no model has a dial with score magnitude and rule window-mean"),
+        (DIAL, "no model has a dial with score magnitude"),
     ] {
-        assert!(page.contains(&format!("No picture `{name}`: {reason}")), "{page}");
+        let stem = name.trim_end_matches(".svg");
+        assert!(page.contains(&format!("- `{stem}`: {reason}")), "{page}");
         assert!(!page.contains(&format!("({name})")), "{page}");
         assert!(!results.path().join("run").join(name).exists());
     }
@@ -185,7 +190,7 @@ fn models_and_texts_that_are_left_out_are_named() {
     let page = results.page();
     // κ=0.5 has more models than κ=0.9: it is the one that is shown.
     assert!(page.contains("Static and dynamic sparsity: wikitext2, ppl-101, κ=0.5,"), "{page}");
-    assert!(page.contains("wikitext2 is the first of its texts; not shown: zebras (ppl-101)."));
+    assert!(page.contains("Other texts, not shown: zebras (ppl-101)."));
     assert!(!page.contains("the newest is shown"), "{page}");
     let missing = "Not shown, for want of a dial at κ=0.9: only-half.";
     assert!(page.contains(missing), "{page}");
@@ -204,7 +209,7 @@ fn of_two_calibrations_the_newest_is_shown_and_the_page_says_so() {
     newer.provenance.started_at_ms += 1000;
     results.run("run").write_windows(&newer, &windows(&[100.0; 4])).unwrap();
     let page = results.page();
-    assert_eq!(page.matches("the newest is shown.").count(), 1, "{page}");
+    assert_eq!(page.matches("the newest is shown.").count(), 2, "{page}");
     // e¹, and not e^2.23 as in the older cell.
     assert!(picture(&results, STATIC_AND_DYNAMIC).contains("opt: static 2.718,"));
 }
@@ -225,7 +230,18 @@ fn pictures_lie_beside_the_page_and_json_writes_no_file() {
         assert!(!run.join(name).exists());
     }
     assert!(results.report(&["--results", "run", "--out", "one.md"]).status.success());
-    let expected = ["dial.svg", "one.html", "one.md", "other", "run", "static-and-dynamic.svg"];
+    let expected = [
+        "dial-dark.png",
+        "dial.png",
+        "dial.svg",
+        "one.html",
+        "one.md",
+        "other",
+        "run",
+        "static-and-dynamic-dark.png",
+        "static-and-dynamic.png",
+        "static-and-dynamic.svg",
+    ];
     assert!(files().iter().eq(expected), "{:?}", files());
     // Two runs in one page: their pictures need names of their own.
     assert!(results.report(&["--results", ".", "--out", "all.md"]).status.success());

@@ -1,0 +1,80 @@
+//! Perplexities as multiples of dense at the places of a picture, and as numbers in its table.
+
+use plan::{Cell, Policy};
+
+use super::absent::{Why, absent};
+use super::choose::Choice;
+use super::places::{Model, Place, models};
+use crate::format::{NOTHING, or_nothing, significant};
+use crate::markdown::Align::{self, Left, Right};
+use crate::page;
+use crate::perplexity::{Perplexity, PerplexityRatio};
+use crate::row::Row;
+use crate::summary::Summary;
+
+/// The headings of the tables of a choice's models.
+pub(super) fn tables<T>(summary: &Summary, choice: &Choice<'_, T>) -> Vec<String> {
+    let is_shown = |model: &str| choice.shown.iter().any(|(own, _)| *own == model);
+    let tables = summary.perplexity_tables.iter().filter(|table| {
+        (table.dataset.as_str(), table.protocol) == (choice.dataset, choice.protocol)
+            && is_shown(&table.model)
+    });
+    tables.map(page::perplexity_heading).collect()
+}
+
+/// The models of the perplexity tables with those cells without results that `is_wanted` or dense.
+pub(super) fn perplexity_models(
+    summary: &Summary,
+    is_wanted: impl Fn(&Cell) -> bool,
+) -> Vec<Model<'_, Perplexity>> {
+    let tables = summary.perplexity_tables.iter().map(|table| {
+        ((table.model.as_str(), table.dataset.as_str(), table.protocol), table.rows.as_slice())
+    });
+    let is_wanted = |cell: &Cell| {
+        cell.protocol.is_perplexity() && (cell.treatment.policy == Policy::Dense || is_wanted(cell))
+    };
+    models(tables, &absent(summary), is_wanted)
+}
+
+/// Whether a row was compared with the dense row of its model.
+pub(super) fn is_comparable(row: &Row<Perplexity>, dense: Option<&Row<Perplexity>>) -> bool {
+    let compared = row.measured.against_dense.compared();
+    compared.zip(dense).is_some_and(|(compared, dense)| compared.dense_cell_id == dense.cell_id)
+}
+
+/// The perplexity of a row as a multiple of dense.
+pub(super) fn ratio(row: &Row<Perplexity>) -> Option<&PerplexityRatio> {
+    row.measured.against_dense.compared()
+}
+
+/// The columns of [`place_numbers`].
+pub(super) const NUMBERS: [(&str, Align); 7] = [
+    ("perplexity", Right),
+    ("× dense", Right),
+    ("lower", Right),
+    ("upper", Right),
+    ("windows", Right),
+    ("targets", Right),
+    ("cell", Left),
+];
+
+/// Perplexity, ratio, its limits, windows, targets and cell of a place.
+pub(super) fn place_numbers(place: &Place<'_, Perplexity>) -> [String; 7] {
+    let Some(row) = place.row() else {
+        let why = place.why().map_or(NOTHING, Why::as_str).to_owned();
+        let nothing = || NOTHING.to_owned();
+        return [why, nothing(), nothing(), nothing(), nothing(), nothing(), place.id()];
+    };
+    let number = |value: Option<f64>| or_nothing(value.map(|value| significant(value, 5)));
+    let ratio = ratio(row);
+    let Perplexity { perplexity, n_windows, n_targets, .. } = row.measured;
+    [
+        number(perplexity),
+        number(ratio.map(|ratio| ratio.ratio)),
+        number(ratio.and_then(|ratio| ratio.lower)),
+        number(ratio.and_then(|ratio| ratio.upper)),
+        n_windows.to_string(),
+        n_targets.to_string(),
+        place.id(),
+    ]
+}
