@@ -173,7 +173,7 @@ fn every_picture_is_well_formed_drawn_and_in_pixels() {
         page.matches("<details><summary>The numbers of this picture</summary>\n\n| ").count(),
         9
     );
-    assert_eq!(page.matches("\n\n</details>\n").count(), 9);
+    assert_eq!(page.matches("<details>").count(), page.matches("\n\n</details>\n").count());
     let command = "Made by `cargo xtask run-grid pipelines/smollm2.toml`, drawn by `cargo xtask report \
                    --results run`.";
     // A sweep was made by no run.

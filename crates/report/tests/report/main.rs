@@ -366,7 +366,10 @@ fn a_folder_of_runs_gives_each_its_page() {
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
     let titles: Vec<&str> = text.lines().filter(|line| line.starts_with("# ")).collect();
-    assert_eq!(titles, ["# Report: a", "# Report: b"]);
+    assert_eq!(titles, ["# Report: 2 runs in .", "# Report: a", "# Report: b"]);
+    let overview = fs::read_to_string(results.path().join("report.md")).unwrap();
+    assert!(text.starts_with(&overview), "{overview}");
+    assert!(results.path().join("report.html").is_file());
     assert!(results.path().join("a/report.md").is_file());
     assert!(results.path().join("b/report.md").is_file());
 
