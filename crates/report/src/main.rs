@@ -136,7 +136,7 @@ fn report(args: &Args) -> Result<()> {
         None => {
             pages::write_each(&pages)?;
             let beside = args.results.join("report.md");
-            overview.map_or(Ok(()), |page| pages::write_overview(&beside, &page, &pages))
+            overview.map_or(Ok(()), |page| pages::write_overview(&beside, &page))
         }
     }
 }

@@ -59,7 +59,7 @@ fn measured(
     side: Side,
 ) -> Finding {
     let measurement = Measurement {
-        quantity: "accuracy - dense".to_owned(),
+        quantity: "accuracy minus that of dense, in percentage points".to_owned(),
         effect: interval.estimate,
         lower: Some(interval.lower),
         upper: Some(interval.upper),

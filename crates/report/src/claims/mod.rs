@@ -71,7 +71,7 @@ impl Verdict {
 /// What a check measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Measurement {
-    /// What `effect` is: `perplexity × dense`, `accuracy - dense`.
+    /// What `effect` is: `perplexity × dense`, `share of parameters`.
     pub(crate) quantity: String,
     pub(crate) effect: f64,
     /// Limits of the 95 % interval; none for what has no chance in it.
