@@ -88,13 +88,13 @@ pub(crate) fn section(all: &[Glance]) -> String {
         ("model", Left),
         ("text", Left),
         ("dense perplexity", Right),
-        ("zeros anyway", Right),
+        ("zeros", Right),
         ("κ", Right),
-        ("skipped per token", Right),
-        ("cut for good", Right),
-        ("last words dense", Right),
-        ("skipped", Right),
-        ("cut", Right),
+        ("per token", Right),
+        ("for good", Right),
+        ("last words", Right),
+        ("per token", Right),
+        ("for good", Right),
     ];
     let mut table = Table::new(columns);
     let share = |share: Option<f64>| share.map_or_else(|| NOTHING.to_owned(), percent);
@@ -113,8 +113,9 @@ pub(crate) fn section(all: &[Glance]) -> String {
         ]);
     }
     format!(
-        "\n## At a glance\n\n{}\nNeurons dropped by {SCORE}; × is the multiple of the model's own dense \
-         perplexity. Intervals and tests are in the tables below.\n",
+        "\n## At a glance\n\n{}\nOf the hidden entries so many are zeros anyway. A share κ of the neurons is \
+         dropped by {SCORE}, per token (dynamic) or for good (static): multiples of the model's own dense \
+         perplexity, then last words. Intervals and tests are in the tables below.\n",
         table.render()
     )
 }

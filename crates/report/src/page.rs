@@ -70,7 +70,7 @@ fn all_findings(findings: &[Finding]) -> String {
         return String::new();
     }
     let n = count(of_models.len(), "finding");
-    let mut text = format!("\n<details>\n<summary>{n}, model by model</summary>\n");
+    let mut text = format!("\n<details><summary>{n}, model by model</summary>\n");
     for own in of_models.chunk_by(|a, b| a.model == b.model) {
         text += &format!("\n**{}**\n\n", plain(own[0].model.as_deref().unwrap_or_default()));
         text.extend(own.iter().map(|finding| format!("- {}\n", sentence(&finding.text))));
