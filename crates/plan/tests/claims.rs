@@ -137,3 +137,33 @@ fn ids_and_groups_are_unique_and_a_list_needs_claims() {
     let twice = one.replace(GROUP, "");
     assert!(refused(&format!("{one}{twice}")).contains("claim 2: `c` comes twice"));
 }
+
+/// A file that anyone may write by hand: whatever stands in it, the answer is a list or mistakes.
+#[test]
+fn no_mangled_file_ends_in_a_panic() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines/claims/two-ways.toml");
+    let text = fs::read_to_string(root).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let parse = |text: &str| Claims::parse(text).map(|_| ()).map_err(|mistakes| mistakes.0.len());
+    for cut in (0..text.len()).filter(|at| text.is_char_boundary(*at)).step_by(17) {
+        assert_ne!(parse(&text[..cut]), Err(0), "a refusal says why");
+    }
+    for without in 0..lines.len() {
+        let rest: Vec<&str> = lines
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at != without)
+            .map(|(_, line)| *line)
+            .collect();
+        assert_ne!(parse(&rest.join("\n")), Err(0));
+    }
+    for value in ["-1", "nan", "inf", "1e308", "\"\"", "[]", "{}", "[[1]]", "1979-05-27"] {
+        for (at, line) in lines.iter().enumerate() {
+            let Some((key, _)) = line.split_once(" = ") else { continue };
+            let mut mangled = lines.clone();
+            let line = format!("{key} = {value}");
+            mangled[at] = &line;
+            assert_ne!(parse(&mangled.join("\n")), Err(0), "{line}");
+        }
+    }
+}
