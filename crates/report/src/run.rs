@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
 use plan::{WorkOrder, cell_id};
 use serde::Serialize;
 use tables::{ORDER, Provenance, Store, StoredFile, Table, runs_in};
@@ -142,7 +143,9 @@ fn read_all<'a>(
     store: &Store,
     files: &'a [StoredFile],
 ) -> Vec<(&'a StoredFile, Result<TableFile>)> {
+    let progress = progress(files.len());
     let read = |file: &'a StoredFile| {
+        progress.inc(1);
         let table_file = if file.table == Table::Failures {
             read_failure(file).map(|failure| TableFile::Failure(Box::new(failure)))
         } else if is_observed(file.table) {
@@ -152,6 +155,7 @@ fn read_all<'a>(
         };
         (file, table_file)
     };
+    let read = &read;
     let n_threads = thread::available_parallelism().map_or(1, NonZero::get);
     let share = files.len().div_ceil(n_threads).max(1);
     thread::scope(|scope| {
@@ -163,8 +167,22 @@ fn read_all<'a>(
             Ok(answers) => answers,
             Err(panic) => resume_unwind(panic),
         });
-        answers.collect()
+        let answers = answers.collect();
+        progress.finish_and_clear();
+        answers
     })
+}
+
+/// A bar over files on a terminal, once there are so many that reading them takes its time.
+fn progress(n_files: usize) -> ProgressBar {
+    const MANY: usize = 2000;
+    if n_files < MANY {
+        return ProgressBar::hidden();
+    }
+    // The template is a constant; a wrong one would fall back to the plain bar.
+    let style = ProgressStyle::with_template("tables [{bar:30}] {pos}/{len}  {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(n_files as u64).with_style(style.progress_chars("=> "))
 }
 
 /// The work order; none where there is no such file.
