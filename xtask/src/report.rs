@@ -43,19 +43,21 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     let programs = build::programs(workspace)?;
     let mut command = Command::new(&programs.report);
     match &args.compare {
-        Some(runs) => command.arg("--compare").args(runs),
+        Some(runs) => {
+            command.arg("--compare").args(runs);
+        }
         None => {
             let results = || workspace.root().join("results");
-            command.arg("--results").arg(args.results.clone().unwrap_or_else(results))
+            command.arg("--results").arg(args.results.clone().unwrap_or_else(results));
+            command.args(claims(workspace, args.claims.as_deref())).args(sweeps(workspace));
         }
-    };
+    }
     if let Some(file) = &args.out {
         command.arg("--out").arg(file);
     }
     if args.json {
         command.arg("--json");
     }
-    command.args(claims(workspace, args.claims.as_deref())).args(sweeps(workspace));
     status(&mut command)
 }
 

@@ -196,9 +196,9 @@ vocabulary! {
         DialRises => "dial-rises",
         /// The correlation of two scores is the same on every corpus, within a margin.
         CorrelationSame => "correlation-same",
-        /// A set chosen by one score costs more than one chosen by another.
+        /// A set chosen by one score or policy costs more than one chosen by another.
         CostsMore => "costs-more",
-        /// A set chosen by one score costs no more than one chosen by another.
+        /// A set chosen by one score or policy costs no more than one chosen by another.
         CostsNoMore => "costs-no-more",
         /// A part is at most such a share of the model.
         ShareAtMost => "share-at-most",

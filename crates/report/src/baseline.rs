@@ -26,6 +26,10 @@ pub(crate) enum AgainstDense<T> {
 }
 
 impl<T> AgainstDense<T> {
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self, AgainstDense::Refused { .. })
+    }
+
     pub(crate) fn compared(&self) -> Option<&T> {
         match self {
             AgainstDense::Compared(comparison) => Some(comparison),
@@ -74,6 +78,7 @@ pub(crate) fn other_inputs(ours: &Provenance, theirs: &Provenance, whose: &str) 
         ("weights", &ours.weights_sha256, &theirs.weights_sha256),
         ("tokenizer", &ours.tokenizer_sha256, &theirs.tokenizer_sha256),
         ("text", &ours.text_sha256, &theirs.text_sha256),
+        ("device", &ours.device, &theirs.device),
     ];
     inputs.into_iter().filter_map(|(what, ours, theirs)| other(what, ours, theirs, whose)).collect()
 }

@@ -88,6 +88,9 @@ pub(crate) fn cells(counts: &Counts) -> String {
     if counts.n_unreadable_files > 0 {
         sentence += &format!("; {} unreadable", count(counts.n_unreadable_files, "file"));
     }
+    if counts.n_refused > 0 {
+        sentence += &format!("; {} not compared with dense, as the rows say", counts.n_refused);
+    }
     sentence + "."
 }
 
@@ -100,10 +103,12 @@ fn perplexity_finding(table: &PerplexityTable) -> Option<String> {
         significant(dense.measured.perplexity?, 5)
     );
     if let Some((row, ratio)) = worst(&ratios(rows, dense, Policy::Static)) {
-        sentence += &format!("; the worst static cut ({}) costs {}", name(row), times(row, ratio));
+        sentence +=
+            &format!("; the dearest static cut ({}) costs {}", name(row), times(row, ratio));
     }
     if let Some((row, ratio)) = at_highest_sparsity(&ratios(rows, dense, Policy::Dynamic)) {
-        sentence += &format!("; dynamic at {} costs {}", name(row), times(row, ratio));
+        sentence +=
+            &format!("; the cheapest dynamic choice ({}) costs {}", name(row), times(row, ratio));
     }
     Some(sentence + ".")
 }

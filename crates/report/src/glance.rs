@@ -24,7 +24,10 @@ pub(crate) struct Glance {
     /// Multiples of the dense perplexity.
     pub(crate) dynamic_ratio: f64,
     pub(crate) static_ratio: f64,
-    /// Share of last words, dense and with the same share skipped per token; none where not run.
+    /// The last-word task; none where there is none.
+    pub(crate) task: Option<String>,
+    /// Share of last words, dense and with the same share skipped per token or cut for good, on the same
+    /// items by the same code; none where not run.
     pub(crate) dense_accuracy: Option<f64>,
     pub(crate) dynamic_accuracy: Option<f64>,
     pub(crate) static_accuracy: Option<f64>,
@@ -46,7 +49,7 @@ pub(crate) fn of(perplexity: &[PerplexityTable], accuracy: &[AccuracyTable]) -> 
             continue;
         };
         let words = accuracy.iter().find(|own| own.model == table.model);
-        let words = |policy| words.and_then(|table| accuracy_at(table, policy, pair.sparsity));
+        let at = |policy| words.and_then(|table| accuracy_at(table, policy, pair.sparsity));
         all.push(Glance {
             model: table.model.clone(),
             dataset: table.dataset.clone(),
@@ -56,27 +59,32 @@ pub(crate) fn of(perplexity: &[PerplexityTable], accuracy: &[AccuracyTable]) -> 
             natural_sparsity: dense.shares.natural_sparsity,
             dynamic_ratio,
             static_ratio,
-            dense_accuracy: words(Policy::Dense),
-            dynamic_accuracy: words(Policy::Dynamic),
-            static_accuracy: words(Policy::Static),
+            task: words.map(|table| format!("{} ({})", table.dataset, table.protocol)),
+            dense_accuracy: at(Policy::Dense),
+            dynamic_accuracy: at(Policy::Dynamic),
+            static_accuracy: at(Policy::Static),
         });
     }
     all
 }
 
-/// The accuracy of a policy at one sparsity by the score that the pairs are of; of dense at any.
+/// The accuracy of a policy at one sparsity by the score that the pairs are of, if it is compared with the
+/// newest dense row; of dense that of this row.
 fn accuracy_at(table: &AccuracyTable, policy: Policy, sparsity: f64) -> Option<f64> {
-    let row: &Row<Accuracy> = match policy {
-        Policy::Dense => newest_dense(&table.rows)?,
-        _ => newest(table.rows.iter().filter(|row| {
-            let treatment = &row.cell.treatment;
-            let is_at = treatment.sparsity.total_cmp(&sparsity).is_eq();
-            is_of(row, Part::Ffn)
-                && is_at
-                && (treatment.policy, treatment.score) == (policy, Some(SCORE))
-        }))?,
+    let dense = newest_dense(&table.rows)?;
+    if policy == Policy::Dense {
+        return Some(dense.measured.accuracy);
+    }
+    let is_meant = |row: &&Row<Accuracy>| {
+        let treatment = &row.cell.treatment;
+        let is_at = treatment.sparsity.total_cmp(&sparsity).is_eq();
+        let compared = row.measured.against_dense.compared();
+        is_of(row, Part::Ffn)
+            && is_at
+            && (treatment.policy, treatment.score) == (policy, Some(SCORE))
+            && compared.is_some_and(|own| own.dense_cell_id == dense.cell_id)
     };
-    Some(row.measured.accuracy)
+    Some(newest(table.rows.iter().filter(is_meant))?.measured.accuracy)
 }
 
 /// The table; nothing where no model has both ends.
@@ -87,14 +95,15 @@ pub(crate) fn section(all: &[Glance]) -> String {
     let columns = [
         ("model", Left),
         ("text", Left),
-        ("dense perplexity", Right),
+        ("dense", Right),
         ("zeros", Right),
         ("κ", Right),
-        ("per token", Right),
-        ("for good", Right),
-        ("last words", Right),
-        ("per token", Right),
-        ("for good", Right),
+        ("dynamic", Right),
+        ("static", Right),
+        ("last words", Left),
+        ("dense words", Right),
+        ("dynamic words", Right),
+        ("static words", Right),
     ];
     let mut table = Table::new(columns);
     let share = |share: Option<f64>| share.map_or_else(|| NOTHING.to_owned(), percent);
@@ -107,6 +116,7 @@ pub(crate) fn section(all: &[Glance]) -> String {
             shortest_decimal(own.sparsity),
             format!("{} ×", significant(own.dynamic_ratio, 4)),
             format!("{} ×", significant(own.static_ratio, 4)),
+            plain(own.task.as_deref().unwrap_or_default()),
             share(own.dense_accuracy),
             share(own.dynamic_accuracy),
             share(own.static_accuracy),

@@ -120,7 +120,8 @@ fn report(args: &Args) -> Result<()> {
     let folders = find_runs(&args.results)?;
     let runs = folders.iter().map(summarised).collect::<Result<Vec<_>>>()?;
     let sweeps = Sweeps::read(args.sweeps.as_deref());
-    let together = claims.as_ref().filter(|_| runs.len() > 1).map(|file| together(file, &runs));
+    let together =
+        claims.as_ref().filter(|_| runs.len() > 1).map(|file| together(file, &runs)).transpose()?;
     if args.json {
         let runs = runs.iter().map(|(_, summary)| summary).collect();
         return print_json(&Output { runs, claims: together, sweeps: &sweeps });
@@ -142,9 +143,9 @@ fn report(args: &Args) -> Result<()> {
 }
 
 /// The claims on the tables of all runs.
-fn together(file: &ClaimsFile, runs: &[(Run, Summary)]) -> Assessment {
+fn together(file: &ClaimsFile, runs: &[(Run, Summary)]) -> Result<Assessment> {
     let tables: Vec<_> = runs.iter().map(|(run, summary)| (run, &summary.atlas)).collect();
-    claims::assess(file, &tables)
+    claims::assess(file, &tables).context("cannot judge the claims on all runs")
 }
 
 /// What changed from run `a` to run `b`.

@@ -40,6 +40,13 @@ pub(crate) fn page(
     page
 }
 
+/// The page of the run in this folder, if its name can stand in a link.
+fn link(folder: &str) -> String {
+    let page = format!("{folder}/report.html");
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    if folder.chars().all(plain) { format!("[{page}]({page})") } else { code(&page) }
+}
+
 fn runs_table(runs: &[(Run, Summary)]) -> String {
     let columns = [
         ("run", Left),
@@ -59,7 +66,7 @@ fn runs_table(runs: &[(Run, Summary)]) -> String {
             or_nothing(counts.n_ordered),
             counts.n_failed.to_string(),
             counts.n_missing.to_string(),
-            code(&format!("{}/report.html", folder.unwrap_or_default())),
+            link(&folder.unwrap_or_default()),
         ]);
     }
     format!("\n## Runs\n\n{}", table.render())

@@ -29,6 +29,7 @@ pub(crate) fn render(summary: &Summary, pictures: &[Picture], prefix: &str) -> S
     }
     page += &opening(&summary.findings);
     page += &glance::section(&summary.glance);
+    page += &quadrants::glance(&summary.quadrants);
     page.extend(summary.claims.iter().map(claims::section));
     page += &all_findings(&summary.findings);
     page += "\n## Pictures\n";

@@ -205,6 +205,11 @@ fn window_rows(frame: &DataFrame) -> Result<Vec<WindowRow>> {
             kept_energy: kept[row],
         })
         .collect();
+    for row in &rows {
+        let index = row.window_index;
+        ensure!(row.nll_nats >= 0.0, "the loss of window {index} is negative: {}", row.nll_nats);
+        ensure!(row.n_targets > 0, "window {index} has no targets");
+    }
     rows.sort_by_key(|row| row.window_index);
     check_distinct(rows.iter().map(|row| row.window_index), "window")?;
     Ok(rows)

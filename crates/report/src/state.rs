@@ -10,7 +10,6 @@ use crate::dial::{Dial, DialRow};
 use crate::findings::{Finding, at_accuracy, line_ends, times};
 use crate::format::percent;
 use crate::perplexity::{Perplexity, PerplexityTable};
-use crate::quadrants::Kind;
 use crate::row::{Row, is_of, newest, newest_dense};
 use crate::unequal;
 
@@ -144,24 +143,15 @@ struct Rated<'a, M> {
     row: &'a Row<M>,
 }
 
-/// What a sentence tells of `rated` (the best first), mode by mode: the best way that looks at a
-/// size alone, the best one that looks at the output, and chance. The tables have them all.
+/// What a sentence tells of `rated` (the best first), mode by mode: every way but the wrong way round.
 fn told<'a, M>(rated: &'a [Rated<'_, M>]) -> Vec<&'a str> {
     let mode = |way: &Rated<'_, M>| way.row.cell.treatment.mode;
     let modes: BTreeSet<Option<Mode>> = rated.iter().map(mode).collect();
-    let mut told = Vec::new();
-    for own in modes {
-        let mut kinds = BTreeSet::new();
-        for way in rated.iter().filter(|way| mode(way) == own) {
-            let Some(score) = way.row.cell.treatment.score else { continue };
-            let is_told = match Kind::of(score) {
-                Kind::Control => score == Score::Random,
-                kind => kinds.insert(kind),
-            };
-            told.extend(is_told.then_some(way.text.as_str()));
-        }
-    }
-    told
+    let of_mode = |own: Option<Mode>| {
+        let is_told = |way: &&Rated<'_, M>| way.row.cell.treatment.score != Some(Score::Reversed);
+        rated.iter().filter(move |way| mode(way) == own).filter(is_told)
+    };
+    modes.into_iter().flat_map(of_mode).map(|way| way.text.as_str()).collect()
 }
 
 /// `ghost (sequential)`, `ghost (read)`, `state-weight`.

@@ -42,6 +42,8 @@ pub(crate) struct Counts {
     pub(crate) n_done_before: usize,
     pub(crate) n_failed_before: usize,
     pub(crate) n_unreadable_files: usize,
+    /// Finished cells that may not be compared with any dense one; their rows say why.
+    pub(crate) n_refused: usize,
 }
 
 /// The report of one run.
@@ -111,7 +113,8 @@ impl Summary {
             let unknown = "no readable order.json: which cells are missing is not known";
             warnings.push(unknown.to_owned());
         }
-        let counts = count_cells(run, missing.len());
+        let n_refused = n_refused(&perplexity_tables, &accuracy_tables);
+        let counts = count_cells(run, missing.len(), n_refused);
         let both_dials = |table| Part::ALL.iter().filter_map(move |&part| dial::of(table, part));
         let dials: Vec<Dial> = perplexity_tables.iter().flat_map(both_dials).collect();
         let quadrants = quadrants::of(&perplexity_tables, &accuracy_tables);
@@ -122,7 +125,11 @@ impl Summary {
         findings.extend(gradients::findings(&gradients));
         let atlas = Atlas::of(run);
         findings.extend(atlas.headlines());
-        let claims = claims_file.map(|file| claims::assess(file, &[(run, &atlas)]));
+        let claims = claims_file.map(|file| claims::assess(file, &[(run, &atlas)])).transpose();
+        let claims = claims.unwrap_or_else(|error| {
+            warnings.push(format!("no claim was judged: {error}"));
+            None
+        });
         if let Some(assessment) = &claims {
             findings.push(Finding::of_run(claims::finding(assessment)));
         }
@@ -151,6 +158,14 @@ impl Summary {
             unreadable: run.unreadable.clone(),
         }
     }
+}
+
+/// Rows of which a comparison with dense was refused.
+fn n_refused(perplexity: &[PerplexityTable], accuracy: &[AccuracyTable]) -> usize {
+    let perplexity = perplexity.iter().flat_map(|table| &table.rows);
+    let accuracy = accuracy.iter().flat_map(|table| &table.rows);
+    perplexity.filter(|row| row.measured.against_dense.is_refused()).count()
+        + accuracy.filter(|row| row.measured.against_dense.is_refused()).count()
 }
 
 /// Cells by model, dataset and protocol.
@@ -201,7 +216,7 @@ fn missing(run: &Run) -> Vec<Missing> {
         .collect()
 }
 
-fn count_cells(run: &Run, n_missing: usize) -> Counts {
+fn count_cells(run: &Run, n_missing: usize, n_refused: usize) -> Counts {
     let ordered: Option<BTreeSet<&str>> = run
         .order
         .as_ref()
@@ -218,5 +233,6 @@ fn count_cells(run: &Run, n_missing: usize) -> Counts {
         n_done_before: run.done().filter(|id| is_before(id)).count(),
         n_failed_before: run.failures.len() - n_failed,
         n_unreadable_files: run.unreadable.len(),
+        n_refused,
     }
 }

@@ -59,7 +59,7 @@ pub use read::{
 };
 pub use record::{CellRecord, Provenance, Touched};
 pub use runs::{ORDER, runs_in};
-pub use store::{CellStatus, Damaged, Store, StoredFile, Survey};
+pub use store::{CellStatus, Damaged, Store, StoredFile, Survey, remove_temporaries};
 pub use table::Table;
 pub use training::{
     LayerRow, StepRow, SweepRow, layer_columns, step_columns, write_layers, write_steps,

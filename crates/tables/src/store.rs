@@ -396,7 +396,11 @@ fn list_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(
     Ok(())
 }
 
-fn remove_temporaries(folder: &Path, depth: usize) -> Result<(), StoreError> {
+/// Removes what a process that was killed left half written in `folder` and `depth` levels below it.
+///
+/// # Errors
+/// When the folder cannot be listed or a file not removed.
+pub fn remove_temporaries(folder: &Path, depth: usize) -> Result<(), StoreError> {
     let mut files = Vec::new();
     list_files(folder, depth, &mut files)?;
     for path in files {

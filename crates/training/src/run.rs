@@ -10,7 +10,7 @@ use std::{
 use models::{Architecture, LoadError};
 use rayon::ThreadPoolBuilder;
 use stories::StoryError;
-use tables::{StepRow, StoreError, write_layers, write_steps};
+use tables::{StepRow, StoreError, remove_temporaries, write_layers, write_steps};
 
 use crate::{
     checkpoint::{Checkpoint, CheckpointError, Milestone, Progress},
@@ -107,6 +107,8 @@ pub(crate) fn train(
 ) -> Result<Option<Trained>, TrainError> {
     // The reader of configs reads files, and whoever looks into the folder wants one too.
     export::write_json(&workplace.config(), &export::config(recipe, &texts.tokenizer))?;
+    // Tables lie one level below.
+    remove_temporaries(&workplace.0, 1)?;
     let architecture = Architecture::read(&workplace.config())?;
     let json = recipe.json();
     let found = Checkpoint::read(&workplace.checkpoint(), recipe)?;

@@ -1,6 +1,6 @@
 //! The cells of a run, from its order and its files, and which of them a text means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -200,6 +200,9 @@ pub(crate) fn find(given: &str, runs: &[KnownRun]) -> Result<String, Exit> {
     if found.is_empty() {
         found = with_label(given, runs);
     }
+    if found.is_empty() {
+        found = with_words(given, runs);
+    }
     let Some((_, first)) = found.first() else { return Err(unknown(given, runs)) };
     if found.iter().all(|(_, id)| id == first) {
         return Ok((*first).to_owned());
@@ -232,6 +235,37 @@ fn with_label<'a>(given: &str, runs: &'a [KnownRun]) -> Vec<(&'a KnownRun, &'a s
         found.extend(meant.map(|(id, _)| (run, id.as_str())));
     }
     found
+}
+
+/// A label's words as they may be written: in any order, with brackets, `κ=0.90` for `κ=.9`.
+fn words_of(text: &str) -> BTreeSet<String> {
+    let bare = |word: &str| word.trim_matches(|c: char| "(),·`".contains(c)).to_lowercase();
+    let number = |word: String| match word.split_once('=') {
+        Some((name, value)) => match value.parse::<f64>() {
+            Ok(value) => format!("{name}={value}"),
+            Err(_) => word,
+        },
+        None => word,
+    };
+    text.split_whitespace().map(bare).filter(|word| !word.is_empty()).map(number).collect()
+}
+
+/// The cells whose labels have all of the words; those that have no other word go first.
+fn with_words<'a>(given: &str, runs: &'a [KnownRun]) -> Vec<(&'a KnownRun, &'a str)> {
+    let given = words_of(given);
+    let mut found: Vec<(usize, &KnownRun, &str)> = Vec::new();
+    for run in runs {
+        for (id, known) in run.cells.iter().filter(|(_, known)| known.is_current()) {
+            let Some(cell) = &known.cell else { continue };
+            let words = words_of(&cell.label());
+            if given.is_subset(&words) {
+                found.push((words.len() - given.len(), run, id.as_str()));
+            }
+        }
+    }
+    let exact = found.iter().any(|(surplus, ..)| *surplus == 0);
+    let meant = found.into_iter().filter(|(surplus, ..)| !exact || *surplus == 0);
+    meant.map(|(_, run, id)| (run, id)).collect()
 }
 
 fn unknown(given: &str, runs: &[KnownRun]) -> Exit {

@@ -101,14 +101,14 @@ pub enum Expectation {
     },
     /// The first treatment of each pair has more than `times` the perplexity of the second.
     CostsMore {
-        /// The same but for the score.
+        /// The same but for the score, the policy or both.
         pairs: Vec<(Treatment, Treatment)>,
         /// Ratio of perplexities, at least 1.
         times: f64,
     },
     /// The first treatment of each pair has at most `times` the perplexity of the second.
     CostsNoMore {
-        /// The same but for the score.
+        /// The same but for the score, the policy or both.
         pairs: Vec<(Treatment, Treatment)>,
         /// Ratio of perplexities, at least 1.
         times: f64,

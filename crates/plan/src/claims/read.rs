@@ -8,7 +8,7 @@ use toml::de::DeTable;
 use super::{Claim, Claims, Expectation, ModelGroup};
 use crate::reader::{At, Mistakes, Reader, Section};
 use crate::sweep::{TREATMENT_KEYS, read_treatments};
-use crate::{Part, Predicate, Score, Treatment, TreatmentSpec, UnknownName, Whole};
+use crate::{Part, Policy, Predicate, Score, Treatment, TreatmentSpec, UnknownName, Whole};
 
 const TOP_KEYS: &[&str] = &["name", "source", "alpha", "group", "claim"];
 const GROUP_KEYS: &[&str] = &["name", "models", "texts", "corpora", "last_word"];
@@ -173,7 +173,9 @@ fn own_keys(predicate: Predicate) -> Vec<&'static str> {
         Predicate::AccuracyUnchanged | Predicate::AccuracyFalls => with_treatment(&["margin"]),
         Predicate::DialRises => with_treatment(&["tolerance"]),
         Predicate::CorrelationSame => vec!["first", "second", "margin"],
-        Predicate::CostsMore | Predicate::CostsNoMore => with_treatment(&["than", "times"]),
+        Predicate::CostsMore | Predicate::CostsNoMore => {
+            with_treatment(&["than", "than_policy", "times"])
+        }
         Predicate::ShareAtMost => vec!["part", "of", "share"],
     }
 }
@@ -264,23 +266,30 @@ fn treatments<'a>(reader: &mut Reader<'a>, section: &Section<'a>) -> Vec<Treatme
     read_treatments(reader, section, NO_SEED)
 }
 
-/// Each treatment beside the same one by the score `than`.
+/// Each treatment beside the same one by the score `than`, or by the policy `than_policy`, or both.
 fn pairs<'a>(
     reader: &mut Reader<'a>,
     section: &Section<'a>,
 ) -> Option<Vec<(Treatment, Treatment)>> {
-    let than: Score = name_of(reader, section, "than", Score::NAMES)?;
+    let score: Option<Score> = optional_name(reader, section, "than");
+    let policy: Option<Policy> = optional_name(reader, section, "than_policy");
+    if !["than", "than_policy"].iter().any(|key| section.table.contains_key(*key)) {
+        reader.required(section, "than", "a score, or `than_policy`");
+        return None;
+    }
     let mut pairs = Vec::new();
     for treatment in treatments(reader, section) {
+        let is_same_policy = policy.is_none_or(|policy| policy == treatment.policy);
         let spec = TreatmentSpec {
             part: treatment.part,
             sparsity: treatment.sparsity,
-            window: treatment.window,
-            rule: treatment.rule,
-            prompt_tokens: treatment.prompt_tokens,
-            mode: treatment.mode,
-            score: Some(than),
-            ..TreatmentSpec::of(treatment.policy, treatment.seed)
+            // Another policy has its own window, rule and mode.
+            window: treatment.window.filter(|_| is_same_policy),
+            rule: treatment.rule.filter(|_| is_same_policy),
+            prompt_tokens: treatment.prompt_tokens.filter(|_| is_same_policy),
+            mode: treatment.mode.filter(|_| is_same_policy),
+            score: score.or(treatment.score),
+            ..TreatmentSpec::of(policy.unwrap_or(treatment.policy), treatment.seed)
         };
         match Treatment::new(spec) {
             Ok(other) => pairs.push((treatment, other)),
@@ -291,4 +300,13 @@ fn pairs<'a>(
         }
     }
     Some(pairs)
+}
+
+/// A name of a vocabulary that may be there.
+fn optional_name<'a, T: std::str::FromStr<Err = UnknownName>>(
+    reader: &mut Reader<'a>,
+    section: &Section<'a>,
+    key: &str,
+) -> Option<T> {
+    Some(reader.name(section.table.get(key)?, &section.place, key)?.value)
 }

@@ -46,6 +46,9 @@ pub(crate) struct Entry {
     pub(crate) part: Part,
     /// Whether nothing of it was ordered: it was stored on the way to static sets.
     pub(crate) is_by_product: bool,
+    pub(crate) weights_sha256: String,
+    pub(crate) code_version: String,
+    pub(crate) device: String,
     /// The cells that it was joined of.
     pub(crate) cell_ids: Vec<String>,
     pub(crate) n_sites: usize,
@@ -111,6 +114,9 @@ impl Entry {
             limit: joined.limit,
             part: joined.part,
             is_by_product: joined.is_by_product,
+            weights_sha256: joined.weights_sha256.clone(),
+            code_version: joined.code_version.clone(),
+            device: joined.device.clone(),
             cell_ids: joined.cell_ids.clone(),
             n_sites: joined.sites.len(),
             n_places: joined.sites.iter().map(|site| site.places.len()).sum(),

@@ -2,14 +2,14 @@
 
 use plan::{ModelGroup, Protocol, Treatment};
 use statistics::{
-    ConfidenceLevel, Interval, PairedCounts, StatisticsError, mcnemar_exact_p,
-    minimum_detectable_difference_paired, newcombe_paired,
+    ConfidenceLevel, Interval, PairedCounts, StatisticsError, mcnemar_exact_p, newcombe_paired,
+    wilson,
 };
 
 use super::Measurement;
+use super::detectable::Detectable;
 use super::evidence::{Evidence, Finding, Place, Side, describe, items};
-use crate::accuracy::{ALPHA, POWER};
-use crate::format::{p_value, points};
+use crate::format::{p_value, percent};
 use crate::read::CellResult;
 
 /// The accuracy of dense within `margin`: two one-sided tests (TOST) by inverting Newcombe's interval.
@@ -19,7 +19,7 @@ pub(super) fn unchanged<'a>(
     treatments: &[Treatment],
     margin: f64,
 ) -> Vec<Finding> {
-    at_every_task(evidence, group, treatments, |place, pair, counts| {
+    at_every_task(evidence, group, (treatments, margin), |place, pair, counts| {
         let interval = newcombe_paired(counts, ConfidenceLevel::P95)?;
         let nearest = if interval.estimate < 0.0 { -margin } else { margin };
         let is_within = interval.estimate.abs() < margin;
@@ -42,7 +42,7 @@ pub(super) fn falls<'a>(
     treatments: &[Treatment],
     margin: f64,
 ) -> Vec<Finding> {
-    at_every_task(evidence, group, treatments, |place, pair, counts| {
+    at_every_task(evidence, group, (treatments, margin), |place, pair, counts| {
         let interval = newcombe_paired(counts, ConfidenceLevel::P95)?;
         let side = Side::at_least(interval.lower, interval.upper, -margin).reversed();
         let p = p_at(counts, -margin)?;
@@ -73,19 +73,15 @@ fn measured(
     let (first, second) = (counts.both + counts.only_first, counts.both + counts.only_second);
     let mcnemar = p_value(mcnemar_exact_p(counts));
     let note = format!("{first} correct, dense {second}; McNemar p {mcnemar}");
-    let share = counts.discordant() as f64 / counts.items() as f64;
-    let least = minimum_detectable_difference_paired(counts.items(), share, ALPHA, POWER);
-    let detectable = least
-        .ok()
-        .flatten()
-        .map(|least| format!("detectable: {} points", points(least).trim_start_matches('+')));
+    let discordant_share = counts.discordant() as f64 / counts.items() as f64;
+    let detectable = Some(Detectable::Points { items: counts.items(), discordant_share });
     Finding { detectable, ..place.measured(measurement, side, note) }
 }
 
 fn at_every_task<'a>(
     evidence: &Evidence<'a>,
     group: &'a ModelGroup,
-    treatments: &[Treatment],
+    (treatments, margin): (&[Treatment], f64),
     find: impl Fn(
         &Place<'a>,
         (&CellResult, &CellResult),
@@ -105,7 +101,7 @@ fn at_every_task<'a>(
             }
             for protocol in protocols {
                 let place = Place { protocol: Some(protocol), ..place.clone() };
-                findings.push(on_task(evidence, &place, protocol, treatment, &find));
+                findings.push(on_task(evidence, &place, protocol, (treatment, margin), &find));
             }
         }
     }
@@ -116,7 +112,7 @@ fn on_task<'a>(
     evidence: &Evidence<'a>,
     place: &Place<'a>,
     protocol: Protocol,
-    treatment: &Treatment,
+    (treatment, margin): (&Treatment, f64),
     find: &impl Fn(
         &Place<'a>,
         (&CellResult, &CellResult),
@@ -124,16 +120,26 @@ fn on_task<'a>(
     ) -> Result<Finding, StatisticsError>,
 ) -> Finding {
     let key = (place.model, place.dataset.as_str(), protocol);
-    let Some(treated) = evidence.find(key, treatment) else {
-        return place.not_measured(evidence.absence(key, treatment));
+    let Some(chosen) = evidence.find(key, treatment) else {
+        return place.not_measured(evidence.absence(key, treatment).to_string());
     };
+    let treated = chosen.result;
     let dense = match evidence.dense_of(treated) {
         Ok(dense) => dense,
         Err(why) => return place.not_measured(why),
     };
     let outcomes = |result| items(result).iter().map(|item| item.correct).collect::<Vec<bool>>();
-    let found = PairedCounts::from_outcomes(&outcomes(treated), &outcomes(dense))
-        .and_then(|counts| find(place, (treated, dense), counts));
+    let found =
+        PairedCounts::from_outcomes(&outcomes(treated), &outcomes(dense)).and_then(|counts| {
+            // A model that knows nothing has nothing to keep and nothing to lose.
+            let floor = wilson(counts.second()?, ConfidenceLevel::P95).lower;
+            if floor <= margin {
+                let dense = percent(counts.second()?.value());
+                let why = format!("dense itself is right on {dense} only, no more than the margin");
+                return Ok(place.not_measured(why));
+            }
+            find(place, (treated, dense), counts)
+        });
     found.unwrap_or_else(|error| place.not_measured(format!("no interval: {error}")))
 }
 

@@ -4,11 +4,11 @@ use plan::{ModelGroup, Part, Score};
 use statistics::{Interval, StatisticsError, mean_interval, mean_interval_bca, sign_flip_test};
 
 use super::Measurement;
+use super::detectable::Detectable;
 use super::evidence::{Evidence, Finding, Place, Side};
 use super::perplexity::PERMUTATIONS;
-use crate::atlas::{Entry, Measure, Quantity};
+use crate::atlas::{Entry, Measure, Quantity, Similarity};
 use crate::perplexity::BOOTSTRAP;
-use crate::run::Run;
 
 /// Between every two corpora, the mean over sites of the difference of Spearman correlations lies within
 /// `margin`: two one-sided sign-flip tests over sites.
@@ -19,77 +19,87 @@ pub(super) fn same<'a>(
     margin: f64,
 ) -> Vec<Finding> {
     let what = format!("corr({}, {})", scores.0, scores.1);
+    let quantities = quantity(scores.0).zip(quantity(scores.1));
     let mut findings = Vec::new();
     for model in &group.models {
         for (index, first) in group.corpora.iter().enumerate() {
             for second in &group.corpora[index + 1..] {
                 let (dataset, what) = (format!("{first} and {second}"), what.clone());
                 let place = Place { group, model, dataset, protocol: None, what };
-                let sides = [first, second].map(|dataset| (dataset.as_str(), scores));
-                findings.push(between(evidence, &place, sides, margin));
+                findings.push(match quantities {
+                    Some(scores) => between(evidence, &place, [first, second], scores, margin),
+                    None => place.not_measured("the atlas has no such score"),
+                });
             }
         }
     }
     findings
 }
 
-/// What one corpus says.
-struct Correlations {
-    /// By site.
-    values: Vec<(u32, Option<f64>)>,
-    limit: Option<usize>,
-    cell: String,
+/// The entries of all runs that have the correlation on one corpus: what was ordered before what was stored
+/// on the way to static sets.
+fn entries<'a>(
+    evidence: &Evidence<'a>,
+    model: &str,
+    dataset: &str,
+    scores: (Quantity, Quantity),
+) -> Vec<(&'a Entry, &'a Similarity)> {
+    let all = evidence.runs.iter().flat_map(|(_, atlas)| &atlas.entries);
+    let own = all.filter(|entry| {
+        (entry.model.as_str(), entry.dataset.as_str(), entry.part) == (model, dataset, Part::Ffn)
+    });
+    let with = own.filter_map(|entry| {
+        Some((entry, entry.correlation(scores.0, scores.1, Measure::Spearman)?))
+    });
+    let mut entries: Vec<_> = with.collect();
+    entries.sort_by_key(|(entry, _)| entry.is_by_product);
+    entries
+}
+
+/// Whether two entries may be compared: the same weights, code, device, protocol, number of windows and
+/// sites.
+fn agree(first: (&Entry, &Similarity), second: (&Entry, &Similarity)) -> bool {
+    let identity = |(entry, _): (&'_ Entry, &Similarity)| {
+        let texts = [&entry.weights_sha256, &entry.code_version, &entry.device];
+        (texts.map(String::clone), entry.protocol, entry.limit)
+    };
+    let sites = |(_, own): (&Entry, &Similarity)| -> Vec<u32> {
+        own.sites.iter().map(|site| site.site).collect()
+    };
+    identity(first) == identity(second) && sites(first) == sites(second)
 }
 
 fn between(
     evidence: &Evidence<'_>,
     place: &Place<'_>,
-    sides: [(&str, (Score, Score)); 2],
+    corpora: [&str; 2],
+    scores: (Quantity, Quantity),
     margin: f64,
 ) -> Finding {
-    let of_side = |(dataset, scores)| {
-        let found = evidence.runs.iter().find_map(|(run, atlas)| {
-            let own = |entry: &&Entry| {
-                (entry.model.as_str(), entry.dataset.as_str(), entry.part)
-                    == (place.model, dataset, Part::Ffn)
-            };
-            let mut entries = atlas.entries.iter().filter(own);
-            entries.find_map(|entry| correlations(run, entry, scores))
-        });
-        found.ok_or_else(|| format!("not observed on {dataset}"))
-    };
-    let [first, second] = match sides.map(of_side) {
-        [Ok(first), Ok(second)] => [first, second],
-        [Err(why), _] | [_, Err(why)] => return place.not_measured(why),
-    };
-    let sites = |side: &Correlations| side.values.iter().map(|(site, _)| *site).collect::<Vec<_>>();
-    if sites(&first) != sites(&second) || first.limit != second.limit {
-        return place.not_measured("refused: other sites, or windows of another number");
+    let sides = corpora.map(|dataset| entries(evidence, place.model, dataset, scores));
+    if let Some(absent) = (0..2).find(|&side| sides[side].is_empty()) {
+        return place.not_measured(format!("not observed on {}", corpora[absent]));
     }
-    let pairs = first.values.iter().zip(&second.values);
-    let differences: Vec<f64> = pairs.filter_map(|(a, b)| Some(b.1? - a.1?)).collect();
-    match judge(place, &differences, margin, vec![first.cell, second.cell]) {
+    let pairs =
+        sides[0].iter().flat_map(|first| sides[1].iter().map(move |second| (*first, *second)));
+    let Some((first, second)) = pairs.into_iter().find(|(first, second)| agree(*first, *second))
+    else {
+        return place.not_measured(
+            "refused: other weights, code, device, protocol, number of windows or sites",
+        );
+    };
+    let pairs = first.1.sites.iter().zip(&second.1.sites);
+    let differences: Vec<f64> = pairs.filter_map(|(a, b)| Some(b.value? - a.value?)).collect();
+    let cells = first.0.cell_ids.iter().chain(&second.0.cell_ids).cloned().collect();
+    match judge(place, &differences, margin, cells) {
         Ok(finding) => finding,
         Err(error) => place.not_measured(format!("no interval: {error}")),
     }
 }
 
-/// The Spearman correlation of two scores at every site of an entry.
-fn correlations(run: &Run, entry: &Entry, (first, second): (Score, Score)) -> Option<Correlations> {
-    let quantity = |score: Score| {
-        Quantity::ALL.into_iter().find(|quantity| quantity.as_str() == score.as_str())
-    };
-    let similarity = entry.correlation(quantity(first)?, quantity(second)?, Measure::Spearman)?;
-    let values = similarity.sites.iter().map(|site| (site.site, site.value)).collect();
-    let mut observed = run.observed.iter().filter(|observed| {
-        let cell = &observed.cell;
-        let is_of = (cell.model.as_str(), cell.dataset.as_str(), cell.treatment.part);
-        is_of == (entry.model.as_str(), entry.dataset.as_str(), entry.part)
-            && cell.treatment.observation == Some(plan::Observation::Forward)
-            && cell.limit == entry.limit
-    });
-    let cell = observed.next().map(|observed| observed.id.clone())?;
-    Some(Correlations { values, limit: entry.limit, cell })
+/// The quantity of the atlas that a score is.
+fn quantity(score: Score) -> Option<Quantity> {
+    Quantity::ALL.into_iter().find(|quantity| quantity.as_str() == score.as_str())
 }
 
 fn judge(
@@ -127,7 +137,11 @@ fn judge(
         cells,
     };
     let least = PERMUTATIONS.least_p(differences.len()) / if is_within { 2.0 } else { 1.0 };
-    Ok(Finding { least_p: Some(least), ..place.measured(measurement, side, String::new()) })
+    Ok(Finding {
+        least_p: Some(least),
+        detectable: Detectable::correlation(differences),
+        ..place.measured(measurement, side, String::new())
+    })
 }
 
 /// BCa where it exists, else the percentile interval.

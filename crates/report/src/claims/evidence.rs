@@ -1,12 +1,13 @@
 //! The cells that claims rest on: looked up by what was done to which model on which text, and paired
 //! with what they are compared with. Nothing is compared that differs in code, weights, text or items.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plan::{ModelGroup, Policy, Protocol, Rule, Treatment, shortest_decimal};
 use statistics::WindowLoss;
 use tables::ItemRow;
 
+use super::detectable::Detectable;
 use super::{Check, Measurement, Verdict};
 use crate::atlas::Atlas;
 use crate::baseline;
@@ -50,8 +51,8 @@ pub(super) struct Finding {
     pub(super) side: Option<Side>,
     /// The least p-value that so little data can give, where that is worth saying.
     pub(super) least_p: Option<f64>,
-    /// What so much data would find, in words: said where nothing is decided.
-    pub(super) detectable: Option<String>,
+    /// What so much data would find: said where nothing is decided.
+    pub(super) detectable: Option<Detectable>,
 }
 
 /// Where a claim is checked.
@@ -91,7 +92,39 @@ impl Place<'_> {
     }
 }
 
-/// All cells of some runs.
+/// A cell that a claim asks for.
+#[derive(Clone, Copy)]
+pub(super) struct Found<'a> {
+    pub(super) result: &'a CellResult,
+    /// Cells that could stand in its place: of other limits, calibration or seeds.
+    n_alike: usize,
+}
+
+impl Found<'_> {
+    /// What has to be said of the choice.
+    pub(super) fn note(&self) -> Option<String> {
+        let n = self.n_alike;
+        (n > 1).then(|| format!("of {n} such cells the one with the most rows, then the newest"))
+    }
+}
+
+/// Why a treatment has no result.
+pub(super) enum Absence {
+    NotRun,
+    /// It was ordered.
+    Lost(String),
+}
+
+impl std::fmt::Display for Absence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Absence::NotRun => f.write_str("not run"),
+            Absence::Lost(why) => f.write_str(why),
+        }
+    }
+}
+
+/// The cells of some runs; where a run has an order, those that it names, and nothing of earlier ones.
 pub(super) struct Evidence<'a> {
     /// By model, text and protocol.
     cells: BTreeMap<(&'a str, &'a str, Protocol), Vec<&'a CellResult>>,
@@ -101,24 +134,42 @@ pub(super) struct Evidence<'a> {
 impl<'a> Evidence<'a> {
     pub(super) fn of(runs: &[(&'a Run, &'a Atlas)]) -> Self {
         let mut cells: BTreeMap<_, Vec<&CellResult>> = BTreeMap::new();
-        for result in runs.iter().flat_map(|(run, _)| &run.results) {
-            let cell = &result.cell;
-            let key = (cell.model.as_str(), cell.dataset.as_str(), cell.protocol);
-            cells.entry(key).or_default().push(result);
+        for (run, _) in runs {
+            let ordered: Option<BTreeSet<&str>> = run
+                .order
+                .as_ref()
+                .map(|order| order.cells.iter().map(|ordered| ordered.id.as_str()).collect());
+            let is_meant = |id: &str| ordered.as_ref().is_none_or(|ordered| ordered.contains(id));
+            for result in run.results.iter().filter(|result| is_meant(&result.id)) {
+                let cell = &result.cell;
+                let key = (cell.model.as_str(), cell.dataset.as_str(), cell.protocol);
+                let own = cells.entry(key).or_default();
+                // Two runs of one folder may hold the same cell.
+                if own.iter().all(|other| other.id != result.id) {
+                    own.push(result);
+                }
+            }
         }
         Evidence { cells, runs: runs.to_vec() }
     }
 
-    /// The protocols by which a text was run on a model: those of perplexity, or those of last words.
+    /// The protocols by which a text was run or ordered: those of perplexity, or those of last words.
     pub(super) fn protocols(
         &self,
         model: &str,
         dataset: &str,
         is_perplexity: bool,
     ) -> Vec<Protocol> {
-        let own = self.cells.keys().filter(|(m, d, _)| (*m, *d) == (model, dataset));
-        let protocols = own.map(|(_, _, protocol)| *protocol);
-        protocols.filter(|protocol| protocol.is_perplexity() == is_perplexity).collect()
+        let done = self.cells.keys().copied();
+        let ordered = self.runs.iter().flat_map(|(run, _)| &run.order).flat_map(|order| {
+            let cells = order.cells.iter().map(|ordered| &ordered.cell);
+            cells.map(|cell| (cell.model.as_str(), cell.dataset.as_str(), cell.protocol))
+        });
+        let own = done.chain(ordered).filter(|(m, d, _)| (*m, *d) == (model, dataset));
+        let protocols = own.map(|(_, _, protocol)| protocol);
+        let own: BTreeSet<Protocol> =
+            protocols.filter(|protocol| protocol.is_perplexity() == is_perplexity).collect();
+        own.into_iter().collect()
     }
 
     /// All cells of a model.
@@ -127,14 +178,21 @@ impl<'a> Evidence<'a> {
         own.flat_map(|(_, cells)| cells.iter().copied())
     }
 
-    /// The newest cell with this treatment, whatever its seed.
+    /// The cell with this treatment, whatever its seed: of several that with the most rows, of equals the
+    /// newest.
     pub(super) fn find(
         &self,
         (model, dataset, protocol): (&str, &str, Protocol),
         treatment: &Treatment,
-    ) -> Option<&'a CellResult> {
+    ) -> Option<Found<'a>> {
         let own = self.cells.get(&(model, dataset, protocol))?;
-        newest(own.iter().copied().filter(|result| is(&result.cell.treatment, treatment)))
+        let alike = own.iter().filter(|result| is(&result.cell.treatment, treatment));
+        let rank = |result: &&&CellResult| {
+            let from = &result.provenance;
+            (n_rows(result), from.started_at_ms, std::cmp::Reverse(result.id.clone()))
+        };
+        let n_alike = alike.clone().count();
+        Some(Found { result: alike.max_by_key(rank)?, n_alike })
     }
 
     /// The dense cell that `result` is to be compared with.
@@ -164,7 +222,7 @@ impl<'a> Evidence<'a> {
         &self,
         (model, dataset, protocol): (&str, &str, Protocol),
         treatment: &Treatment,
-    ) -> String {
+    ) -> Absence {
         for (run, _) in &self.runs {
             let ordered = run.order.iter().flat_map(|order| &order.cells).find(|ordered| {
                 let cell = &ordered.cell;
@@ -173,18 +231,20 @@ impl<'a> Evidence<'a> {
             });
             let Some(ordered) = ordered else { continue };
             let failure = run.failures.iter().find(|failure| failure.cell_id == ordered.id);
-            return match failure {
+            return Absence::Lost(match failure {
                 Some(failure) => format!("the cell failed: {}", failure.error),
                 None => format!("ordered in run {} and missing", run.name),
-            };
+            });
         }
-        "not run".to_owned()
+        Absence::NotRun
     }
 }
 
-/// The newest of results; of equals the one with the lowest id.
-fn newest<'a>(results: impl Iterator<Item = &'a CellResult>) -> Option<&'a CellResult> {
-    results.max_by_key(|result| (result.provenance.started_at_ms, std::cmp::Reverse(&result.id)))
+fn n_rows(result: &CellResult) -> usize {
+    match &result.rows {
+        Rows::Windows(rows) => rows.len(),
+        Rows::Items(rows) => rows.len(),
+    }
 }
 
 /// Whether two treatments are the same but for the seed. A window of one token whose set is chosen by its
@@ -212,6 +272,7 @@ pub(super) fn describe(treatment: &Treatment) -> String {
         Some(treatment.policy.to_string()),
         treatment.mode.map(|mode| mode.to_string()),
         treatment.rule.map(|rule| rule.to_string()),
+        treatment.prompt_tokens.map(|tokens| format!("P={tokens}")),
         treatment.score.map(|score| score.to_string()),
         treatment.recalibration.map(|how| how.to_string()),
         Some(format!("κ={}", shortest_decimal(treatment.sparsity))),

@@ -1,26 +1,32 @@
 //! From findings to verdicts: all p-values of a claims file are adjusted as one family.
 
-use statistics::holm;
+use statistics::{StatisticsError, holm};
 
+use super::dial::FLAT;
 use super::evidence::{Finding, Side};
 use super::{Check, Verdict};
 use crate::format::p_value;
 
 /// The checks of every claim with their verdicts, and the number of tests that share the adjustment.
-pub(super) fn all(mut found: Vec<Vec<Finding>>, alpha: f64) -> (usize, Vec<Vec<Check>>) {
+///
+/// # Errors
+/// When a p-value is no probability.
+pub(super) fn all(
+    mut found: Vec<Vec<Finding>>,
+    alpha: f64,
+) -> Result<(usize, Vec<Vec<Check>>), StatisticsError> {
     let raw: Vec<f64> = found.iter().flatten().filter_map(p).collect();
-    let adjusted = holm(&raw).unwrap_or_default();
-    let mut adjusted_p = adjusted.into_iter();
+    let mut adjusted = holm(&raw)?.into_iter();
     for finding in found.iter_mut().flatten() {
         if p(finding).is_some()
             && let Some(measurement) = &mut finding.check.measurement
         {
-            measurement.p_holm = adjusted_p.next();
+            measurement.p_holm = adjusted.next();
         }
-        judge(finding, alpha);
+        judge(finding, alpha, raw.len());
     }
     let checks = found.into_iter().map(|of_claim| of_claim.into_iter().map(|f| f.check).collect());
-    (raw.len(), checks.collect())
+    Ok((raw.len(), checks.collect()))
 }
 
 fn p(finding: &Finding) -> Option<f64> {
@@ -28,10 +34,15 @@ fn p(finding: &Finding) -> Option<f64> {
 }
 
 /// The interval and the test must say the same.
-fn judge(finding: &mut Finding, alpha: f64) {
+fn judge(finding: &mut Finding, alpha: f64, n_tests: usize) {
     let Some(side) = finding.side else { return };
-    let p_holm = finding.check.measurement.as_ref().and_then(|measured| measured.p_holm);
-    let is_significant = p_holm.is_none_or(|p| p < alpha);
+    let measurement = finding.check.measurement.as_ref();
+    let p_holm = measurement.and_then(|measured| measured.p_holm);
+    // What has no chance in it has no test.
+    let is_significant = match measurement.and_then(|measured| measured.p) {
+        Some(_) => p_holm.is_some_and(|p| p < alpha),
+        None => true,
+    };
     let (verdict, why) = match side {
         Side::For if is_significant => (Verdict::Holds, None),
         Side::Against if is_significant => (Verdict::Fails, None),
@@ -44,11 +55,19 @@ fn judge(finding: &mut Finding, alpha: f64) {
         }
     };
     finding.check.verdict = verdict;
-    let least = finding.least_p.filter(|least| *least >= alpha && verdict == Verdict::Undecided);
-    let least = least.map(|p| format!("so few cannot give a p below {}", p_value(p)));
-    let detectable = finding.detectable.take().filter(|_| verdict == Verdict::Undecided);
-    let notes = [why, least, detectable, Some(std::mem::take(&mut finding.check.note))];
-    let notes: Vec<String> = notes.into_iter().flatten().filter(|note| !note.is_empty()).collect();
+    let mut notes = vec![std::mem::take(&mut finding.check.note)];
+    if verdict == Verdict::Undecided {
+        // The level that the smallest of all p-values has to reach.
+        let level = alpha / n_tests.max(1) as f64;
+        let few = finding.least_p.filter(|least| *least >= level);
+        let few = few.map(|p| format!("so few cannot give a p below {}", p_value(p)));
+        let detectable = finding.detectable.and_then(|own| own.words(level));
+        // A flat dial is found to be flat; nothing was missed.
+        if !notes[0].starts_with(FLAT) {
+            notes.splice(0..0, [why, few.or(detectable)].into_iter().flatten());
+        }
+    }
+    let notes: Vec<String> = notes.into_iter().filter(|note| !note.is_empty()).collect();
     finding.check.note = notes.join("; ");
 }
 
@@ -80,7 +99,7 @@ mod tests {
             measurement,
             note: String::new(),
         };
-        Finding { check, side, least_p: None, detectable: Some("detectable: much".to_owned()) }
+        Finding { check, side, least_p: None, detectable: None }
     }
 
     #[test]
@@ -90,7 +109,7 @@ mod tests {
             vec![finding(Some(1e-6), Some(Side::Between)), finding(None, None)],
             vec![finding(None, Some(Side::Against))],
         ];
-        let (n_tests, checks) = all(found, 0.05);
+        let (n_tests, checks) = all(found, 0.05).unwrap();
         assert_eq!(n_tests, 3);
         let verdicts: Vec<Vec<Verdict>> =
             checks.iter().map(|of| of.iter().map(|check| check.verdict).collect()).collect();
@@ -100,8 +119,8 @@ mod tests {
         assert_eq!(verdicts[2], [Verdict::Fails]);
         let two =
             vec![vec![finding(Some(0.03), Some(Side::For)), finding(Some(0.03), Some(Side::For))]];
-        let (_, checks) = all(two, 0.05);
+        let (_, checks) = all(two, 0.05).unwrap();
         assert_eq!(checks[0][0].verdict, Verdict::Undecided, "2 × .03 is above .05");
-        assert_eq!(checks[0][0].note, "adjusted p is 0.060; detectable: much");
+        assert_eq!(checks[0][0].note, "adjusted p is 0.060");
     }
 }

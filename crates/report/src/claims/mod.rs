@@ -2,11 +2,12 @@
 //!
 //! Every model that a claim names gets a verdict of its own. The whole 95 % interval must lie on one
 //! side of the claim's threshold, and the test against that threshold must be significant after Holm's
-//! adjustment over all tests of the file; what was not run, was refused or failed is not measured,
-//! which is never a pass.
+//! adjustment over all tests of the file (a share is counted and has neither); what was not run, was
+//! refused or failed is not measured, which is never a pass.
 
 mod accuracy;
 mod correlation;
+mod detectable;
 mod dial;
 mod evidence;
 mod judge;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use plan::{Claims, Expectation, Predicate};
 use serde::Serialize;
+use statistics::StatisticsError;
 
 use crate::atlas::Atlas;
 use crate::run::Run;
@@ -51,6 +53,8 @@ impl ClaimsFile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Verdict {
+    /// Of a claim: it holds on some of its models and fails on others.
+    Mixed,
     Fails,
     Undecided,
     Holds,
@@ -60,6 +64,7 @@ pub(crate) enum Verdict {
 impl Verdict {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Verdict::Mixed => "mixed",
             Verdict::Fails => "fails",
             Verdict::Undecided => "undecided",
             Verdict::Holds => "holds",
@@ -112,8 +117,8 @@ pub(crate) struct Judged {
     pub(crate) id: String,
     pub(crate) sentence: String,
     pub(crate) predicate: Predicate,
-    /// Fails where a model speaks against it, else undecided where one leaves it open, else holds where
-    /// one speaks for it.
+    /// Mixed where models speak for it and against it; else fails where one speaks against it, undecided
+    /// where one leaves it open, holds where one speaks for it.
     pub(crate) verdict: Verdict,
     pub(crate) checks: Vec<Check>,
 }
@@ -137,7 +142,13 @@ pub(crate) struct Assessment {
 }
 
 /// Judges every claim on the tables of `runs`, each with its atlas.
-pub(crate) fn assess(file: &ClaimsFile, runs: &[(&Run, &Atlas)]) -> Assessment {
+///
+/// # Errors
+/// When a p-value is no probability.
+pub(crate) fn assess(
+    file: &ClaimsFile,
+    runs: &[(&Run, &Atlas)],
+) -> Result<Assessment, StatisticsError> {
     let claims = &file.claims;
     let evidence = Evidence::of(runs);
     let mut found: Vec<Vec<Finding>> = Vec::new();
@@ -174,23 +185,27 @@ pub(crate) fn assess(file: &ClaimsFile, runs: &[(&Run, &Atlas)]) -> Assessment {
         };
         found.push(groups.flat_map(of_group).collect());
     }
-    let (n_tests, checks) = judge::all(found, claims.alpha);
+    let (n_tests, checks) = judge::all(found, claims.alpha)?;
     let judged = claims.claims.iter().zip(checks).map(|(claim, checks)| {
-        let measured = checks.iter().map(|check| check.verdict);
+        let has = |verdict| checks.iter().any(|check| check.verdict == verdict);
+        let verdict = match checks.iter().map(|check| check.verdict).min() {
+            Some(Verdict::Fails) if has(Verdict::Holds) => Verdict::Mixed,
+            worst => worst.unwrap_or(Verdict::NotMeasured),
+        };
         Judged {
             id: claim.id.clone(),
             sentence: claim.sentence.clone(),
             predicate: claim.expectation.predicate(),
-            verdict: measured.min().unwrap_or(Verdict::NotMeasured),
+            verdict,
             checks,
         }
     });
-    Assessment {
+    Ok(Assessment {
         name: claims.name.clone(),
         source: claims.source.clone(),
         file: file.path.display().to_string(),
         alpha: claims.alpha,
         n_tests,
         claims: judged.collect(),
-    }
+    })
 }

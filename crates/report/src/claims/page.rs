@@ -1,6 +1,6 @@
 //! Claims as Markdown: which sentences hold, and what each verdict rests on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plan::Predicate;
 
@@ -17,16 +17,33 @@ pub(crate) fn finding(assessment: &Assessment) -> String {
     let n = |verdict: Verdict| {
         assessment.claims.iter().filter(|claim| claim.verdict == verdict).count()
     };
-    format!(
-        "Of {} in {}, tested where they could be: {} fail on some model, {} undecided, {} hold wherever \
-         measured, {} not measured.",
-        count(assessment.claims.len(), "sentence"),
-        assessment.source,
-        n(Verdict::Fails),
-        n(Verdict::Undecided),
-        n(Verdict::Holds),
-        n(Verdict::NotMeasured),
-    )
+    let source = &assessment.source;
+    let n_sentences = count(assessment.claims.len(), "sentence");
+    let parts = [
+        (Verdict::Holds, "true wherever measured"),
+        (Verdict::Mixed, "true of some models and false of others"),
+        (Verdict::Fails, "false"),
+        (Verdict::Undecided, "open"),
+        (Verdict::NotMeasured, "not measured"),
+    ];
+    let told: Vec<String> = parts
+        .into_iter()
+        .filter_map(|(verdict, words)| (n(verdict) > 0).then(|| format!("{} {words}", n(verdict))))
+        .collect();
+    let models = |is_measured: bool| -> BTreeSet<&str> {
+        let checks = assessment.claims.iter().flat_map(|claim| &claim.checks);
+        let own = checks.filter(|check| check.measurement.is_some() == is_measured);
+        own.map(|check| check.model.as_str()).collect()
+    };
+    let measured = models(true);
+    let absent: Vec<&str> = models(false).difference(&measured).copied().collect();
+    let absent = match absent.is_empty() {
+        true => String::new(),
+        false => format!("; nothing was measured of {}", absent.join(", ")),
+    };
+    let measured: Vec<&str> = measured.into_iter().collect();
+    let on = if measured.is_empty() { "no model".to_owned() } else { measured.join(", ") };
+    format!("{n_sentences} of {source}, judged on {on}: {}{absent}.", told.join(", "))
 }
 
 /// The verdicts, sentence by sentence.
@@ -52,11 +69,15 @@ pub(crate) fn section(assessment: &Assessment) -> String {
         true => String::new(),
         false => format!("{}\n{}\n\n", overview.render(), how(assessment)),
     };
-    let absent: String = absent
-        .iter()
-        .map(|claim| format!("- not measured: {}\n", plain(&claim.sentence)))
-        .collect();
-    let absent = if absent.is_empty() { absent } else { format!("{absent}\n") };
+    let n_absent = count(absent.len(), "sentence");
+    let absent: String =
+        absent.iter().map(|claim| format!("- {}\n", plain(&claim.sentence))).collect();
+    let absent = match absent.is_empty() {
+        true => absent,
+        false => format!(
+            "<details><summary>{n_absent} not measured here</summary>\n\n{absent}\n</details>\n\n"
+        ),
+    };
     format!(
         "\n## Which sentences hold\n\n{overview}{absent}Sentences and thresholds: {}. \
          [{DETAILS}](#{}).\n",
@@ -69,8 +90,10 @@ pub(crate) fn section(assessment: &Assessment) -> String {
 fn how(assessment: &Assessment) -> String {
     format!(
         "The counts are of models, texts and treatments. A sentence holds on a model when the whole 95 % \
-         interval lies on its side of the threshold and the test against the threshold has p < {} after \
-         Holm's adjustment over {}; it fails when both are so on the other side.",
+         interval (BCa bootstrap of perplexity ratios and correlations, Newcombe of accuracies) lies on its \
+         side of the threshold and the test against the threshold has p < {} after Holm's adjustment over \
+         {}; it fails when both are so on the other side. Of a dial without a fall the limit is one-sided; \
+         a share is counted, with neither interval nor test.",
         assessment.alpha,
         count(assessment.n_tests, "test"),
     )
@@ -119,9 +142,12 @@ fn of_claim(claim: &Judged) -> String {
 /// Where nothing was measured, by the reason: `opt-1.3b on lambada`, each once.
 fn by_reason(absent: &[&Check]) -> BTreeMap<String, Vec<String>> {
     let mut reasons: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let several = absent.iter().any(|check| check.what != absent[0].what);
+    let is_telling = |check: &Check| several && check.note != "not run";
     for check in absent {
         let protocol = check.protocol.as_ref().map(|p| format!(" {p}")).unwrap_or_default();
-        let place = format!("{} on {}{protocol}", check.model, check.dataset);
+        let what = if is_telling(check) { format!(" by {}", check.what) } else { String::new() };
+        let place = format!("{} on {}{protocol}{what}", check.model, check.dataset);
         let places = reasons.entry(check.note.clone()).or_default();
         if !places.contains(&place) {
             places.push(place);

@@ -2,16 +2,14 @@
 
 use plan::{ModelGroup, Protocol, Treatment};
 use statistics::{
-    Interval, PermutationPlan, StatisticsError, WindowLoss, minimum_detectable_ratio_paired,
-    perplexity_ratio_interval, perplexity_ratio_interval_bca, perplexity_ratio_p,
-    ratio_spread_nats,
+    Interval, PermutationPlan, StatisticsError, WindowLoss, perplexity_ratio_interval,
+    perplexity_ratio_interval_bca, perplexity_ratio_p,
 };
 
 use super::Measurement;
+use super::detectable::Detectable;
 use super::evidence::{Evidence, Finding, Place, Side, describe, losses};
-use crate::accuracy::{ALPHA, POWER};
 use crate::baseline;
-use crate::format::significant;
 use crate::perplexity::BOOTSTRAP;
 use crate::read::CellResult;
 
@@ -93,11 +91,15 @@ fn against_dense<'a>(
     let of_treatment = |treatment: &Treatment| {
         at_every_text(evidence, group, &describe(treatment), |place, protocol| {
             let key = (place.model, place.dataset.as_str(), protocol);
-            let Some(result) = evidence.find(key, treatment) else {
-                return place.not_measured(evidence.absence(key, treatment));
+            let Some(found) = evidence.find(key, treatment) else {
+                return place.not_measured(evidence.absence(key, treatment).to_string());
             };
-            match evidence.dense_of(result) {
-                Ok(dense) => compare(place, (result, dense), "perplexity × dense", times, &claimed),
+            match evidence.dense_of(found.result) {
+                Ok(dense) => {
+                    let pair = (found.result, dense);
+                    let note = found.note().unwrap_or_default();
+                    compare(place, pair, "perplexity × dense", (times, note), &claimed)
+                }
                 Err(why) => place.not_measured(why),
             }
         })
@@ -113,26 +115,45 @@ fn one_against_another<'a>(
     claimed: impl Fn(Side) -> Side,
 ) -> Vec<Finding> {
     let of_pair = |(first, second): &(Treatment, Treatment)| {
-        let than = second.score.map_or("", |score| score.as_str());
+        let than = other_than(first, second);
         let what = format!("{} against {than}", describe(first));
         at_every_text(evidence, group, &what, |place, protocol| {
             let key = (place.model, place.dataset.as_str(), protocol);
-            let Some(first_result) = evidence.find(key, first) else {
-                return place.not_measured(evidence.absence(key, first));
+            let Some(ours) = evidence.find(key, first) else {
+                return place.not_measured(evidence.absence(key, first).to_string());
             };
-            let Some(second_result) = evidence.find(key, second) else {
+            let Some(theirs) = evidence.find(key, second) else {
                 let why = evidence.absence(key, second);
                 return place.not_measured(format!("{}: {why}", describe(second)));
             };
-            let differences = baseline::differences(first_result, second_result);
+            let mut differences = baseline::differences(ours.result, theirs.result);
+            differences.extend(other_calibration(ours.result, theirs.result));
             if !differences.is_empty() {
                 return place.not_measured(format!("refused: {}", differences.join("; ")));
             }
             let quantity = format!("perplexity × that of {than}");
-            compare(place, (first_result, second_result), &quantity, times, &claimed)
+            let note = ours.note().or(theirs.note()).unwrap_or_default();
+            compare(place, (ours.result, theirs.result), &quantity, (times, note), &claimed)
         })
     };
     pairs.iter().flat_map(of_pair).collect()
+}
+
+/// What tells the second of a pair from the first: `static`, `ghost`, `static ghost`.
+fn other_than(first: &Treatment, second: &Treatment) -> String {
+    let policy = (first.policy != second.policy).then(|| second.policy.to_string());
+    let score = (first.score != second.score).then_some(second.score).flatten();
+    let words = [policy, score.map(|score| score.to_string())];
+    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// Sets chosen on different texts are not the same treatment but for the score.
+fn other_calibration(ours: &CellResult, theirs: &CellResult) -> Option<String> {
+    let texts = (&ours.provenance.calibration_sha256, &theirs.provenance.calibration_sha256);
+    match texts {
+        (Some(ours), Some(theirs)) if ours != theirs => Some("other calibration text".to_owned()),
+        _ => None,
+    }
 }
 
 /// The ratio of two cells on the same windows against a threshold.
@@ -140,7 +161,7 @@ fn compare(
     place: &Place<'_>,
     (treated, base): (&CellResult, &CellResult),
     quantity: &str,
-    times: f64,
+    (times, note): (f64, String),
     claimed: &impl Fn(Side) -> Side,
 ) -> Finding {
     let (ours, theirs) = (losses(treated), losses(base));
@@ -164,20 +185,16 @@ fn compare(
         cells: vec![treated.id.clone(), base.id.clone()],
     };
     let side = claimed(Side::at_least(interval.lower, interval.upper, times));
-    let found = place.measured(measurement, side, String::new());
-    Finding { least_p: Some(test.least_p), detectable: detectable(&theirs, &ours), ..found }
-}
-
-/// The smallest factor away from the threshold that so many windows find with a power of 0.8.
-fn detectable(base: &[WindowLoss], treated: &[WindowLoss]) -> Option<String> {
-    let spread_nats = ratio_spread_nats(base, treated).ok()?;
-    let windows = u64::try_from(base.len()).ok()?;
-    let factor = minimum_detectable_ratio_paired(windows, spread_nats, ALPHA, POWER).ok()??;
-    Some(format!("detectable: a factor of {} from the threshold", significant(factor, 4)))
+    let found = place.measured(measurement, side, note);
+    let detectable = Detectable::ratio(&theirs, &ours);
+    Finding { least_p: Some(test.least_p), detectable, ..found }
 }
 
 /// BCa where it exists, else the percentile interval.
-fn interval(base: &[WindowLoss], treated: &[WindowLoss]) -> Result<Interval, StatisticsError> {
+pub(super) fn interval(
+    base: &[WindowLoss],
+    treated: &[WindowLoss],
+) -> Result<Interval, StatisticsError> {
     match perplexity_ratio_interval_bca(base, treated, BOOTSTRAP) {
         Ok(bca) => Ok(bca.interval),
         Err(StatisticsError::NoBca { .. }) => perplexity_ratio_interval(base, treated, BOOTSTRAP),

@@ -59,7 +59,7 @@ pub(crate) enum Verdict {
 pub(crate) struct Test {
     /// Sign-flip over windows, or McNemar's over items.
     pub(crate) p: f64,
-    /// Adjusted over all compared cells.
+    /// Adjusted over all cells that differ.
     pub(crate) p_holm: f64,
     pub(crate) p_benjamini_hochberg: f64,
 }

@@ -10,7 +10,8 @@ const ALPHA: f64 = 0.05;
 
 /// From how much is the same to what only one run has. `matched` has the largest change first.
 pub(crate) fn of(matched: &[Matched], only: &Both<Vec<Only>>) -> Vec<String> {
-    let mut findings = vec![how_many(matched)];
+    let mut findings: Vec<String> = altered(matched).into_iter().collect();
+    findings.push(how_many(matched));
     findings.extend(largest(matched, perplexity));
     findings.extend(largest(matched, accuracy));
     findings.extend(largest(matched, scores));
@@ -27,6 +28,24 @@ pub(crate) fn of(matched: &[Matched], only: &Both<Vec<Only>>) -> Vec<String> {
         }
     }
     findings
+}
+
+/// Cells whose id promises the same numbers and that have others.
+fn altered(matched: &[Matched]) -> Option<String> {
+    let is_altered =
+        |own: &&Matched| own.cell_ids.a == own.cell_ids.b && !own.has(Verdict::SameBits);
+    let altered: Vec<&Matched> =
+        matched.iter().filter(|own| own.compared().is_some()).filter(is_altered).collect();
+    let first = altered.first()?;
+    Some(format!(
+        "{} the same id in both runs and other numbers: a file was altered, or the program is not \
+         deterministic. The first is {}.",
+        match altered.len() {
+            1 => "1 cell has".to_owned(),
+            n => format!("{n} cells have"),
+        },
+        first.label
+    ))
 }
 
 fn how_many(matched: &[Matched]) -> String {
@@ -116,11 +135,12 @@ fn rounding(matched: &[Matched]) -> Option<String> {
     ))
 }
 
-/// How many of the changes could not be chance. The family is all compared cells, also those that are
-/// the same; what is no more than a rounding is not counted, however sure it is.
+/// How many of the changes could not be chance. The family is all cells that differ; what is no more than a
+/// rounding is not counted, however sure it is.
 fn significant_ones(matched: &[Matched]) -> Option<String> {
     let test = |own: &Matched| own.compared().and_then(|compared| compared.test);
-    let n_tested = matched.iter().filter(|own| test(own).is_some()).count();
+    let n_tested =
+        matched.iter().filter(|own| !own.has(Verdict::SameBits) && test(own).is_some()).count();
     let differing = matched.iter().filter(|own| own.has(Verdict::Differs));
     let tests: Vec<Test> = differing.filter_map(test).collect();
     let smallest = tests.iter().min_by(|a, b| a.p.total_cmp(&b.p))?;
@@ -133,7 +153,7 @@ fn significant_ones(matched: &[Matched]) -> Option<String> {
             1 => "1 is significant".to_owned(),
             n => format!("{n} are significant"),
         },
-        count(n_tested, "compared cell"),
+        format!("the {n_tested} that differ"),
         below(|test| test.p_benjamini_hochberg),
         p_value(smallest.p),
         p_value(smallest.p_holm)

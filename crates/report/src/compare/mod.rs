@@ -146,10 +146,14 @@ fn matched(pair: &Pair<'_>, draw: &Draw) -> Matched {
     }
 }
 
-/// Adjusts the p-values of all compared cells as one family, those without a difference included.
+/// Adjusts the p-values of all cells that differ as one family: where every bit is the same there is nothing
+/// to test.
 fn adjust(matched: &mut [Matched]) -> Result<()> {
     let tests = matched.iter_mut().filter_map(|matched| match &mut matched.outcome {
-        Outcome::Compared(compared) => compared.test.as_mut(),
+        Outcome::Compared(compared) if compared.verdict != Verdict::SameBits => {
+            compared.test.as_mut()
+        }
+        Outcome::Compared(_) => None,
         Outcome::Refused { .. } => None,
     });
     let mut tests: Vec<_> = tests.collect();

@@ -117,7 +117,7 @@ fn perplexity_section(comparison: &Comparison) -> String {
     let note = format!(
         "\nInterval: paired bootstrap over windows, {} resamples, seed {}. Test: sign flips of the \
          windows' differences (all of them up to 16 windows, else {n} drawn, so that no p is below \
-         1/{n}), adjusted over all compared cells.\n",
+         1/{n}), adjusted over all cells that differ.\n",
         BOOTSTRAP.resamples,
         BOOTSTRAP.seed,
         n = comparison.n_permutations
@@ -148,8 +148,8 @@ fn accuracy_section(comparison: &Comparison) -> String {
         fields.extend(test(compared));
         Some(fields)
     };
-    let note = "\nΔ: B minus A on the same items. Test: McNemar's, exact, adjusted over all compared \
-                cells; only A, only B: items that one of the runs alone gets right.\n";
+    let note = "\nΔ: B minus A on the same items. Test: McNemar's, exact, adjusted over all cells \
+                that differ; only A, only B: items that one of the runs alone gets right.\n";
     section(comparison, "Changed accuracies", &[&own[..], &TEST].concat(), fields, note)
 }
 

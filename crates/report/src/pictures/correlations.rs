@@ -112,7 +112,7 @@ fn words(all: &[Bars<'_>]) -> Words {
     let means = all.iter().flat_map(|bars| bars.means.iter().flatten());
     let sites: Vec<u64> = means.map(|mean| mean.n_sites as u64).collect();
     Words {
-        title: "Does size predict importance?".to_owned(),
+        title: "Does size predict weights, and the effect on the output?".to_owned(),
         subtitle: format!(
             "Spearman correlation of magnitude with weight and with impact over the neurons of a site, \
              mean over {}; 95 % intervals over sites",

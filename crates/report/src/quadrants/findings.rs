@@ -10,31 +10,41 @@ use crate::format::significant;
 /// A cheap score suffices when it costs at most this many times what an output-aware one costs.
 const SUFFICES: f64 = 1.05;
 
-/// One finding a model: of its perplexity tables the one with the most quadrants, of equals the one with
-/// the most scores, of equals the first.
+/// One finding a model.
 pub(crate) fn findings(tables: &[Quadrants]) -> Vec<Finding> {
+    let of_table = |table: &Quadrants| Some(Finding::of_model(&table.model, finding(table)?));
+    of_each_model(tables).into_iter().filter_map(of_table).collect()
+}
+
+/// One table a model: of its perplexity tables the one with the most quadrants, of equals the one with the
+/// most scores, of equals the first.
+pub(super) fn of_each_model(tables: &[Quadrants]) -> Vec<&Quadrants> {
     let tables = || tables.iter().filter(|table| table.measure == Measure::PerplexityRatio);
     let mut models: Vec<&str> = tables().map(|table| table.model.as_str()).collect();
     models.dedup();
     let of_model = |model: &str| {
         let own = tables().filter(|table| table.model == model);
-        let best = own.rev().max_by_key(|table| (table.quadrants().len(), table.lines.len()))?;
-        Some(Finding::of_model(model, finding(best)?))
+        own.rev().max_by_key(|table| (table.quadrants().len(), table.lines.len()))
     };
     models.into_iter().filter_map(of_model).collect()
 }
 
-fn finding(table: &Quadrants) -> Option<String> {
+/// The sparsity that most scores of all quadrants were run at; of equals the highest.
+pub(super) fn shared_sparsity(table: &Quadrants) -> Option<f64> {
     let quadrants = table.quadrants();
     let has = |quadrant: &Quadrant, sparsity: f64| {
         let mut lines = table.lines.iter().filter(|line| line.quadrant == *quadrant);
         lines.any(|line| line.at(sparsity).is_some())
     };
     let in_all = |sparsity: &&f64| quadrants.iter().all(|quadrant| has(quadrant, **sparsity));
-    // The sparsity that most scores were run at; of equals the highest.
     let n_lines = |sparsity: f64| table.lines.iter().filter(|l| l.at(sparsity).is_some()).count();
     let shared = table.sparsities.iter().filter(in_all);
-    let sparsity = *shared.max_by(|a, b| n_lines(**a).cmp(&n_lines(**b)).then(a.total_cmp(b)))?;
+    shared.max_by(|a, b| n_lines(**a).cmp(&n_lines(**b)).then(a.total_cmp(b))).copied()
+}
+
+fn finding(table: &Quadrants) -> Option<String> {
+    let quadrants = table.quadrants();
+    let sparsity = shared_sparsity(table)?;
     let sentences: Vec<String> =
         quadrants.iter().map(|quadrant| of_quadrant(table, *quadrant, sparsity)).collect();
     let unequal = unequal_at(&table.lines, sparsity);

@@ -2,6 +2,7 @@
 //! one for every token), every score in its quadrant, one table a model, dataset and protocol.
 
 mod findings;
+mod glance;
 mod page;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use crate::row::{Row, Touches, newest, newest_dense};
 use crate::unequal;
 
 pub(crate) use findings::findings;
+pub(crate) use glance::glance;
 pub(crate) use page::{heading, section};
 
 /// What a score has to know.

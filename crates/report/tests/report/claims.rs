@@ -153,7 +153,7 @@ fn accuracies_are_equivalent_fallen_or_left_open() {
 fn the_dial_rises_or_falls_and_dynamic_is_its_window_of_one() {
     let keys = "expect = \"dial-rises\"\ntolerance = 1.02\npolicy = \"window\"\n\
                 rule = \"window-mean\"\nscore = \"magnitude\"\nsparsity = 0.9\n\
-                window = [1, 4, 16, 64, 256]";
+                window = [256, 64, 16, 4, 1]";
     for (last, verdict) in [(2.0, "holds"), (0.6, "fails")] {
         let results = Results::new();
         let store = results.run("run");
@@ -163,7 +163,7 @@ fn the_dial_rises_or_falls_and_dynamic_is_its_window_of_one() {
         put(&store, "03", windowed(16, Rule::WindowMean), 1.5);
         // Not asked for by the claim.
         put(&store, "04", windowed(16, Rule::FirstToken), 0.0);
-        put(&store, "05", windowed(64, Rule::WindowMean), last);
+        put(&store, "05", windowed(256, Rule::WindowMean), last);
         write_claim(&results, keys);
         let (_, checks) = judged(&results);
         assert_eq!(checks[0]["verdict"], verdict, "{:#}", checks[0]);
@@ -198,7 +198,10 @@ fn the_page_says_which_sentences_hold() {
     write_claim(&results, AT_LEAST);
     let output = results.report(&["--results", "run", "--claims", "claims.toml"]);
     let page = String::from_utf8(output.stdout).unwrap();
-    assert!(page.contains("Of 1 sentence in nobody"), "{page}");
+    assert!(
+        page.contains("1 sentence of nobody, judged on smollm2: 1 true wherever measured"),
+        "{page}"
+    );
     let row = crate::fixtures::row(&page, &["holds", "A sentence."]);
     assert_eq!(row[2..], ["1", "0", "0", "1"]);
     assert!(page.contains("Not measured (not run): opt-1.3b on wikitext2."), "{page}");
@@ -208,4 +211,142 @@ fn the_page_says_which_sentences_hold() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
     assert!(error.contains("claims.toml") && error.contains("line 1"), "{error}");
+}
+
+const DIAL: &str = "expect = \"dial-rises\"\ntolerance = 1.02\npolicy = \"window\"\n\
+                    rule = \"window-mean\"\nscore = \"magnitude\"\nsparsity = 0.9\n\
+                    window = [1, 4, 16, 256]";
+
+/// Windows that lose `nats` a target more than dense, each by its own surplus of about `spread` nats.
+fn noisy(nats: f64, spread: f64) -> Vec<WindowRow> {
+    let surplus = |index: u32| f64::from((index * 7) % 12) - 5.5;
+    let row = |row: WindowRow| WindowRow {
+        nll_nats: 300.0 + f64::from(TARGETS) * (nats + spread * surplus(row.window_index)),
+        ..row
+    };
+    windows(0.0).into_iter().map(row).collect()
+}
+
+fn put_noisy(store: &Store, id: &str, treatment: Treatment, nats: f64, spread: f64) {
+    let record = record(id, text_cell(treatment), "code-a");
+    store.write_windows(&record, &noisy(nats, spread)).unwrap();
+}
+
+#[test]
+fn a_dial_is_judged_by_its_limits_and_by_both_ends() {
+    // The level at W=16, and how noisily; ln 1.02 = .0198.
+    for (level, spread, last, verdict, note) in [
+        (0.98, 0.004, 1.5, "undecided", "within the interval"),
+        (0.9, 0.001, 1.5, "fails", "from W=4 to W=16"),
+        (1.0, 0.0001, 1.0, "holds", ""),
+        (0.505, 0.0001, 0.505, "undecided", "flat within the tolerance"),
+    ] {
+        let results = Results::new();
+        let store = results.run("run");
+        let at_four = if verdict == "undecided" && last < 1.0 { 0.5 } else { 1.0 };
+        put(&store, "00", dense(), 0.0);
+        put_noisy(&store, "01", pruned(Policy::Dynamic, 0.9), 0.5, 0.0);
+        put_noisy(&store, "02", windowed(4, Rule::WindowMean), at_four, 0.0);
+        put_noisy(&store, "03", windowed(16, Rule::WindowMean), level, spread);
+        put_noisy(&store, "04", windowed(256, Rule::WindowMean), last, 0.0);
+        write_claim(&results, DIAL);
+        let (_, checks) = judged(&results);
+        assert_eq!(checks[0]["verdict"], verdict, "{:#}", checks[0]);
+        let told = checks[0]["note"].as_str().unwrap();
+        assert!(told.contains(note), "{told}");
+    }
+}
+
+#[test]
+fn a_dial_without_its_ends_or_with_a_lost_level_is_none() {
+    let results = Results::new();
+    let store = results.run("run");
+    put(&store, "00", dense(), 0.0);
+    put(&store, "01", pruned(Policy::Dynamic, 0.9), 0.5);
+    put(&store, "02", windowed(4, Rule::WindowMean), 1.0);
+    put(&store, "03", windowed(16, Rule::WindowMean), 1.5);
+    write_claim(&results, DIAL);
+    let note = |results: &Results| judged(results).1[0]["note"].as_str().unwrap().to_owned();
+    assert!(note(&results).contains("at least 3 from 1 to 101 are needed"), "{}", note(&results));
+    put(&store, "04", windowed(256, Rule::WindowMean), 2.0);
+    let cells = [
+        ("00", text_cell(dense())),
+        ("01", text_cell(pruned(Policy::Dynamic, 0.9))),
+        ("02", text_cell(windowed(4, Rule::WindowMean))),
+        ("05", text_cell(windowed(16, Rule::WindowMean))),
+        ("04", text_cell(windowed(256, Rule::WindowMean))),
+    ];
+    put_order(&store, &cells);
+    // The cell of an earlier order does not stand in for the one that is missing.
+    assert_eq!(note(&results), "W=16: ordered in run smollm2 and missing");
+}
+
+#[test]
+fn one_score_is_set_against_another_and_one_policy_against_another() {
+    let keys =
+        |more: &str| format!("{more}\npolicy = \"dynamic\"\nscore = \"magnitude\"\nsparsity = 0.9");
+    for (own, verdict) in [
+        ("expect = \"costs-more\"\ntimes = 1.5\nthan_policy = \"static\"", "fails"),
+        ("expect = \"costs-more\"\ntimes = 0.1\nthan_policy = \"static\"", "holds"),
+        ("expect = \"costs-no-more\"\ntimes = 1\nthan_policy = \"static\"", "holds"),
+        ("expect = \"costs-no-more\"\ntimes = 1\nthan = \"impact\"", "not-measured"),
+    ] {
+        let results = Results::new();
+        let store = results.run("run");
+        put(&store, "01", pruned(Policy::Static, 0.9), 1.0);
+        store
+            .write_windows(
+                &record("02", text_cell(pruned(Policy::Dynamic, 0.9)), "code-a"),
+                &noisy(0.5, 0.001),
+            )
+            .unwrap();
+        write_claim(&results, &keys(own));
+        let (_, checks) = judged(&results);
+        assert_eq!(checks[0]["verdict"], verdict, "{own}: {:#}", checks[0]);
+    }
+}
+
+#[test]
+fn of_several_cells_that_with_the_most_windows_stands_and_the_page_says_so() {
+    let results = Results::new();
+    let store = results.run("run");
+    put(&store, "00", dense(), 0.0);
+    put(&store, "01", pruned(Policy::Static, 0.9), 1.0);
+    // A later trial on fewer windows, with its own dense cell.
+    let short = |treatment: Treatment| Cell { limit: Some(2), ..text_cell(treatment) };
+    for (id, treatment, rows) in
+        [("02", dense(), plain()), ("03", pruned(Policy::Static, 0.9), windows(0.1))]
+    {
+        let mut later = record(id, short(treatment), "code-a");
+        later.provenance.started_at_ms += 1000;
+        store.write_windows(&later, &rows[..8]).unwrap();
+    }
+    write_claim(&results, AT_LEAST);
+    let (_, checks) = judged(&results);
+    assert_eq!(checks[0]["measurement"]["cells"], serde_json::json!(["01", "00"]));
+    let note = checks[0]["note"].as_str().unwrap();
+    assert!(note.contains("of 2 such cells"), "{note}");
+}
+
+#[test]
+fn another_device_is_not_compared_and_a_model_that_knows_nothing_proves_nothing() {
+    let results = Results::new();
+    let store = results.run("run");
+    put(&store, "00", dense(), 0.0);
+    let mut elsewhere = record("01", text_cell(pruned(Policy::Static, 0.9)), "code-a");
+    elsewhere.provenance.device = "cuda:0".to_owned();
+    store.write_windows(&elsewhere, &windows(1.0)).unwrap();
+    write_claim(&results, AT_LEAST);
+    let note = judged(&results).1[0]["note"].as_str().unwrap().to_owned();
+    assert!(note.contains("other device"), "{note}");
+
+    for keys in [UNCHANGED, FALLS] {
+        let results = Results::new();
+        let store = results.run("run");
+        put_items(&store, "00", dense(), |item| item < 3);
+        put_items(&store, "01", pruned(Policy::Dynamic, 0.9), |item| item < 3);
+        write_claim(&results, keys);
+        let (_, checks) = judged(&results);
+        assert_eq!(checks[0]["verdict"], "not-measured", "{:#}", checks[0]);
+    }
 }

@@ -111,7 +111,7 @@ fn the_page_opens_with_findings_and_its_origin() {
 # Report: smollm2
 
 - Of 6 cells ordered: 6 done, 0 failed, 0 missing.
-- smollm2 on wikitext2 (ppl-101, 4 windows): dense perplexity 20.086; the worst static cut (κ=0.5, magnitude) costs 12.18 × dense [4.482, 33.12]; dynamic at κ=0.9, magnitude costs 1.649 × dense [1.649, 1.649]. With nothing dropped, 0.0 % of the entries of its feed-forward layers are exactly zero. Keeping each set for W tokens (κ=0.9, magnitude, window-mean) costs 1.649 × dense [1.649, 1.649] at W=1 and 7.389 × dense [7.389, 7.389] at W=64.
+- smollm2 on wikitext2 (ppl-101, 4 windows): dense perplexity 20.086; the dearest static cut (κ=0.5, magnitude) costs 12.18 × dense [4.482, 33.12]; the cheapest dynamic choice (κ=0.9, magnitude) costs 1.649 × dense [1.649, 1.649]. With nothing dropped, 0.0 % of the entries of its feed-forward layers are exactly zero. Keeping each set for W tokens (κ=0.9, magnitude, window-mean) costs 1.649 × dense [1.649, 1.649] at W=1 and 7.389 × dense [7.389, 7.389] at W=64.
 
 ## Pictures
 

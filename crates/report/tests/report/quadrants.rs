@@ -100,10 +100,13 @@ fn every_quadrant_has_its_scores_by_kind() {
 fn findings_are_told_apart_by_part() {
     let (_results, page) = page_of(two_by_two());
     // e^0.1 of the FFN and e^0.01 of the state: the dynamic sentence is about neurons.
-    assert!(page.contains("; dynamic at κ=0.5, impact costs 1.094 × dense"), "{page}");
+    assert!(
+        page.contains("; the cheapest dynamic choice (κ=0.5, impact) costs 1.094 × dense"),
+        "{page}"
+    );
     let state = "smollm2 on wikitext2 (ppl-101), state: dropping 50.0 % of the channels (κ=0.5) for the \
-                 whole run (static) costs 1.221 × dense [1.221, 1.221] by ghost (sequential), 1.822 × \
-                 dense [1.822, 1.822] by state-weight, 2.226 × dense [2.226, 2.226] by random; token \
+                 whole run (static) costs 1.221 × dense [1.221, 1.221] by ghost (sequential), 1.350 × \
+                 dense [1.350, 1.350] by ghost (one-shot), 1.822 × dense [1.822, 1.822] by state-weight, 2.226 × dense [2.226, 2.226] by random; token \
                  by token (dynamic) costs 1.010 × dense [1.010, 1.010] by ghost (read), 1.051 × dense \
                  [1.051, 1.051] by ghost (write).";
     assert!(page.contains(state), "{page}");
