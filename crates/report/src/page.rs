@@ -7,7 +7,7 @@ use crate::atlas;
 use crate::baseline::AgainstDense;
 use crate::claims;
 use crate::dial::{Dial, rule_name};
-use crate::findings::Finding;
+use crate::findings;
 use crate::format::{NOTHING, count, or_nothing, p_value, percent, points, significant, utc};
 use crate::glance;
 use crate::gradients;
@@ -27,11 +27,11 @@ pub(crate) fn render(summary: &Summary, pictures: &[Picture], prefix: &str) -> S
     for warning in &summary.warnings {
         page += &format!("**WARNING: {}**\n\n", plain(warning));
     }
-    page += &opening(&summary.findings);
+    page += &findings::opening(&summary.findings);
     page += &glance::section(&summary.glance);
     page += &quadrants::glance(&summary.quadrants);
     page.extend(summary.claims.iter().map(claims::section));
-    page += &all_findings(&summary.findings);
+    page += &findings::all(&summary.findings);
     page += "\n## Pictures\n";
     page.extend(pictures.iter().map(|picture| picture_section(picture, prefix)));
     page += &not_drawn(pictures);
@@ -51,32 +51,6 @@ pub(crate) fn render(summary: &Summary, pictures: &[Picture], prefix: &str) -> S
     page += &gradients::section(&summary.gradients);
     page += &atlas::section(&summary.atlas, prefix);
     page + &failed_section(summary) + &missing_section(summary) + &unreadable_section(summary)
-}
-
-/// So many findings about models open the page; more stand behind a click, below the tables that sum them
-/// up.
-const OPEN_FINDINGS: usize = 8;
-
-/// The findings of the run, then those of its models where they are few.
-fn opening(findings: &[Finding]) -> String {
-    let of_models = findings.iter().filter(|finding| finding.model.is_some()).count();
-    let is_open = |finding: &&Finding| finding.model.is_none() || of_models <= OPEN_FINDINGS;
-    findings.iter().filter(is_open).map(|own| format!("- {}\n", sentence(&own.text))).collect()
-}
-
-/// The findings model by model, where they are too many to open the page.
-fn all_findings(findings: &[Finding]) -> String {
-    let of_models: Vec<&Finding> = findings.iter().filter(|f| f.model.is_some()).collect();
-    if of_models.len() <= OPEN_FINDINGS {
-        return String::new();
-    }
-    let n = count(of_models.len(), "finding");
-    let mut text = format!("\n<details><summary>{n}, model by model</summary>\n");
-    for own in of_models.chunk_by(|a, b| a.model == b.model) {
-        text += &format!("\n**{}**\n\n", plain(own[0].model.as_deref().unwrap_or_default()));
-        text.extend(own.iter().map(|finding| format!("- {}\n", sentence(&finding.text))));
-    }
-    text + "\n</details>\n"
 }
 
 fn list(lines: &[String]) -> String {
