@@ -115,16 +115,20 @@ fn damage(entry: &Entry) -> Option<String> {
     }
     let rated: Vec<String> =
         rated.iter().map(|(score, _, text)| format!("{} {text}", score.as_str())).collect();
+    let lowers = entry
+        .ablation_lowers
+        .map(|share| format!("; without {} of those sampled the loss is lower", percent(share)));
     let what = match entry.part {
         Part::Ffn => "a neuron",
         Part::State => "a state channel",
     };
     Some(format!(
         "What dropping {what} alone does to the loss ({}/{}, ablation of a sample, Spearman per site), \
-         from the best predictor to the worst: {}.",
+         from the best predictor to the worst: {}{}.",
         entry.model,
         entry.dataset,
-        rated.join(", ")
+        rated.join(", "),
+        lowers.unwrap_or_default()
     ))
 }
 

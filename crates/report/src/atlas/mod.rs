@@ -60,6 +60,9 @@ pub(crate) struct Entry {
     pub(crate) scores: Vec<Quantity>,
     /// Scores that do not vary at some sites, with the layers of these.
     pub(crate) constant: Vec<(Quantity, Vec<u32>)>,
+    /// Share of the ablated neurons or channels without which the loss is lower; none without ablation. The
+    /// more there are, the more a rank correlation with the rise of the loss is one with its sign.
+    pub(crate) ablation_lowers: Option<f64>,
     pub(crate) correlations: Vec<Similarity>,
     pub(crate) agreement: Vec<Similarity>,
     pub(crate) proxy_gap: Option<ProxyGap>,
@@ -105,6 +108,13 @@ impl Atlas {
     }
 }
 
+fn ablation_lowers(joined: &Joined) -> Option<f64> {
+    let values = joined.sites.iter().filter_map(|site| site.values(Quantity::Ablation));
+    let values: Vec<f64> = values.flatten().copied().flatten().collect();
+    let n_lower = values.iter().filter(|value| **value < 0.0).count();
+    (!values.is_empty()).then(|| n_lower as f64 / values.len() as f64)
+}
+
 impl Entry {
     fn of(joined: &Joined) -> Entry {
         Entry {
@@ -123,6 +133,7 @@ impl Entry {
             notes: joined.notes.clone(),
             scores: joined.quantities(),
             constant: joined.constant(),
+            ablation_lowers: ablation_lowers(joined),
             correlations: correlations::of(joined),
             agreement: agreement::of(joined),
             proxy_gap: proxy_gap::of(joined),
