@@ -244,8 +244,10 @@ fn a_changed_text_gives_another_id_and_says_which_input_changed() {
     let changes = again["changes"].as_array().unwrap();
     assert_eq!(changes.len(), 1, "{changes:?}");
     assert_eq!(changes[0]["what"], "text");
-    let sentence =
-        format!("yes: the present pipeline gives the cell the id {id_now}; {id_now} is missing");
+    let sentence = format!(
+        "yes: what it rests on has changed since, as listed below; it is the cell {id_now} now, \
+             which is missing"
+    );
     grid.says(&[&id], &[&sentence, "text              ", " then, ", " now\n"]);
     // A text that is gone is told as run-grid tells it.
     fs::remove_file(grid.bench.path("text.raw")).unwrap();
@@ -268,7 +270,7 @@ fn code_of_another_version_is_told_with_what_git_knows() {
         &["0123"],
         &[
             "the run's last order does not name it",
-            &format!("yes: the present pipeline gives the cell the id {}", grid.id(DENSE)),
+            &format!("as listed below; it is the cell {} now", grid.id(DENSE)),
             &format!("code version      of-another-time then, {now} now"),
             &format!("the code that computes has changed: version of-another-time then, {now} now"),
             "revision no-such-revision-dirty then, ",

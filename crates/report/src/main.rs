@@ -53,7 +53,10 @@ use crate::sweeps::Sweeps;
 
 /// Prints what the tables of a run hold, and writes it as Markdown with pictures beside them.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Exit codes: 0 done, 2 usage, 4 the results folder cannot be used")]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 2 usage or claims file, 4 the results folder cannot be used"
+)]
 struct Args {
     /// A run's folder (with windows/, items/, neurons/ or the like), or a folder that holds runs
     #[arg(long, value_name = "DIR", default_value = "results")]
@@ -97,7 +100,14 @@ struct Output<'a> {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match report(&args) {
+    let claims = match args.claims.as_deref().map(ClaimsFile::read).transpose() {
+        Ok(claims) => claims,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::from(plan::exit::BAD_PIPELINE as u8);
+        }
+    };
+    match report(&args, claims.as_ref()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -107,21 +117,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn report(args: &Args) -> Result<()> {
+fn report(args: &Args, claims: Option<&ClaimsFile>) -> Result<()> {
     if let Some([a, b]) = args.compare.as_deref() {
         return compare(a, b, args);
     }
-    let claims = args.claims.as_deref().map(ClaimsFile::read).transpose()?;
     let summarised = |folder: &PathBuf| {
         let run = Run::load(folder)?;
-        let summary = Summary::of(&run, claims.as_ref());
+        let summary = Summary::of(&run, claims);
         Ok((run, summary))
     };
     let folders = find_runs(&args.results)?;
     let runs = folders.iter().map(summarised).collect::<Result<Vec<_>>>()?;
     let sweeps = Sweeps::read(args.sweeps.as_deref());
     let together =
-        claims.as_ref().filter(|_| runs.len() > 1).map(|file| together(file, &runs)).transpose()?;
+        claims.filter(|_| runs.len() > 1).map(|file| together(file, &runs)).transpose()?;
     if args.json {
         let runs = runs.iter().map(|(_, summary)| summary).collect();
         return print_json(&Output { runs, claims: together, sweeps: &sweeps });

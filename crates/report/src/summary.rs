@@ -110,8 +110,10 @@ impl Summary {
 
         let missing = missing(run);
         if run.order.is_none() {
-            let unknown = "no readable order.json: which cells are missing is not known";
-            warnings.push(unknown.to_owned());
+            let damaged = run.unreadable.iter().find(|file| file.file == tables::ORDER);
+            let why = damaged.map(|file| format!(" ({})", file.reason)).unwrap_or_default();
+            let unknown = "which cells are missing is not known";
+            warnings.push(format!("no readable order.json{why}: {unknown}"));
         }
         let n_refused = n_refused(&perplexity_tables, &accuracy_tables);
         let counts = count_cells(run, missing.len(), n_refused);

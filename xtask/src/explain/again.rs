@@ -201,9 +201,9 @@ fn judge(asked: &Asked<'_>, pipeline: PathBuf, now: &Inputs) -> Again {
     } else {
         let other = asked.run.get(&id_now);
         let is_done = other.is_some_and(|known| known.results.is_some());
-        reasons.push(format!("the present pipeline gives the cell the id {id_now}"));
         let state = other.map_or("missing", |known| known.state_name());
-        reasons.push(format!("{id_now} is {state}"));
+        let changed = "what it rests on has changed since, as listed below";
+        reasons.push(format!("{changed}; it is the cell {id_now} now, which is {state}"));
         !is_done
     };
     let changes = asked.recorded.map(|then| changes(then, now)).unwrap_or_default();

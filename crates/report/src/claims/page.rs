@@ -36,13 +36,16 @@ pub(crate) fn finding(assessment: &Assessment) -> String {
         own.map(|check| check.model.as_str()).collect()
     };
     let measured = models(true);
+    if measured.is_empty() {
+        return format!("{n_sentences} of {source}: none could be judged on these tables.");
+    }
     let absent: Vec<&str> = models(false).difference(&measured).copied().collect();
     let absent = match absent.is_empty() {
         true => String::new(),
         false => format!("; nothing was measured of {}", absent.join(", ")),
     };
     let measured: Vec<&str> = measured.into_iter().collect();
-    let on = if measured.is_empty() { "no model".to_owned() } else { measured.join(", ") };
+    let on = measured.join(", ");
     format!("{n_sentences} of {source}, judged on {on}: {}{absent}.", told.join(", "))
 }
 

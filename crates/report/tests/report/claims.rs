@@ -209,7 +209,7 @@ fn the_page_says_which_sentences_hold() {
     std::fs::write(results.path().join("claims.toml"), "name = 3\n").unwrap();
     let output = results.report(&["--results", "run", "--claims", "claims.toml"]);
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success());
+    assert_eq!(output.status.code(), Some(2));
     assert!(error.contains("claims.toml") && error.contains("line 1"), "{error}");
 }
 
