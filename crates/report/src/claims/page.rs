@@ -28,7 +28,8 @@ pub(crate) fn finding(assessment: &Assessment) -> String {
     ];
     let told: Vec<String> = parts
         .into_iter()
-        .filter_map(|(verdict, words)| (n(verdict) > 0).then(|| format!("{} {words}", n(verdict))))
+        .filter(|(verdict, _)| n(*verdict) > 0)
+        .map(|(verdict, words)| format!("{} {words}", n(verdict)))
         .collect();
     let models = |is_measured: bool| -> BTreeSet<&str> {
         let checks = assessment.claims.iter().flat_map(|claim| &claim.checks);

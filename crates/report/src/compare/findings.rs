@@ -146,14 +146,13 @@ fn significant_ones(matched: &[Matched]) -> Option<String> {
     let smallest = tests.iter().min_by(|a, b| a.p.total_cmp(&b.p))?;
     let below = |p: fn(&Test) -> f64| tests.iter().filter(|test| p(test) < ALPHA).count();
     Some(format!(
-        "Of {} {} by Holm at level {ALPHA} over {}, {} by Benjamini–Hochberg; the smallest p is {}, \
+        "Of {} {} by Holm at level {ALPHA} over the {n_tested} that differ, {} by Benjamini–Hochberg; the smallest p is {}, \
          adjusted {} (Holm).",
         count(tests.len(), "tested change"),
         match below(|test| test.p_holm) {
             1 => "1 is significant".to_owned(),
             n => format!("{n} are significant"),
         },
-        format!("the {n_tested} that differ"),
         below(|test| test.p_benjamini_hochberg),
         p_value(smallest.p),
         p_value(smallest.p_holm)
