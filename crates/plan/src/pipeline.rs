@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use toml::de::DeTable;
-
 use crate::model_entry::read_models;
-use crate::reader::{At, Mistakes, Reader, Section};
+use crate::reader::{At, Mistakes, Reader, Section, read_document};
 use crate::{Cell, ModelEntry, Protocol, Reading, TextShape, UnknownName, datasets, sweep};
 
 /// Ids in one window of calibration text when nothing else is said.
@@ -87,38 +85,25 @@ impl Pipeline {
     /// # Errors
     /// [`Mistakes`] holds every mistake of the file, each with its line.
     pub fn parse(text: &str, known_models: &[String]) -> Result<Pipeline, Mistakes> {
-        let mut reader = Reader::new(text);
-        let (document, syntax_errors) = DeTable::parse_recoverable(text);
-        for error in &syntax_errors {
-            let span = error.span().unwrap_or(0..0);
-            reader.mistake(&span, "", format!("not TOML: {}", error.message()));
-        }
-        // What follows a syntax error is guesswork, and would be reported as mistakes of its own.
-        if reader.has_mistakes() {
-            return Err(reader.into_mistakes());
-        }
-        let top = Section { place: String::new(), span: 0..0, table: document.get_ref() };
-        reader.check_keys(&top, TOP_KEYS);
-        let name = read_run_name(&mut reader, &top);
-        let description = match top.table.get("description") {
-            Some(value) => reader.string(value, "", "description").map(|at| at.value),
-            None => Some(String::new()),
-        };
-        let seed = reader
-            .required(&top, "seed", "a whole number; nothing random is seeded in hiding")
-            .and_then(|value| reader.whole(value, "", "seed", 0));
-        let models = read_models(&mut reader, &top, known_models);
-        let datasets = read_datasets(&mut reader, &top);
-        let seed = seed.map(|at| at.value);
-        let cells = sweep::read_cells(&mut reader, &top, &models, &datasets, seed.unwrap_or(0));
-        match (name, description, seed) {
-            (Some(name), Some(description), Some(seed)) if !reader.has_mistakes() => {
-                let datasets = datasets.into_iter().map(|at| at.value).collect();
-                let models = models.into_iter().map(|at| at.value).collect();
-                Ok(Pipeline { name, description, seed, models, datasets, cells })
-            }
-            _ => Err(reader.into_mistakes()),
-        }
+        read_document(text, |reader, top| {
+            reader.check_keys(top, TOP_KEYS);
+            let name = read_run_name(reader, top);
+            let description = match top.table.get("description") {
+                Some(value) => reader.string(value, "", "description").map(|at| at.value),
+                None => Some(String::new()),
+            };
+            let seed = reader
+                .required(top, "seed", "a whole number; nothing random is seeded in hiding")
+                .and_then(|value| reader.whole(value, "", "seed", 0));
+            let models = read_models(reader, top, known_models);
+            let datasets = read_datasets(reader, top);
+            let seed = seed.map(|at| at.value);
+            let cells = sweep::read_cells(reader, top, &models, &datasets, seed.unwrap_or(0));
+            let datasets = datasets.into_iter().map(|at| at.value).collect();
+            let models = models.into_iter().map(|at| at.value).collect();
+            let (name, description, seed) = (name?, description?, seed?);
+            Some(Pipeline { name, description, seed, models, datasets, cells })
+        })
     }
 
     /// The texts that the given cells need, calibration texts included, sorted by name.

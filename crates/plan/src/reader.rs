@@ -70,8 +70,33 @@ pub(crate) struct Reader<'a> {
     mistakes: Vec<Mistake>,
 }
 
+/// Reads a TOML file by its top section; nothing is read of a file that is not TOML, since what follows a
+/// syntax error is guesswork and would be reported as mistakes of its own.
+///
+/// # Errors
+/// All mistakes of the file: those of its syntax, or those that `read` found.
+pub(crate) fn read_document<T>(
+    text: &str,
+    read: impl for<'a> FnOnce(&mut Reader<'a>, &Section<'a>) -> Option<T>,
+) -> Result<T, Mistakes> {
+    let (document, syntax_errors) = DeTable::parse_recoverable(text);
+    let mut reader = Reader::new(text);
+    for error in &syntax_errors {
+        let span = error.span().unwrap_or(0..0);
+        reader.mistake(&span, "", format!("not TOML: {}", error.message()));
+    }
+    if reader.has_mistakes() {
+        return Err(reader.into_mistakes());
+    }
+    let top = Section { place: String::new(), span: 0..0, table: document.get_ref() };
+    match read(&mut reader, &top) {
+        Some(value) if !reader.has_mistakes() => Ok(value),
+        _ => Err(reader.into_mistakes()),
+    }
+}
+
 impl<'a> Reader<'a> {
-    pub(crate) fn new(text: &'a str) -> Self {
+    fn new(text: &'a str) -> Self {
         Reader { text, mistakes: Vec::new() }
     }
 

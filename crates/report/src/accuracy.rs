@@ -174,7 +174,7 @@ fn adjust(rows: &mut [Row<Accuracy>]) -> Result<(), StatisticsError> {
 }
 
 /// The items of a cell; a cell of windows has none.
-fn items(result: &CellResult) -> &[ItemRow] {
+pub(crate) fn items(result: &CellResult) -> &[ItemRow] {
     match &result.rows {
         Rows::Items(rows) => rows,
         Rows::Windows(_) => &[],

@@ -44,19 +44,25 @@ pub(crate) fn find<'a>(result: &CellResult, group: &Group<'a>) -> AgainstDense<&
     if result.cell.treatment.policy == Policy::Dense {
         return AgainstDense::Baseline;
     }
-    let closest = group.dense.iter().map(|&dense| (differences(result, dense), dense)).min_by_key(
-        |(differences, dense)| {
-            let newest_first = std::cmp::Reverse(dense.provenance.started_at_ms);
-            (differences.len(), newest_first, dense.id.clone())
-        },
-    );
-    match closest {
+    match closest(result, group.dense.iter().copied()) {
         None => AgainstDense::NoDense,
         Some((differences, dense)) if differences.is_empty() => AgainstDense::Compared(dense),
         Some((differences, _)) => {
             AgainstDense::Refused { reason: format!("not compared: {}", differences.join("; ")) }
         }
     }
+}
+
+/// Of some dense cells the one with the least that forbids a comparison with `result`, and what that is; of
+/// equals the newest.
+pub(crate) fn closest<'a>(
+    result: &CellResult,
+    dense: impl Iterator<Item = &'a CellResult>,
+) -> Option<(Vec<String>, &'a CellResult)> {
+    dense.map(|dense| (differences(result, dense), dense)).min_by_key(|(differences, dense)| {
+        let newest_first = std::cmp::Reverse(dense.provenance.started_at_ms);
+        (differences.len(), newest_first, dense.id.clone())
+    })
 }
 
 /// Everything that forbids a paired comparison.

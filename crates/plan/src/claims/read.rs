@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use toml::de::DeTable;
-
 use super::{Claim, Claims, Expectation, ModelGroup};
-use crate::reader::{At, Mistakes, Reader, Section};
+use crate::reader::{At, Mistakes, Reader, Section, read_document};
 use crate::sweep::{TREATMENT_KEYS, read_treatments};
 use crate::{Part, Policy, Predicate, Score, Treatment, TreatmentSpec, UnknownName, Whole};
 
@@ -20,29 +18,16 @@ impl Claims {
     /// # Errors
     /// [`Mistakes`] holds every mistake of the file, each with its line.
     pub fn parse(text: &str) -> Result<Claims, Mistakes> {
-        let mut reader = Reader::new(text);
-        let (document, syntax_errors) = DeTable::parse_recoverable(text);
-        for error in &syntax_errors {
-            let span = error.span().unwrap_or(0..0);
-            reader.mistake(&span, "", format!("not TOML: {}", error.message()));
-        }
-        // What follows a syntax error is guesswork, and would be reported as mistakes of its own.
-        if reader.has_mistakes() {
-            return Err(reader.into_mistakes());
-        }
-        let top = Section { place: String::new(), span: 0..0, table: document.get_ref() };
-        reader.check_keys(&top, TOP_KEYS);
-        let name = text_of(&mut reader, &top, "name", "the name of the list");
-        let source = text_of(&mut reader, &top, "source", "whose sentences these are");
-        let alpha = number_of(&mut reader, &top, "alpha", 0.0..0.5);
-        let groups = read_groups(&mut reader, &top);
-        let claims = read_claims(&mut reader, &top, &groups);
-        match (name, source, alpha) {
-            (Some(name), Some(source), Some(alpha)) if !reader.has_mistakes() => {
-                Ok(Claims { name: name.value, source: source.value, alpha, groups, claims })
-            }
-            _ => Err(reader.into_mistakes()),
-        }
+        read_document(text, |reader, top| {
+            reader.check_keys(top, TOP_KEYS);
+            let name = text_of(reader, top, "name", "the name of the list");
+            let source = text_of(reader, top, "source", "whose sentences these are");
+            let alpha = number_of(reader, top, "alpha", 0.0..0.5);
+            let groups = read_groups(reader, top);
+            let claims = read_claims(reader, top, &groups);
+            let (name, source) = (name?.value, source?.value);
+            Some(Claims { name, source, alpha: alpha?, groups, claims })
+        })
     }
 }
 

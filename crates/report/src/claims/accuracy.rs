@@ -8,7 +8,8 @@ use statistics::{
 
 use super::Measurement;
 use super::detectable::Detectable;
-use super::evidence::{Evidence, Finding, Place, Side, describe, items};
+use super::evidence::{Evidence, Finding, Place, Side, describe};
+use crate::accuracy::items;
 use crate::format::{p_value, percent};
 use crate::read::CellResult;
 

@@ -1,12 +1,12 @@
 //! Claims that two scores agree as well on one corpus as on another.
 
 use plan::{ModelGroup, Part, Score};
-use statistics::{Interval, StatisticsError, mean_interval, mean_interval_bca, sign_flip_test};
+use statistics::{StatisticsError, mean_interval, mean_interval_bca, sign_flip_test};
 
 use super::Measurement;
 use super::detectable::Detectable;
 use super::evidence::{Evidence, Finding, Place, Side};
-use super::perplexity::PERMUTATIONS;
+use super::perplexity::{PERMUTATIONS, bca_or};
 use crate::atlas::{Entry, Measure, Quantity, Similarity};
 use crate::perplexity::BOOTSTRAP;
 
@@ -108,7 +108,8 @@ fn judge(
     margin: f64,
     cells: Vec<String>,
 ) -> Result<Finding, StatisticsError> {
-    let interval = interval(differences)?;
+    let percentile = || mean_interval(differences, BOOTSTRAP);
+    let interval = bca_or(mean_interval_bca(differences, BOOTSTRAP), percentile)?;
     let is_within = interval.estimate.abs() < margin;
     // The chance of so extreme a difference if the true one were at `threshold`.
     let one_sided = |threshold: f64| {
@@ -142,13 +143,4 @@ fn judge(
         detectable: Detectable::correlation(differences),
         ..place.measured(measurement, side, String::new())
     })
-}
-
-/// BCa where it exists, else the percentile interval.
-fn interval(differences: &[f64]) -> Result<Interval, StatisticsError> {
-    match mean_interval_bca(differences, BOOTSTRAP) {
-        Ok(bca) => Ok(bca.interval),
-        Err(StatisticsError::NoBca { .. }) => mean_interval(differences, BOOTSTRAP),
-        Err(error) => Err(error),
-    }
 }

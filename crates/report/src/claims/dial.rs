@@ -10,11 +10,11 @@ use statistics::{
 
 use super::Measurement;
 use super::detectable::Detectable;
-use super::evidence::{Absence, Evidence, Finding, Found, Place, Side, describe, losses};
+use super::evidence::{Absence, Evidence, Finding, Found, Place, Side, describe};
 use super::perplexity::{at_every_text, interval};
 use crate::baseline;
 use crate::format::significant;
-use crate::perplexity::BOOTSTRAP;
+use crate::perplexity::{BOOTSTRAP, losses};
 
 /// A dial of fewer windows says nothing of its shape.
 const FEWEST_LEVELS: usize = 3;

@@ -4,8 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plan::{ModelGroup, Policy, Protocol, Rule, Treatment, shortest_decimal};
-use statistics::WindowLoss;
-use tables::ItemRow;
 
 use super::detectable::Detectable;
 use super::{Check, Measurement, Verdict};
@@ -202,13 +200,9 @@ impl<'a> Evidence<'a> {
     pub(super) fn dense_of(&self, result: &CellResult) -> Result<&'a CellResult, String> {
         let cell = &result.cell;
         let key = (cell.model.as_str(), cell.dataset.as_str(), cell.protocol);
-        let own = self.cells.get(&key).map(Vec::as_slice).unwrap_or_default();
-        let dense = own.iter().filter(|other| other.cell.treatment.policy == Policy::Dense);
-        let rated = dense.map(|&dense| (baseline::differences(result, dense), dense));
-        let best = rated.min_by_key(|(differences, dense)| {
-            (differences.len(), std::cmp::Reverse(dense.provenance.started_at_ms))
-        });
-        match best {
+        let own = self.cells.get(&key).into_iter().flatten().copied();
+        let dense = own.filter(|other| other.cell.treatment.policy == Policy::Dense);
+        match baseline::closest(result, dense) {
             None => Err("there is no dense cell".to_owned()),
             Some((differences, dense)) if differences.is_empty() => Ok(dense),
             Some((differences, _)) => {
@@ -278,23 +272,4 @@ pub(super) fn describe(treatment: &Treatment) -> String {
         Some(format!("κ={}", shortest_decimal(treatment.sparsity))),
     ];
     words.into_iter().flatten().collect::<Vec<_>>().join(" ")
-}
-
-/// The losses of a cell's windows; a cell of items has none.
-pub(super) fn losses(result: &CellResult) -> Vec<WindowLoss> {
-    match &result.rows {
-        Rows::Items(_) => Vec::new(),
-        Rows::Windows(rows) => rows
-            .iter()
-            .map(|row| WindowLoss { nll_nats: row.nll_nats, n_targets: row.n_targets })
-            .collect(),
-    }
-}
-
-/// The items of a cell; a cell of windows has none.
-pub(super) fn items(result: &CellResult) -> &[ItemRow] {
-    match &result.rows {
-        Rows::Items(rows) => rows,
-        Rows::Windows(_) => &[],
-    }
 }

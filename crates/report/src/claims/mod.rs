@@ -26,6 +26,7 @@ use statistics::StatisticsError;
 use crate::atlas::Atlas;
 use crate::run::Run;
 use evidence::{Evidence, Finding};
+use perplexity::Bound;
 
 pub(crate) use page::{details, finding, section};
 
@@ -156,16 +157,16 @@ pub(crate) fn assess(
         let groups = claim.groups.iter().map(|&position| &claims.groups[position]);
         let of_group = |group| match &claim.expectation {
             Expectation::PerplexityAtLeast { treatments, times } => {
-                perplexity::at_least(&evidence, group, treatments, *times)
+                perplexity::against_dense(&evidence, group, treatments, Bound::AtLeast(*times))
             }
             Expectation::PerplexityAtMost { treatments, times } => {
-                perplexity::at_most(&evidence, group, treatments, *times)
+                perplexity::against_dense(&evidence, group, treatments, Bound::AtMost(*times))
             }
             Expectation::CostsMore { pairs, times } => {
-                perplexity::costs_more(&evidence, group, pairs, *times)
+                perplexity::one_against_another(&evidence, group, pairs, Bound::AtLeast(*times))
             }
             Expectation::CostsNoMore { pairs, times } => {
-                perplexity::costs_no_more(&evidence, group, pairs, *times)
+                perplexity::one_against_another(&evidence, group, pairs, Bound::AtMost(*times))
             }
             Expectation::AccuracyUnchanged { treatments, margin } => {
                 accuracy::unchanged(&evidence, group, treatments, *margin)

@@ -2,58 +2,41 @@
 
 use plan::{ModelGroup, Protocol, Treatment};
 use statistics::{
-    Interval, PermutationPlan, StatisticsError, WindowLoss, perplexity_ratio_interval,
+    Bca, Interval, PermutationPlan, StatisticsError, WindowLoss, perplexity_ratio_interval,
     perplexity_ratio_interval_bca, perplexity_ratio_p,
 };
 
 use super::Measurement;
 use super::detectable::Detectable;
-use super::evidence::{Evidence, Finding, Place, Side, describe, losses};
+use super::evidence::{Evidence, Finding, Place, Side, describe};
 use crate::baseline;
-use crate::perplexity::BOOTSTRAP;
+use crate::perplexity::{BOOTSTRAP, losses};
 use crate::read::CellResult;
 
 /// How the p-value of a ratio is drawn where there are too many windows to visit all signs.
 pub(super) const PERMUTATIONS: PermutationPlan = PermutationPlan { permutations: 100_000, seed: 1 };
 
-/// Perplexity at least `times` that of dense.
-pub(super) fn at_least<'a>(
-    evidence: &Evidence<'a>,
-    group: &'a ModelGroup,
-    treatments: &[Treatment],
-    times: f64,
-) -> Vec<Finding> {
-    against_dense(evidence, group, treatments, times, |side| side)
+/// On which side of a threshold a claim wants a ratio.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
 }
 
-/// Perplexity at most `times` that of dense.
-pub(super) fn at_most<'a>(
-    evidence: &Evidence<'a>,
-    group: &'a ModelGroup,
-    treatments: &[Treatment],
-    times: f64,
-) -> Vec<Finding> {
-    against_dense(evidence, group, treatments, times, Side::reversed)
-}
+impl Bound {
+    fn times(self) -> f64 {
+        match self {
+            Bound::AtLeast(times) | Bound::AtMost(times) => times,
+        }
+    }
 
-/// The first of each pair has at least `times` the perplexity of the second.
-pub(super) fn costs_more<'a>(
-    evidence: &Evidence<'a>,
-    group: &'a ModelGroup,
-    pairs: &[(Treatment, Treatment)],
-    times: f64,
-) -> Vec<Finding> {
-    one_against_another(evidence, group, pairs, times, |side| side)
-}
-
-/// The first of each pair has at most `times` the perplexity of the second.
-pub(super) fn costs_no_more<'a>(
-    evidence: &Evidence<'a>,
-    group: &'a ModelGroup,
-    pairs: &[(Treatment, Treatment)],
-    times: f64,
-) -> Vec<Finding> {
-    one_against_another(evidence, group, pairs, times, Side::reversed)
+    fn side(self, interval: Interval) -> Side {
+        let at_least = Side::at_least(interval.lower, interval.upper, self.times());
+        match self {
+            Bound::AtLeast(_) => at_least,
+            Bound::AtMost(_) => at_least.reversed(),
+        }
+    }
 }
 
 /// Calls `find` for every model, text and protocol of a group; a text that was not run is one place.
@@ -81,12 +64,12 @@ pub(super) fn at_every_text<'a>(
     findings
 }
 
-fn against_dense<'a>(
+/// The perplexity of each treatment as a multiple of that of dense.
+pub(super) fn against_dense<'a>(
     evidence: &Evidence<'a>,
     group: &'a ModelGroup,
     treatments: &[Treatment],
-    times: f64,
-    claimed: impl Fn(Side) -> Side,
+    bound: Bound,
 ) -> Vec<Finding> {
     let of_treatment = |treatment: &Treatment| {
         at_every_text(evidence, group, &describe(treatment), |place, protocol| {
@@ -98,7 +81,7 @@ fn against_dense<'a>(
                 Ok(dense) => {
                     let pair = (found.result, dense);
                     let note = found.note().unwrap_or_default();
-                    compare(place, pair, "perplexity × dense", (times, note), &claimed)
+                    compare(place, pair, "perplexity × dense", (bound, note))
                 }
                 Err(why) => place.not_measured(why),
             }
@@ -107,12 +90,12 @@ fn against_dense<'a>(
     treatments.iter().flat_map(of_treatment).collect()
 }
 
-fn one_against_another<'a>(
+/// The perplexity of the first of each pair as a multiple of that of the second.
+pub(super) fn one_against_another<'a>(
     evidence: &Evidence<'a>,
     group: &'a ModelGroup,
     pairs: &[(Treatment, Treatment)],
-    times: f64,
-    claimed: impl Fn(Side) -> Side,
+    bound: Bound,
 ) -> Vec<Finding> {
     let of_pair = |(first, second): &(Treatment, Treatment)| {
         let than = other_than(first, second);
@@ -133,7 +116,7 @@ fn one_against_another<'a>(
             }
             let quantity = format!("perplexity × that of {than}");
             let note = ours.note().or(theirs.note()).unwrap_or_default();
-            compare(place, (ours.result, theirs.result), &quantity, (times, note), &claimed)
+            compare(place, (ours.result, theirs.result), &quantity, (bound, note))
         })
     };
     pairs.iter().flat_map(of_pair).collect()
@@ -161,12 +144,11 @@ fn compare(
     place: &Place<'_>,
     (treated, base): (&CellResult, &CellResult),
     quantity: &str,
-    (times, note): (f64, String),
-    claimed: &impl Fn(Side) -> Side,
+    (bound, note): (Bound, String),
 ) -> Finding {
     let (ours, theirs) = (losses(treated), losses(base));
     let tested = interval(&theirs, &ours).and_then(|interval| {
-        Ok((interval, perplexity_ratio_p(&theirs, &ours, times, PERMUTATIONS)?))
+        Ok((interval, perplexity_ratio_p(&theirs, &ours, bound.times(), PERMUTATIONS)?))
     });
     let (interval, test) = match tested {
         Ok(found) => found,
@@ -177,15 +159,14 @@ fn compare(
         effect: interval.estimate,
         lower: Some(interval.lower),
         upper: Some(interval.upper),
-        threshold: times,
+        threshold: bound.times(),
         n: ours.len(),
         unit: "windows",
         p: Some(test.p),
         p_holm: None,
         cells: vec![treated.id.clone(), base.id.clone()],
     };
-    let side = claimed(Side::at_least(interval.lower, interval.upper, times));
-    let found = place.measured(measurement, side, note);
+    let found = place.measured(measurement, bound.side(interval), note);
     let detectable = Detectable::ratio(&theirs, &ours);
     Finding { least_p: Some(test.least_p), detectable, ..found }
 }
@@ -195,9 +176,18 @@ pub(super) fn interval(
     base: &[WindowLoss],
     treated: &[WindowLoss],
 ) -> Result<Interval, StatisticsError> {
-    match perplexity_ratio_interval_bca(base, treated, BOOTSTRAP) {
+    let percentile = || perplexity_ratio_interval(base, treated, BOOTSTRAP);
+    bca_or(perplexity_ratio_interval_bca(base, treated, BOOTSTRAP), percentile)
+}
+
+/// A BCa interval, or another one of the same resamples where there is none.
+pub(super) fn bca_or(
+    bca: Result<Bca, StatisticsError>,
+    percentile: impl FnOnce() -> Result<Interval, StatisticsError>,
+) -> Result<Interval, StatisticsError> {
+    match bca {
         Ok(bca) => Ok(bca.interval),
-        Err(StatisticsError::NoBca { .. }) => perplexity_ratio_interval(base, treated, BOOTSTRAP),
+        Err(StatisticsError::NoBca { .. }) => percentile(),
         Err(error) => Err(error),
     }
 }
