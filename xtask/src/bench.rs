@@ -104,7 +104,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     let gguf = workspace.cache().join("SmolLM2-135M-Instruct.Q4_1.gguf");
     ensure!(gguf.is_file(), "{} is missing: run `cargo xtask fetch smollm2`", gguf.display());
     let data = workspace.data().join("wikitext2");
-    build::programs(workspace)?;
+    build::worker(workspace)?;
     let python = match &args.python {
         Some(python) => python.clone(),
         None => environment(workspace)?,
@@ -128,12 +128,12 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
 }
 
 fn families(workspace: &Workspace, args: &Args) -> Result<i32> {
-    let programs = build::programs(workspace)?;
+    let worker = build::worker(workspace)?;
     let python = match &args.python {
         Some(python) => python.clone(),
         None => environment(workspace)?,
     };
-    let rows = bench_families::run(workspace, &programs, &python, args.repeats)?;
+    let rows = bench_families::run(workspace, &worker, &python, args.repeats)?;
     if args.json {
         println!("{}", json!({ "families": rows }));
     } else {

@@ -7,7 +7,6 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::bench::median;
-use crate::build::Programs;
 use crate::python::{object, output_of};
 use crate::workspace::Workspace;
 
@@ -34,7 +33,7 @@ const NATS: f64 = 1e-4;
 /// Times every family `repeats` times, both sides in turn.
 pub(crate) fn run(
     workspace: &Workspace,
-    programs: &Programs,
+    worker: &Path,
     python: &Path,
     repeats: usize,
 ) -> Result<Vec<Value>> {
@@ -50,7 +49,7 @@ pub(crate) fn run(
         let (mut ours, mut peers) = (Vec::new(), Vec::new());
         for repeat in 0..repeats {
             eprintln!("{name}: pair {} of {repeats}", repeat + 1);
-            let mut command = Command::new(&programs.worker);
+            let mut command = Command::new(worker);
             ours.push(object(command.arg("speed").arg("--model").arg(&model).args(shared))?);
             let mut command = Command::new(python);
             command.arg(&script).arg("run").arg(&model).args(shared);

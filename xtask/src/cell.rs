@@ -117,8 +117,7 @@ where
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     let request = request(args)?;
     check_files(workspace, &request)?;
-    let programs = build::programs(workspace)?;
-    let worker = build::worker_for(workspace, &programs, args.device)?;
+    let worker = build::worker_for(workspace, args.device)?;
     let mut file = tempfile::NamedTempFile::new().context("cannot write a temporary file")?;
     let text = serde_json::to_string(&request).context("cannot encode the request")?;
     file.write_all(text.as_bytes()).context("cannot write a temporary file")?;

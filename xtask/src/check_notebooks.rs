@@ -59,7 +59,7 @@ pub(crate) fn run(workspace: &Workspace, results: Option<&Path>, require: bool) 
 
 /// Writes the report's numbers, which the notebooks compare theirs with; none where there is no run.
 fn numbers(workspace: &Workspace, results: &Path, folder: &Path) -> Result<Option<PathBuf>> {
-    let report = build::programs(workspace)?.report;
+    let report = build::report(workspace)?;
     let mut command = Command::new(&report);
     command.arg("--results").arg(results).arg("--json").stderr(Stdio::inherit());
     let output = command.output().with_context(|| format!("cannot start {}", report.display()))?;

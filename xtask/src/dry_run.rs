@@ -6,24 +6,26 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use plan::{CellInspection, Inspection, WorkOrder};
+use runs::{CellStatus, RunFolder};
 use serde_json::json;
-use tables::{CellStatus, Store};
 
 use crate::exit::Exit;
 use crate::grid::{Counts, Grid};
-use crate::run_grid::{describe, programs_unless_stopped};
+use crate::run_grid::describe;
 use crate::stop::Stop;
 use crate::workspace::Workspace;
+use crate::{build, stored};
 
 /// Prints the cells and the totals; writes nothing.
 pub(crate) fn run(workspace: &Workspace, grid: &Grid, as_json: bool, stop: &Stop) -> Result<i32> {
     let unusable = || Exit::results("the results folder cannot be used");
-    let status = Store::open_read_only(&grid.order.results)
-        .and_then(|store| store.status())
-        .with_context(unusable)?;
-    let programs = programs_unless_stopped(workspace, stop)?;
+    RunFolder::open_read_only(&grid.order.results).with_context(unusable)?;
+    let worker = build::worker(workspace);
+    stop.check()?;
+    let worker = worker?;
+    let status = stored::survey(&worker, &grid.order.results, false)?.survey.status();
     let order = grid.selected_order();
-    let inspection = match inspect(&programs.worker, &order)? {
+    let inspection = match inspect(&worker, &order)? {
         Ok(inspection) => inspection,
         Err(code) => return Ok(code),
     };

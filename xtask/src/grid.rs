@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use plan::{Cell, DeviceName, Filter, OrderProvenance, OrderedCell, Pipeline, WorkOrder, cell_id};
-use tables::CellStatus;
+use runs::CellStatus;
 
 use crate::code_version::{code_version, revision};
 use crate::exit::Exit;
@@ -139,14 +139,4 @@ fn command_line() -> String {
     let mut words = vec!["cargo xtask".to_owned()];
     words.extend(env::args_os().skip(1).map(|a| quote(a.to_string_lossy().into_owned())));
     words.join(" ")
-}
-
-/// Writes a file of the results folder under a temporary name and renames it.
-pub(crate) fn write_file(folder: &Path, name: &str, text: &str) -> Result<PathBuf> {
-    let path = folder.join(name);
-    let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
-    fs::write(&temporary, text)
-        .and_then(|()| fs::rename(&temporary, &path))
-        .with_context(|| Exit::results(format!("cannot write {}", path.display())))?;
-    Ok(path)
 }

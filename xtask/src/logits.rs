@@ -51,8 +51,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     if !problems.is_empty() {
         return Err(Exit::inputs(format!("--model: {}", problems.join("\n  "))).into());
     }
-    let programs = build::programs(workspace)?;
-    let mut command = Command::new(build::worker_for(workspace, &programs, args.device)?);
+    let mut command = Command::new(build::worker_for(workspace, args.device)?);
     command.arg("logits").arg("--model").arg(&args.model);
     command.arg("--tokens").arg(tokens).arg("--out").arg(&args.out);
     command.arg("--device").arg(args.device.to_string());

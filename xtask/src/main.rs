@@ -6,6 +6,7 @@
 mod bench;
 mod bench_families;
 mod build;
+mod building;
 mod cell;
 mod check;
 mod check_fresh;
@@ -30,6 +31,7 @@ mod report;
 mod run_grid;
 mod snapshot;
 mod stop;
+mod stored;
 mod test;
 mod train;
 mod worker;

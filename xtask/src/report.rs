@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -40,8 +41,7 @@ pub(crate) struct Args {
 
 /// Runs the command; the value is the report's exit code.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
-    let programs = build::programs(workspace)?;
-    let mut command = Command::new(&programs.report);
+    let mut command = Command::new(build::report(workspace)?);
     match &args.compare {
         Some(runs) => {
             command.arg("--compare").args(runs);
@@ -77,17 +77,23 @@ fn sweeps(workspace: &Workspace) -> Vec<OsString> {
     if folder.is_dir() { vec!["--sweeps".into(), folder.into()] } else { Vec::new() }
 }
 
-/// Prints (unless `quiet`) and writes the report of one run; the value is the Markdown file.
+/// Writes the report of one run and prints its screen (unless `quiet`); the value is the page.
+///
+/// `took` is how long the run took, where there was one.
 pub(crate) fn write(
     workspace: &Workspace,
     report: &Path,
     results: &Path,
     quiet: bool,
+    took: Option<Duration>,
 ) -> Result<PathBuf> {
     let path = results.join("report.md");
     let mut command = Command::new(report);
     command.arg("--results").arg(results).arg("--out").arg(&path);
     command.args(claims(workspace, None)).args(sweeps(workspace));
+    if let Some(took) = took {
+        command.arg("--took").arg(format!("{:.1}", took.as_secs_f64()));
+    }
     // It says where it wrote, which the caller says too: keep its words for when it fails.
     let output = command
         .stdout(if quiet { Stdio::null() } else { Stdio::inherit() })
@@ -99,7 +105,7 @@ pub(crate) fn write(
         eprint!("{}", String::from_utf8_lossy(&output.stderr));
         bail!("the results are stored, but the report failed: try `cargo xtask report`");
     }
-    Ok(path)
+    Ok(path.with_extension("html"))
 }
 
 /// Runs a program to its end and passes its exit code through.

@@ -1,19 +1,21 @@
 //! `run-grid`: all cells of a pipeline that are not done yet, then the report.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use plan::exit::{DONE, FAILED_CELLS, STOPPED};
 use plan::{DeviceName, Filter, WorkOrder};
+use runs::{CellStatus, ORDER, RunFolder};
 use serde_json::json;
-use tables::Store;
 
 use crate::exit::Exit;
-use crate::grid::{Counts, Grid, write_file};
+use crate::grid::{Counts, Grid};
 use crate::inputs::Purpose;
 use crate::stop::Stop;
 use crate::workspace::Workspace;
-use crate::{build, dry_run, report, stop, worker};
+use crate::{build, dry_run, report, stop, stored, worker};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -50,6 +52,9 @@ pub(crate) struct Args {
     /// Print one JSON object on standard output and nothing else
     #[arg(long)]
     json: bool,
+    /// Print a line for every cell that ends
+    #[arg(long)]
+    verbose: bool,
     /// Write no report at the end
     #[arg(long)]
     no_report: bool,
@@ -68,40 +73,42 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     if args.dry_run {
         return dry_run::run(workspace, &grid, args.json, &stop);
     }
-    let store = open(&grid.order.results)?;
-    let order_path = prepare(&store, &grid)?;
-    let before = survey(&store, &grid)?;
-    eprintln!("{}: {}", grid.order.run, describe(&before));
-    let left = before.new + before.failed;
-    let (code, programs) = if left == 0 {
-        (DONE, None)
-    } else {
-        let programs = programs_unless_stopped(workspace, &stop)?;
-        let program = build::worker_for(workspace, &programs, args.device)?;
-        let code = worker::run(&program, &order_path, &grid.selected_order(), left, &stop)?;
-        (code, Some(programs))
+    let began = Instant::now();
+    let folder = open(&grid.order.results)?;
+    let order_path = prepare(folder.path(), &grid)?;
+    let worker = build::worker_for(workspace, args.device);
+    // Ctrl-C also reaches the build: then the failed build is not the news.
+    stop.check()?;
+    let worker = worker?;
+    let status = survey(&worker, folder.path())?;
+    eprintln!("{}: {}", grid.order.run, describe(&grid.counts(&status)));
+    // The report is built while the cells run: nothing here waits for it before they are done.
+    let reporter = if args.no_report { None } else { Some(build::start_report(workspace)?) };
+    let mut left = grid.selected_order();
+    left.cells.retain(|cell| status.get(&cell.id) != Some(&CellStatus::Done));
+    let code = match left.cells.is_empty() {
+        true => DONE,
+        false => worker::run(&worker, &order_path, &left, args.verbose, &stop)?,
     };
-    let after = grid.counts(&store.status().context("cannot list the results")?);
-    let wants_report = !args.no_report && (code == DONE || code == FAILED_CELLS);
-    let report = if wants_report {
-        let programs = match programs {
-            Some(programs) => programs,
-            None => programs_unless_stopped(workspace, &stop)?,
-        };
-        Some(report::write(workspace, &programs.report, store.folder(), args.json)?)
-    } else {
-        None
+    let wants_report = code == DONE || code == FAILED_CELLS;
+    let report = match reporter.filter(|_| wants_report) {
+        None => None,
+        Some(reporter) => {
+            let program = reporter.path();
+            stop.check()?;
+            let took = (!left.cells.is_empty()).then(|| began.elapsed());
+            Some(report::write(workspace, &program?, folder.path(), args.json, took)?)
+        }
     };
     if code == STOPPED {
         eprintln!("{}", stop::MESSAGE);
-    } else if let Some(path) = &report {
-        eprintln!("report: {}", workspace.show(path));
     }
     if args.json {
-        let Counts { total, new, done, failed } = after;
+        let status = stored::survey(&worker, folder.path(), false)?.survey.status();
+        let Counts { total, new, done, failed } = grid.counts(&status);
         let summary = json!({
             "run": grid.order.run,
-            "results": store.folder(),
+            "results": folder.path(),
             "cells": { "total": total, "done": done, "failed": failed, "new": new },
             "report": report,
             "exit": code,
@@ -111,46 +118,40 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     Ok(code)
 }
 
-/// Ctrl-C also reaches the build: then the failed build is not the news.
-pub(crate) fn programs_unless_stopped(
-    workspace: &Workspace,
-    stop: &Stop,
-) -> Result<build::Programs> {
-    let programs = build::programs(workspace);
-    stop.check()?;
-    programs
-}
-
 /// Opens the results folder for writing and makes sure that no other worker is at work there.
-fn open(folder: &Path) -> Result<Store> {
+fn open(folder: &Path) -> Result<RunFolder> {
     let unusable = || Exit::results("the results folder cannot be used");
-    let store = Store::open(folder).with_context(unusable)?;
-    drop(store.lock().with_context(unusable)?);
-    Ok(store)
+    let run = RunFolder::open(folder).with_context(unusable)?;
+    drop(run.lock().with_context(unusable)?);
+    Ok(run)
 }
 
 /// Leaves the pipeline and the whole grid beside the results; the value is the worker's order.
-fn prepare(store: &Store, grid: &Grid) -> Result<PathBuf> {
-    let folder = store.folder();
+fn prepare(folder: &Path, grid: &Grid) -> Result<PathBuf> {
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        let unusable = || Exit::results("the results folder cannot be used");
+        files::write(&path, text.as_bytes()).with_context(unusable)?;
+        anyhow::Ok(path)
+    };
     let text = |order: &WorkOrder| {
         serde_json::to_string_pretty(order).context("cannot encode the work order")
     };
-    write_file(folder, "plan.toml", &grid.pipeline_text)?;
-    let whole = write_file(folder, "order.json", &text(&grid.order)?)?;
+    write("plan.toml", &grid.pipeline_text)?;
+    let whole = write(ORDER, &text(&grid.order)?)?;
     if grid.selected.len() == grid.order.cells.len() {
         return Ok(whole);
     }
-    write_file(folder, "selection.json", &text(&grid.selected_order())?)
+    write("selection.json", &text(&grid.selected_order())?)
 }
 
-/// Counts the chosen cells; damaged files are told and will be computed again.
-fn survey(store: &Store, grid: &Grid) -> Result<Counts> {
-    let survey =
-        store.survey().with_context(|| Exit::results("the results folder cannot be used"))?;
+/// What is done and what failed; damaged files are told and will be computed again.
+fn survey(worker: &Path, folder: &Path) -> Result<BTreeMap<String, CellStatus>> {
+    let survey = stored::survey(worker, folder, false)?.survey;
     for damaged in &survey.damaged {
         eprintln!("warning: {} does not count: {}", damaged.path.display(), damaged.reason);
     }
-    Ok(grid.counts(&survey.status()))
+    Ok(survey.status())
 }
 
 /// `26 cells: 20 new, 5 done, 1 failed`.

@@ -12,15 +12,15 @@ use plan::{Event, WorkOrder};
 use crate::progress::Progress;
 use crate::stop::Stop;
 
-/// Runs `worker run` on the order at `path`; the value is its exit code.
+/// Runs `worker run` on the order at `path`, of which `left` is not done; the value is its exit code.
 ///
 /// The worker's standard input is a pipe that stays open while this program lives: however it ends,
 /// the worker notices and stops.
 pub(crate) fn run(
     worker: &Path,
     path: &Path,
-    order: &WorkOrder,
-    n_left: usize,
+    left: &WorkOrder,
+    verbose: bool,
     stop: &Stop,
 ) -> Result<i32> {
     let mut child = Command::new(worker)
@@ -33,7 +33,7 @@ pub(crate) fn run(
         .spawn()
         .with_context(|| format!("cannot start {}", worker.display()))?;
     stop.hold(child.stdin.take());
-    let mut progress = Progress::new(order, n_left);
+    let mut progress = Progress::new(left, verbose);
     let printer = progress.printer();
     let stderr = child.stderr.take();
     // The worker's own words go above the bars, not through them.

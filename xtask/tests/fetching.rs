@@ -66,9 +66,7 @@ impl Hub {
     /// The order that a worker would get for this pipeline.
     #[cfg(unix)]
     fn order(&self, pipeline: &str) -> WorkOrder {
-        use std::os::unix::fs::PermissionsExt;
-        let worker = self.bench.write("no-worker", "#!/bin/sh\ncp \"$3\" order.json\n");
-        fs::set_permissions(worker, fs::Permissions::from_mode(0o755)).unwrap();
+        self.bench.worker("cp \"$3\" order.json");
         let pipeline = self.bench.write("grid.toml", pipeline);
         self.expect(&["run-grid", &pipeline, "--no-report"], 0, &[]);
         serde_json::from_str(&fs::read_to_string(self.bench.path("order.json")).unwrap()).unwrap()
@@ -94,13 +92,7 @@ fn golden(name: &str) -> PathBuf {
 /// The binary `hub`, as it is now.
 fn hub_program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let args = ["build", "--release", "--quiet", "--workspace", "--bin", "hub"];
-        let status = Command::new(cargo).args(args).current_dir(data()).status().unwrap();
-        assert!(status.success());
-        Path::new(env!("CARGO_BIN_EXE_xtask")).with_file_name("hub")
-    })
+    PROGRAM.get_or_init(|| common::program("hub"))
 }
 
 /// A grid over a model with these lines and a text with these.

@@ -6,7 +6,6 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -18,10 +17,8 @@ use serde_json::Value;
 fn scripts(bench: &Bench, worker: &str) {
     let report = "while [ $# -gt 0 ]; do case $1 in --out) echo made > \"$2\"; shift;; esac; shift; \
                   done; echo '# report'";
-    for (name, body) in [("no-worker", worker), ("no-report", report)] {
-        let path = bench.write(name, &format!("#!/bin/sh\n{body}\n"));
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
+    bench.worker(worker);
+    bench.script("no-report", report);
 }
 
 fn wait_for(what: &str, condition: impl Fn() -> bool) {
@@ -56,15 +53,22 @@ exit 1"#,
     let output = bench.run(&["run-grid", &pipeline, "--json"]);
     let text = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    for expected in [
+    let always = [
         "own: 2 cells: 2 new, 0 done, 0 failed",
         "loading",
-        "calibrating",
-        "[1/2] mine text ppl-64 dense: done, 1.5 s, 100 tokens/s",
         "[2/2] mine text ppl-64 dynamic κ=.5 magnitude: FAILED: layer 3: not a number",
-        "results/own/report.md",
-    ] {
+        "mine: 1 cells in 2 s, 1 failed",
+    ];
+    let verbose = ["calibrating", "[1/2] mine text ppl-64 dense: done, 1.5 s, 100 tokens/s"];
+    for expected in always {
         assert!(text.contains(expected), "expected {expected:?} in {text}");
+    }
+    for other in verbose {
+        assert!(!text.contains(other), "{other:?} in {text}");
+    }
+    let more = stderr(&bench.run(&["run-grid", &pipeline, "--json", "--verbose"]));
+    for expected in always.iter().chain(&verbose) {
+        assert!(more.contains(expected), "expected {expected:?} in {more}");
     }
     let answer: Value = serde_json::from_str(&stdout(&output)).expect("one JSON object, no more");
     assert_eq!(answer["exit"], 1);
@@ -72,7 +76,8 @@ exit 1"#,
     assert_eq!(answer["cells"]["total"], 2);
     assert_eq!(answer["cells"]["new"], 2, "the script stored nothing");
     let report = answer["report"].as_str().unwrap();
-    assert_eq!(fs::read_to_string(report).unwrap(), "made\n");
+    assert!(report.ends_with("results/own/report.html"), "{report}");
+    assert_eq!(fs::read_to_string(bench.results().join("own/report.md")).unwrap(), "made\n");
     let run = bench.results().join("own");
     assert_eq!(fs::read_to_string(run.join("plan.toml")).unwrap(), common::OWN_PIPELINE);
     let order: plan::WorkOrder =
@@ -85,8 +90,7 @@ exit 1"#,
 #[test]
 fn a_comparison_is_passed_on_to_the_report() {
     let bench = Bench::new();
-    let path = bench.write("no-report", "#!/bin/sh\necho \"$@\"\n");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    bench.script("no-report", "echo \"$@\"");
     let output = bench.run(&["report", "--compare", "a", "b", "--out", "c.md"]);
     assert_eq!(stdout(&output), "--compare a b --out c.md\n", "{}", stderr(&output));
     let output = bench.run(&["report", "--compare", "a", "b", "--json"]);

@@ -1,13 +1,11 @@
-//! Reading one table file with polars. An unreadable file is an error of that file alone.
+//! Reading one table file. An unreadable file is an error of that file alone.
 
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use plan::Cell;
-use polars::prelude::{DataFrame, DataType, ParallelStrategy, ParquetReader, SerReader};
-use tables::{ItemRow, Provenance, Store, StoredFile, Table, Touched, WindowRow};
+use tables::{Frame, ItemRow, Provenance, Store, StoredFile, Table, Touched, WindowRow};
 
 /// The rows of one cell in full precision, sorted by their index.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,26 +148,19 @@ pub(crate) fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-fn frame(path: &Path, own: &[&'static str]) -> Result<DataFrame> {
+fn frame(path: &Path, own: &[&'static str]) -> Result<Frame> {
     scan(path, [own, TEXTS, NUMBERS, TOUCHED, SHARES].concat().into_iter())
 }
 
 /// The named columns of one file, and `started_at`.
-///
-/// The eager reader, one file on one thread: a lazy scan of a few rows spends several times as
-/// long on waking its threads, and would parse the partition values in the path, which were already
-/// checked against the cell that the file carries.
-fn scan<'a>(path: &Path, columns: impl Iterator<Item = &'a str>) -> Result<DataFrame> {
-    let columns = columns.chain(["started_at"]).map(str::to_owned).collect();
-    let frame = ParquetReader::new(File::open(path)?)
-        .with_columns(Some(columns))
-        .read_parallel(ParallelStrategy::None)
-        .finish()?;
-    ensure!(frame.height() > 0, "it has no rows");
+fn scan<'a>(path: &Path, columns: impl Iterator<Item = &'a str>) -> Result<Frame> {
+    let columns: Vec<&str> = columns.chain(["started_at"]).collect();
+    let frame = Frame::read(path, Some(&columns))?;
+    ensure!(frame.rows() > 0, "it has no rows");
     Ok(frame)
 }
 
-fn provenance(frame: &DataFrame, file: &StoredFile) -> Result<Provenance> {
+fn provenance(frame: &Frame, file: &StoredFile) -> Result<Provenance> {
     let text = |name| constant_text(frame, name);
     let id = text("cell_id")?;
     ensure!(id == file.id, "its rows are of cell {id}, its name says {}", file.id);
@@ -191,11 +182,11 @@ fn provenance(frame: &DataFrame, file: &StoredFile) -> Result<Provenance> {
     })
 }
 
-fn window_rows(frame: &DataFrame) -> Result<Vec<WindowRow>> {
+fn window_rows(frame: &Frame) -> Result<Vec<WindowRow>> {
     let (index, targets) = (u32s(frame, "window_index")?, u32s(frame, "n_targets")?);
     let nll = f64s(frame, "nll_nats")?;
     let [reached, natural, kept] = shares(frame)?;
-    let mut rows: Vec<WindowRow> = (0..frame.height())
+    let mut rows: Vec<WindowRow> = (0..frame.rows())
         .map(|row| WindowRow {
             window_index: index[row],
             nll_nats: nll[row],
@@ -215,13 +206,13 @@ fn window_rows(frame: &DataFrame) -> Result<Vec<WindowRow>> {
     Ok(rows)
 }
 
-fn item_rows(frame: &DataFrame) -> Result<Vec<ItemRow>> {
+fn item_rows(frame: &Frame) -> Result<Vec<ItemRow>> {
     let (index, correct) = (u32s(frame, "item_index")?, bools(frame, "correct")?);
     let (target_tokens, tokens) = (u32s(frame, "n_target_tokens")?, u32s(frame, "n_tokens")?);
     let logprob = f64s(frame, "word_logprob_nats")?;
-    let distance: Vec<Option<u32>> = frame.column("distance_sentences")?.u32()?.iter().collect();
+    let distance = frame.u32s("distance_sentences")?;
     let [reached, natural, kept] = shares(frame)?;
-    let mut rows: Vec<ItemRow> = (0..frame.height())
+    let mut rows: Vec<ItemRow> = (0..frame.rows())
         .map(|row| ItemRow {
             item_index: index[row],
             correct: correct[row],
@@ -239,7 +230,7 @@ fn item_rows(frame: &DataFrame) -> Result<Vec<ItemRow>> {
     Ok(rows)
 }
 
-fn shares(frame: &DataFrame) -> Result<[Vec<f64>; 3]> {
+fn shares(frame: &Frame) -> Result<[Vec<f64>; 3]> {
     Ok([f64s(frame, SHARES[0])?, f64s(frame, SHARES[1])?, f64s(frame, SHARES[2])?])
 }
 
@@ -253,57 +244,58 @@ fn check_distinct(sorted: impl Iterator<Item = u32>, what: &str) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn u32s(frame: &DataFrame, name: &str) -> Result<Vec<u32>> {
-    let column = frame.column(name)?.u32()?;
-    column.iter().map(|value| value.with_context(|| is_null(name))).collect()
+pub(crate) fn u32s(frame: &Frame, name: &str) -> Result<Vec<u32>> {
+    all(name, frame.u32s(name)?)
 }
 
-fn bools(frame: &DataFrame, name: &str) -> Result<Vec<bool>> {
-    let column = frame.column(name)?.bool()?;
-    column.iter().map(|value| value.with_context(|| is_null(name))).collect()
+fn bools(frame: &Frame, name: &str) -> Result<Vec<bool>> {
+    all(name, frame.bools(name)?)
 }
 
-pub(crate) fn f64s(frame: &DataFrame, name: &str) -> Result<Vec<f64>> {
-    let column = frame.column(name)?.f64()?;
-    let values = column.iter().enumerate().map(|(row, value)| {
-        let value = value.with_context(|| is_null(name))?;
+/// The values of a column that every row has.
+fn all<T>(name: &str, values: Vec<Option<T>>) -> Result<Vec<T>> {
+    values.into_iter().map(|value| value.with_context(|| is_null(name))).collect()
+}
+
+pub(crate) fn f64s(frame: &Frame, name: &str) -> Result<Vec<f64>> {
+    let values = all(name, frame.f64s(name)?)?;
+    for (row, value) in values.iter().enumerate() {
         ensure!(value.is_finite(), "`{name}` of row {row} is {value}, not a finite number");
-        Ok(value)
-    });
-    values.collect()
+    }
+    Ok(values)
 }
 
 fn is_null(name: &str) -> String {
     format!("column `{name}` has a row without a value")
 }
 
-fn started_at_ms(frame: &DataFrame) -> Result<i64> {
-    let column = frame.column("started_at")?.cast(&DataType::Int64)?;
-    constant("started_at", column.i64()?.iter())?.with_context(|| is_null("started_at"))
+fn started_at_ms(frame: &Frame) -> Result<i64> {
+    constant("started_at", frame.instants_ms("started_at")?)?.with_context(|| is_null("started_at"))
 }
 
-fn constant_u64(frame: &DataFrame, name: &str) -> Result<u64> {
-    constant(name, frame.column(name)?.u64()?.iter())?.with_context(|| is_null(name))
+fn constant_u64(frame: &Frame, name: &str) -> Result<u64> {
+    constant(name, frame.u64s(name)?)?.with_context(|| is_null(name))
 }
 
-fn constant_f64(frame: &DataFrame, name: &str) -> Result<f64> {
-    f64s(frame, name)?;
-    constant(name, frame.column(name)?.f64()?.iter())?.with_context(|| is_null(name))
+fn constant_f64(frame: &Frame, name: &str) -> Result<f64> {
+    let values = f64s(frame, name)?;
+    constant(name, values.into_iter().map(Some))?.with_context(|| is_null(name))
 }
 
-fn constant_text(frame: &DataFrame, name: &str) -> Result<String> {
+fn constant_text(frame: &Frame, name: &str) -> Result<String> {
     optional_text(frame, name)?.with_context(|| is_null(name))
 }
 
-fn optional_text(frame: &DataFrame, name: &str) -> Result<Option<String>> {
-    Ok(constant(name, frame.column(name)?.str()?.iter())?.map(str::to_owned))
+fn optional_text(frame: &Frame, name: &str) -> Result<Option<String>> {
+    constant(name, frame.texts(name)?)
 }
 
 /// The one value that all rows share.
 fn constant<T: PartialEq>(
     name: &str,
-    mut values: impl Iterator<Item = Option<T>>,
+    values: impl IntoIterator<Item = Option<T>>,
 ) -> Result<Option<T>> {
+    let mut values = values.into_iter();
     let first = values.next().context("it has no rows")?;
     if values.any(|value| value != first) {
         bail!("column `{name}` differs between its rows, but a file is one cell");

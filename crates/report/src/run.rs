@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::num::NonZero;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use plan::{WorkOrder, cell_id};
+use rayon::prelude::*;
 use serde::Serialize;
 use tables::{ORDER, Provenance, Store, StoredFile, Table, runs_in};
 
@@ -136,9 +134,6 @@ enum TableFile {
 }
 
 /// Reads every file on its own; the answers are in the files' order.
-///
-/// Plain threads and not rayon: polars waits on a rayon pool inside each read, and a waiting worker
-/// that takes up the next file, and waits again, ends in a stack overflow.
 fn read_all<'a>(
     store: &Store,
     files: &'a [StoredFile],
@@ -155,22 +150,9 @@ fn read_all<'a>(
         };
         (file, table_file)
     };
-    let read = &read;
-    let n_threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let share = files.len().div_ceil(n_threads).max(1);
-    thread::scope(|scope| {
-        let threads: Vec<_> = files
-            .chunks(share)
-            .map(|files| scope.spawn(move || files.iter().map(read).collect::<Vec<_>>()))
-            .collect();
-        let answers = threads.into_iter().flat_map(|thread| match thread.join() {
-            Ok(answers) => answers,
-            Err(panic) => resume_unwind(panic),
-        });
-        let answers = answers.collect();
-        progress.finish_and_clear();
-        answers
-    })
+    let answers = files.par_iter().map(read).collect();
+    progress.finish_and_clear();
+    answers
 }
 
 /// A bar over files on a terminal, once there are so many that reading them takes its time.

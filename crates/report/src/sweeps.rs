@@ -2,12 +2,12 @@
 //! in a folder each.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use polars::prelude::{DataFrame, ParallelStrategy, ParquetReader, SerReader};
 use serde::Serialize;
+use tables::Frame;
 
 use crate::read::{f64s, guarded, u32s};
 use crate::run::Unreadable;
@@ -106,17 +106,14 @@ fn tables(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
 }
 
 fn read(path: &Path) -> Result<Vec<Trained>> {
-    let frame = ParquetReader::new(File::open(path)?)
-        .read_parallel(ParallelStrategy::None)
-        .finish()
-        .context("it is no table")?;
-    ensure!(frame.height() > 0, "it has no rows");
+    let frame = Frame::read(path, None).context("it is no table")?;
+    ensure!(frame.rows() > 0, "it has no rows");
     let mut models = rows(&frame)?;
     models.sort_by(|a, b| a.l1_coefficient.total_cmp(&b.l1_coefficient));
     Ok(models)
 }
 
-fn rows(frame: &DataFrame) -> Result<Vec<Trained>> {
+fn rows(frame: &Frame) -> Result<Vec<Trained>> {
     let [coefficient, heldout, sparsity, accuracy] =
         ["l1_coefficient", "heldout_nats", "natural_sparsity", "accuracy"]
             .map(|name| f64s(frame, name));
@@ -124,7 +121,7 @@ fn rows(frame: &DataFrame) -> Result<Vec<Trained>> {
     let (sparsity, accuracy) = (sparsity?, accuracy?);
     let (dead, neurons) = (u32s(frame, "dead_neurons")?, u32s(frame, "neurons")?);
     let steps = u32s(frame, "steps")?;
-    let rows = (0..frame.height()).map(|row| Trained {
+    let rows = (0..frame.rows()).map(|row| Trained {
         l1_coefficient: coefficient[row],
         heldout_nats: heldout[row],
         natural_sparsity: sparsity[row],

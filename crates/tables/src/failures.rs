@@ -3,28 +3,9 @@
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 
-use crate::columns::{Batch, Column, Kind};
+use runs::FailureRecord;
 
-/// A cell that failed, and why.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FailureRecord {
-    /// The cell id, see [`plan::cell_id`].
-    pub id: String,
-    /// The cell.
-    pub cell: plan::Cell,
-    /// Why it failed, as one chain of causes.
-    pub error: String,
-    /// `git describe --always --dirty` of the source, or `unknown`.
-    pub revision: String,
-    /// Digest of the source code that computes numbers.
-    pub code_version: String,
-    /// Name of the machine.
-    pub host: String,
-    /// When the cell was begun, in milliseconds since 1970 (UTC).
-    pub started_at_ms: i64,
-    /// Wall-clock seconds until it failed.
-    pub seconds: f64,
-}
+use crate::columns::{Batch, Column, Kind};
 
 const COLUMNS: &[Column] = &[
     Column::new("cell_id", Kind::Text, "first 16 hex digits of the cell's canonical SHA-256"),

@@ -14,6 +14,8 @@
 //!   .lock                                                     held while a worker runs
 //! ```
 //!
+//! The folder itself, its lock and the names of its files are `runs`, which knows nothing of Parquet.
+//!
 //! Key decision: the file system is the only book-keeping. A file gets its final name only when all
 //! of it is on disk (temporary name, sync, rename, sync of the folder), so a complete file *is* the
 //! record that its cell is done, and a process that is killed leaves nothing but a temporary file.
@@ -21,20 +23,15 @@
 mod atlas;
 mod channels;
 mod columns;
-mod error;
 mod failures;
-mod instant;
+mod frame;
 mod items;
-mod lock;
 mod neurons;
 mod origin;
-mod outstanding;
 mod overlaps;
 mod read;
 mod record;
-mod runs;
 mod store;
-mod table;
 mod training;
 mod windows;
 mod write;
@@ -45,22 +42,21 @@ pub use atlas::{
 };
 pub use channels::{ChannelRow, channel_columns};
 pub use columns::{Column, Kind};
-pub use error::StoreError;
-pub use failures::{FailureRecord, failure_columns};
-pub use instant::utc;
+pub use failures::failure_columns;
+pub use frame::Frame;
 pub use items::{ItemRow, item_columns};
-pub use lock::Lock;
 pub use neurons::{NeuronRow, neuron_columns};
-pub use origin::{Origin, read_failure_record, read_origin};
-pub use outstanding::outstanding;
+pub use origin::{about_file, read_failure_record, read_origin};
 pub use overlaps::{OverlapRow, overlap_columns};
 pub use read::{
     read_cell, read_channels, read_failure, read_items, read_neurons, read_overlaps, read_windows,
 };
-pub use record::{CellRecord, Provenance, Touched};
-pub use runs::{ORDER, runs_in};
-pub use store::{CellStatus, Damaged, Store, StoredFile, Survey, remove_temporaries};
-pub use table::Table;
+pub use record::{CellRecord, Touched};
+pub use runs::{
+    CellStatus, Damaged, FailureRecord, Lock, NO_WINDOW, ORDER, Origin, Provenance, StoreError,
+    StoredFile, Survey, Table, outstanding, remove_temporaries, runs_in, utc,
+};
+pub use store::Store;
 pub use training::{
     LayerRow, StepRow, SweepRow, layer_columns, step_columns, write_layers, write_steps,
     write_sweep,
@@ -71,6 +67,3 @@ pub use windows::{WindowRow, window_columns};
 ///
 /// A file of another version counts as not done.
 pub const SCHEMA_VERSION: &str = "3";
-
-/// Folder name of the `window` partition for cells without a window (dense, static).
-pub const NO_WINDOW: &str = "__HIVE_DEFAULT_PARTITION__";

@@ -5,19 +5,10 @@ use std::path::Path;
 use arrow_array::types::{ArrowPrimitiveType, Float64Type, TimestampMillisecondType, UInt64Type};
 use arrow_array::{Array, PrimitiveArray, RecordBatch, StringArray};
 
-use crate::read::{batches, column, unreadable};
-use crate::{FailureRecord, Provenance, StoreError, read_cell};
+use runs::{FailureRecord, FileAbout, Origin, Provenance, StoreError, Table};
 
-/// What a file of results says of itself.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Origin {
-    /// The cell id that its rows carry.
-    pub cell_id: String,
-    /// Rows.
-    pub rows: u64,
-    /// Where its numbers come from.
-    pub provenance: Provenance,
-}
+use crate::read::{batches, column, unreadable};
+use crate::read_cell;
 
 /// The first row of a file's columns.
 struct First<'a> {
@@ -94,4 +85,13 @@ pub fn read_failure_record(path: &Path) -> Result<FailureRecord, StoreError> {
         started_at_ms: first.number::<TimestampMillisecondType>("started_at")?,
         seconds: first.number::<Float64Type>("seconds")?,
     })
+}
+
+/// What a file says of itself, whatever its table.
+pub fn about_file(path: &Path, table: Table) -> FileAbout {
+    let read = match table {
+        Table::Failures => read_failure_record(path).map(FileAbout::Failure),
+        _ => read_origin(path).map(FileAbout::Results),
+    };
+    read.unwrap_or_else(|error| FileAbout::Unreadable(error.to_string()))
 }

@@ -1,5 +1,7 @@
 //! What all rows of one cell share: its identity and where its numbers come from.
 
+use runs::Provenance;
+
 use crate::columns::{Batch, Column, Kind};
 
 /// A cell with everything its rows repeat.
@@ -24,39 +26,6 @@ pub struct Touched {
     pub flops: f64,
     /// Share of the bytes that mixers carry from token to token, 0 to 1.
     pub state_bytes: f64,
-}
-
-/// Where the numbers of a cell come from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Provenance {
-    /// `git describe --always --dirty` of the source, or `unknown`.
-    pub revision: String,
-    /// Digest of the source code that computes numbers.
-    pub code_version: String,
-    /// Versions of what was used, e.g. `slim 0.1.0; burn 0.22.1; rustc 1.95.0`.
-    pub versions: String,
-    /// Name of the machine.
-    pub host: String,
-    /// Name of its processor.
-    pub cpu: String,
-    /// What computed: `cpu`, `cuda:0`, `wgpu:0`.
-    pub device: String,
-    /// When the cell was begun, in milliseconds since 1970 (UTC).
-    pub started_at_ms: i64,
-    /// Wall-clock seconds of the whole cell.
-    pub seconds: f64,
-    /// Largest resident memory of the process so far, in bytes.
-    pub peak_rss_bytes: u64,
-    /// Tokens that the model read in the whole cell.
-    pub tokens: u64,
-    /// SHA-256 of the weights.
-    pub weights_sha256: String,
-    /// SHA-256 of the tokenizer.
-    pub tokenizer_sha256: String,
-    /// SHA-256 of the evaluated text.
-    pub text_sha256: String,
-    /// SHA-256 of the calibration text, where one was used.
-    pub calibration_sha256: Option<String>,
 }
 
 /// Identity columns, the first of every table of results.

@@ -15,6 +15,7 @@ mod scores;
 mod speed;
 mod stop;
 mod subject;
+mod survey;
 mod system;
 mod text;
 mod treatment;
@@ -56,6 +57,24 @@ enum Command {
         #[arg(long)]
         request: PathBuf,
     },
+    /// Say what lies in a results folder, as one JSON object.
+    Survey {
+        /// The folder of a run.
+        #[arg(long)]
+        results: PathBuf,
+        /// Also give the cell of every file.
+        #[arg(long)]
+        cells: bool,
+    },
+    /// Say what one file of a results folder says of itself, as one JSON object.
+    About {
+        /// The Parquet file.
+        #[arg(long)]
+        file: PathBuf,
+        /// The table that it belongs to.
+        #[arg(long)]
+        table: runs::Table,
+    },
     /// Time dense passes over made-up ids.
     Speed(speed::Args),
     /// Write logits, and hidden vectors if asked, of a sequence of token ids.
@@ -90,6 +109,8 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run { order } => run::run(&order),
         Command::Inspect { order, json } => inspect::inspect(&order, json),
+        Command::Survey { results, cells } => survey::survey(&results, cells),
+        Command::About { file, table } => survey::about(&file, table),
         Command::Speed(args) => speed::speed(&args),
         Command::Cell { request } => cell::cell(&request),
         Command::Logits { model, tokens, out, hidden, device } => {

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use plan::{Cell, Treatment, WorkOrder, cell_id, most_alike};
-use tables::{Damaged, ORDER, Store, Table, read_cell, runs_in};
+use runs::{Damaged, ORDER, RunFolder, SurveyAnswer, Table, runs_in};
 
 use crate::exit::Exit;
+use crate::stored;
 
 /// Fewest characters that stand for an id.
 const SHORTEST_PREFIX: usize = 4;
@@ -59,7 +60,7 @@ impl KnownCell {
 #[derive(Debug)]
 pub(crate) struct KnownRun {
     pub(crate) name: String,
-    pub(crate) store: Store,
+    pub(crate) folder: RunFolder,
     pub(crate) order: Option<WorkOrder>,
     /// By id.
     pub(crate) cells: BTreeMap<String, KnownCell>,
@@ -77,7 +78,7 @@ fn key(cell: &Cell) -> String {
 ///
 /// # Errors
 /// Exit code 4 when the folder cannot be read or holds no run.
-pub(crate) fn read_runs(folder: &Path) -> Result<Vec<KnownRun>> {
+pub(crate) fn read_runs(worker: &Path, folder: &Path) -> Result<Vec<KnownRun>> {
     let unusable = || Exit::results(format!("cannot read the results in {}", folder.display()));
     let runs = runs_in(folder).with_context(unusable)?;
     if runs.is_empty() {
@@ -85,13 +86,13 @@ pub(crate) fn read_runs(folder: &Path) -> Result<Vec<KnownRun>> {
             format!("{} holds no run: make one with `cargo xtask run-grid`", folder.display());
         return Err(Exit::results(what).into());
     }
-    runs.iter().map(|run| KnownRun::read(run).with_context(unusable)).collect()
+    runs.iter().map(|run| KnownRun::read(worker, run).with_context(unusable)).collect()
 }
 
 impl KnownRun {
-    fn read(folder: &Path) -> Result<KnownRun> {
-        let store = Store::open_read_only(folder)?;
-        let order = read_order(&folder.join(ORDER));
+    fn read(worker: &Path, path: &Path) -> Result<KnownRun> {
+        let folder = RunFolder::open_read_only(path)?;
+        let order = read_order(&path.join(ORDER));
         let mut cells: BTreeMap<String, KnownCell> = BTreeMap::new();
         for ordered in order.iter().flat_map(|order| &order.cells) {
             let known = cells.entry(ordered.id.clone()).or_default();
@@ -102,11 +103,12 @@ impl KnownRun {
             known.is_by_product = true;
             known.cell.get_or_insert(cell);
         }
-        let survey = store.survey()?;
+        let SurveyAnswer { survey, cells: stored } = stored::survey(worker, path, true)?;
         for file in survey.files {
+            let found = stored.get(&file.id);
             let known = cells.entry(file.id).or_default();
             if known.cell.is_none() {
-                known.cell = read_cell(&file.path).ok();
+                known.cell = found.cloned();
             }
             match file.table {
                 Table::Failures => known.failure = Some(file.path),
@@ -123,9 +125,9 @@ impl KnownRun {
                 ids.entry(key(cell)).or_default().push(id.clone());
             }
         }
-        let folder_name = || folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let folder_name = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let name = order.as_ref().map_or_else(folder_name, |order| order.run.clone());
-        Ok(KnownRun { name, store, order, cells, ids })
+        Ok(KnownRun { name, folder, order, cells, ids })
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<&KnownCell> {

@@ -10,13 +10,14 @@ mod since;
 mod state;
 mod words;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use plan::Cell;
 use plan::exit::DONE;
 use serde_json::json;
 
+use crate::build;
 use crate::workspace::Workspace;
 use again::{Again, Asked};
 use known::{KnownCell, KnownRun, find, read_runs};
@@ -78,11 +79,12 @@ struct About<'a> {
 /// Runs the command; the value is its exit code.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     let folder = args.results.clone().unwrap_or_else(|| workspace.root().join("results"));
-    let runs = read_runs(&folder)?;
+    let worker = build::worker(workspace)?;
+    let runs = read_runs(&worker, &folder)?;
     let id = find(&args.cell.join(" "), &runs)?;
     let with_it = runs.iter().filter_map(|run| Some((run, run.get(&id)?)));
     let explanations = with_it
-        .map(|(run, known)| Explanation::of(workspace, run, &id, known, args))
+        .map(|(run, known)| Explanation::of(workspace, &worker, run, &id, known, args))
         .collect::<Result<Vec<_>>>()?;
     if args.json {
         let runs: Vec<_> = explanations.iter().map(|own| json::value(workspace, own)).collect();
@@ -98,12 +100,13 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
 impl<'a> Explanation<'a> {
     fn of(
         workspace: &Workspace,
+        worker: &Path,
         run: &'a KnownRun,
         id: &'a str,
         known: &'a KnownCell,
         args: &Args,
     ) -> Result<Self> {
-        let state = State::of(run, known)?;
+        let state = State::of(worker, run, known)?;
         let about = known.cell.as_ref().map(|cell| {
             let rests = Rests::of(run, id, cell, &state);
             let recorded = rests.recorded.as_ref();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use tables::utc;
+use runs::utc;
 
 use crate::explain::again::Again;
 use crate::explain::rests::{Relation, Rests};

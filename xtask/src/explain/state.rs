@@ -1,12 +1,13 @@
 //! What became of a cell: done, failed, damaged, or not there yet.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use tables::{FailureRecord, Origin, read_failure_record, read_origin};
+use runs::{FailureRecord, FileAbout, Origin, Table};
 
 use crate::explain::known::{KnownCell, KnownRun};
+use crate::stored;
 
 /// The state of a cell in a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,16 +26,18 @@ impl State {
     /// Looks at the files of a cell.
     ///
     /// # Errors
-    /// When the run's lock cannot be looked at, or a file that was there is gone.
-    pub(crate) fn of(run: &KnownRun, known: &KnownCell) -> Result<State> {
+    /// When the run's lock cannot be looked at, a file that was there is gone, or the worker cannot be
+    /// asked.
+    pub(crate) fn of(worker: &Path, run: &KnownRun, known: &KnownCell) -> Result<State> {
         if let Some(file) = &known.results {
             let file = file.clone();
             let bytes = fs::metadata(&file)
                 .with_context(|| format!("cannot read {}", file.display()))?
                 .len();
-            return Ok(match read_origin(&file) {
-                Ok(origin) => State::Done { file, bytes, origin: Box::new(origin) },
-                Err(error) => State::Damaged { file, reason: error.to_string() },
+            // What a file of results holds does not hang on which table it is.
+            return Ok(match stored::about(worker, &file, Table::Windows)? {
+                FileAbout::Results(origin) => State::Done { file, bytes, origin: Box::new(origin) },
+                other => State::damaged(file, other),
             });
         }
         if let Some(damaged) = &known.damaged {
@@ -43,13 +46,21 @@ impl State {
         }
         if let Some(file) = &known.failure {
             let file = file.clone();
-            return Ok(match read_failure_record(&file) {
-                Ok(failure) => State::Failed { file, failure: Box::new(failure) },
-                Err(error) => State::Damaged { file, reason: error.to_string() },
+            return Ok(match stored::about(worker, &file, Table::Failures)? {
+                FileAbout::Failure(failure) => State::Failed { file, failure: Box::new(failure) },
+                other => State::damaged(file, other),
             });
         }
-        let holder = run.store.holder()?;
+        let holder = run.folder.holder()?;
         Ok(State::Missing { is_ordered: known.is_current(), holder })
+    }
+
+    fn damaged(file: PathBuf, answer: FileAbout) -> State {
+        let reason = match answer {
+            FileAbout::Unreadable(reason) => reason,
+            FileAbout::Results(_) | FileAbout::Failure(_) => "it is of another table".to_owned(),
+        };
+        State::Damaged { file, reason }
     }
 
     /// One word.

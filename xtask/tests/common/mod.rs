@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "shared by several test programs")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -79,6 +80,22 @@ impl Bench {
         self.write("own.toml", OWN_PIPELINE)
     }
 
+    /// Writes a shell script that may be run; the value is its path.
+    pub(crate) fn script(&self, name: &str, body: &str) -> String {
+        let path = self.write(name, &format!("#!/bin/sh\n{body}\n"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// A worker that computes nothing and finds an empty results folder; `body` is what it does else.
+    pub(crate) fn worker(&self, body: &str) {
+        let empty = r#"{"survey":{"files":[],"damaged":[]},"cells":{}}"#;
+        self.script(
+            "no-worker",
+            &format!("if [ $1 = survey ]; then echo '{empty}'; exit; fi\n{body}"),
+        );
+    }
+
     pub(crate) fn results(&self) -> PathBuf {
         self.folder.path().join("results")
     }
@@ -104,6 +121,16 @@ impl Bench {
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.command(args).output().unwrap()
     }
+}
+
+/// A binary of the workspace, as it is now.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let args = ["build", "--release", "--quiet", "--workspace", "--bin", name];
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let status = Command::new(cargo).args(args).current_dir(workspace).status().unwrap();
+    assert!(status.success());
+    Path::new(env!("CARGO_BIN_EXE_xtask")).with_file_name(name)
 }
 
 pub(crate) fn stderr(output: &Output) -> String {

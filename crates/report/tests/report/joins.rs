@@ -1,15 +1,12 @@
 //! Which observations the atlas sets side by side, which text its sentences are about, and when
 //! they open the page.
 
-use std::fs::File;
-
 use plan::{
     Cell, ModelInput, Observation, Part, Policy, Reading, TextInput, Treatment, TreatmentSpec,
     WorkOrder, cell_id,
 };
-use polars::prelude::{DataFrame, ParquetReader, SerReader};
 use serde_json::Value;
-use tables::{CellRecord, ChannelRow, Store};
+use tables::{CellRecord, ChannelRow, Frame, Store};
 
 use crate::fixtures::{Results, dense, order, pruned, put, record, row, text_cell, write_order};
 use crate::observations::{
@@ -40,9 +37,9 @@ fn put_channels(store: &Store, id: &str, dataset: &str) {
     store.write_channels(&record(id, cell, "code-a"), &channels()).unwrap();
 }
 
-fn parquet(results: &Results, name: &str) -> DataFrame {
+fn parquet(results: &Results, name: &str) -> Frame {
     let file = results.path().join(format!("run/atlas/{name}.parquet"));
-    ParquetReader::new(File::open(file).unwrap()).finish().unwrap()
+    Frame::read(&file, None).unwrap()
 }
 
 /// The sentences that open a page.
@@ -83,12 +80,11 @@ fn ablations_for_other_windows_are_other_ablations() {
     assert_eq!(persistence[1]["bins"][3]["write_over_read"], 16.0);
 
     let bins = parquet(&results, "persistence");
-    let windows: Vec<Option<u32>> =
-        bins.column("dropped_tokens").unwrap().u32().unwrap().iter().collect();
+    let windows: Vec<Option<u32>> = bins.u32s("dropped_tokens").unwrap();
     assert_eq!(windows, [[Some(4); 3].as_slice(), &[Some(32); 4]].concat());
     // Of each W: half-life against three rises, at two sites and their mean.
     let similarities = parquet(&results, "similarities");
-    let windows = similarities.column("dropped_tokens").unwrap().u32().unwrap();
+    let windows = similarities.u32s("dropped_tokens").unwrap();
     for window in [4, 32] {
         assert_eq!(windows.iter().filter(|own| *own == Some(window)).count(), 9);
     }

@@ -1,11 +1,14 @@
 //! The tables of a run, and which of them a cell's results belong in.
 
 use std::fmt;
+use std::str::FromStr;
 
-use plan::{Observation, Part};
+use plan::{Observation, Part, UnknownName};
+use serde::{Deserialize, Serialize};
 
 /// The tables of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Table {
     /// One row per window of text.
     Windows,
@@ -59,5 +62,15 @@ impl Table {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.folder())
+    }
+}
+
+impl FromStr for Table {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let known = || Table::ALL.iter().map(|table| table.folder());
+        let found = Table::ALL.iter().copied().find(|table| table.folder() == name);
+        found.ok_or_else(|| UnknownName::new("table", name, known()))
     }
 }

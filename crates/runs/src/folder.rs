@@ -1,0 +1,190 @@
+//! The folder of one run: opened, locked, listed by names.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use plan::shortest_decimal;
+
+use crate::{Lock, NO_WINDOW, StoreError, Table, lock};
+
+/// Folders between a table and its files: model, dataset, sparsity, window.
+const PARTITION_DEPTH: usize = 4;
+
+/// A file with a final name; nobody has looked into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableFile {
+    /// The cell that its name says.
+    pub id: String,
+    /// The table whose folder it lies in.
+    pub table: Table,
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+/// The folder of one run.
+#[derive(Debug, Clone)]
+pub struct RunFolder {
+    folder: PathBuf,
+}
+
+impl RunFolder {
+    /// Opens a run's folder for writing: makes it, proves that it can be written to, and sweeps up
+    /// what a killed process left unfinished (unless another process is at work there).
+    ///
+    /// # Errors
+    /// [`StoreError::NotAFolder`] or [`StoreError::NotWritable`].
+    pub fn open(folder: &Path) -> Result<RunFolder, StoreError> {
+        check_is_folder(folder)?;
+        let not_writable = |source| StoreError::NotWritable { path: folder.to_owned(), source };
+        files::create_folders(folder).map_err(|error| not_writable(error.source))?;
+        // Permissions say little (root, read-only mounts, full disks): really write something.
+        let name = format!(".probe.{}{}", std::process::id(), files::TEMPORARY);
+        let probe = folder.join(name);
+        let written = fs::write(&probe, b"slim");
+        let removed = fs::remove_file(&probe);
+        written.and(removed).map_err(not_writable)?;
+        let run = RunFolder { folder: folder.to_owned() };
+        match run.lock() {
+            Ok(_) | Err(StoreError::Locked { .. }) => Ok(run),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens a run's folder for reading only; it may be absent, which is an empty run.
+    ///
+    /// # Errors
+    /// [`StoreError::NotAFolder`].
+    pub fn open_read_only(folder: &Path) -> Result<RunFolder, StoreError> {
+        check_is_folder(folder)?;
+        Ok(RunFolder { folder: folder.to_owned() })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Takes the run's lock, and sweeps up unfinished files. Released when dropped, and by the
+    /// system however the process ends.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] names the process that holds it.
+    pub fn lock(&self) -> Result<Lock, StoreError> {
+        let lock = lock::acquire(&self.folder)?;
+        remove_temporaries(&self.folder, 0)?;
+        for table in Table::ALL {
+            remove_temporaries(&self.folder.join(table.folder()), PARTITION_DEPTH)?;
+        }
+        Ok(lock)
+    }
+
+    /// The process that is at work in the run, as it described itself; none where nobody is.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the lock cannot be looked at.
+    pub fn holder(&self) -> Result<Option<String>, StoreError> {
+        lock::holder(&self.folder)
+    }
+
+    /// Every file with a final name, by table and path.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when a folder cannot be listed.
+    pub fn files(&self) -> Result<Vec<TableFile>, StoreError> {
+        let mut files = Vec::new();
+        for &table in Table::ALL {
+            let mut paths = Vec::new();
+            list_files(&self.folder.join(table.folder()), PARTITION_DEPTH, &mut paths)?;
+            for path in paths {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let id = name.strip_suffix(".parquet").filter(|id| !id.starts_with('.'));
+                if let Some(id) = id.map(str::to_owned) {
+                    files.push(TableFile { id, table, path });
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    /// Where the results of a cell lie once it is done.
+    ///
+    /// # Errors
+    /// [`StoreError::Name`] when the model's or dataset's name cannot be part of a path.
+    pub fn result_path(&self, id: &str, cell: &plan::Cell) -> Result<PathBuf, StoreError> {
+        let table = Table::of(cell);
+        let window = match cell.treatment.window {
+            Some(tokens) => tokens.to_string(),
+            None => NO_WINDOW.to_owned(),
+        };
+        Ok(self
+            .folder
+            .join(table.folder())
+            .join(format!("model={}", check_name("model", &cell.model)?))
+            .join(format!("dataset={}", check_name("dataset", &cell.dataset)?))
+            .join(format!("sparsity={}", shortest_decimal(cell.treatment.sparsity)))
+            .join(format!("window={window}"))
+            .join(format!("{}.parquet", check_name("cell id", id)?)))
+    }
+
+    /// Where the failure of a cell is recorded.
+    ///
+    /// # Errors
+    /// [`StoreError::Name`] when the id cannot be part of a path.
+    pub fn failure_path(&self, id: &str) -> Result<PathBuf, StoreError> {
+        let name = format!("{}.parquet", check_name("cell id", id)?);
+        Ok(self.folder.join(Table::Failures.folder()).join(name))
+    }
+}
+
+/// The folder, or the nearest thing above it that is there, must be a folder.
+fn check_is_folder(folder: &Path) -> Result<(), StoreError> {
+    let mut above = folder.ancestors().filter(|path| !path.as_os_str().is_empty());
+    match above.find(|path| path.symlink_metadata().is_ok()) {
+        Some(present) if !present.is_dir() => Err(StoreError::NotAFolder(present.to_owned())),
+        _ => Ok(()),
+    }
+}
+
+fn check_name<'a>(what: &'static str, name: &'a str) -> Result<&'a str, StoreError> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(valid) {
+        return Err(StoreError::Name { what, name: name.to_owned() });
+    }
+    Ok(name)
+}
+
+/// The files below `folder`, at most `depth` folders down, sorted; an absent folder has none.
+fn list_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), StoreError> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    let list = || -> std::io::Result<Vec<PathBuf>> {
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
+    };
+    let mut paths = list().map_err(StoreError::io("list", folder))?;
+    paths.sort();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path);
+        } else if depth > 0 {
+            list_files(&path, depth - 1, files)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what a process that was killed left half written in `folder` and `depth` levels below it.
+///
+/// # Errors
+/// When the folder cannot be listed or a file not removed.
+pub fn remove_temporaries(folder: &Path, depth: usize) -> Result<(), StoreError> {
+    let mut files = Vec::new();
+    list_files(folder, depth, &mut files)?;
+    for path in files {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') && name.ends_with(files::TEMPORARY) {
+            fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! Named columns of one file, for those who read rows of tables that are not their own.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow_array::types::{
+    ArrowPrimitiveType, Float64Type, TimestampMillisecondType, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::StoreError;
+use crate::read::{column, unreadable};
+
+/// Columns of one Parquet file, in memory.
+///
+/// A column is asked for by the type that it must have in the file; a value that a row lacks is `None`.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    path: PathBuf,
+    batches: Vec<RecordBatch>,
+}
+
+impl Frame {
+    /// Reads the named columns of a file; all of them where `names` is `None`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] where the file is no Parquet table or lacks a column.
+    pub fn read(path: &Path, names: Option<&[&str]>) -> Result<Frame, StoreError> {
+        let unreadable = unreadable(path);
+        let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file)
+            .map_err(|error| unreadable(error.to_string()))?;
+        let mask = match names {
+            None => ProjectionMask::all(),
+            Some(names) => {
+                let there = builder.schema();
+                if let Some(name) = names.iter().find(|name| there.index_of(name).is_err()) {
+                    return Err(unreadable(format!("it has no column `{name}`")));
+                }
+                ProjectionMask::columns(builder.parquet_schema(), names.iter().copied())
+            }
+        };
+        let reader =
+            builder.with_projection(mask).build().map_err(|error| unreadable(error.to_string()))?;
+        let batches = reader
+            .map(|batch| batch.map_err(|error| unreadable(error.to_string())))
+            .collect::<Result<_, _>>()?;
+        Ok(Frame { path: path.to_owned(), batches })
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// A column of unsigned 32-bit numbers.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] where there is no such column of this type.
+    pub fn u32s(&self, name: &str) -> Result<Vec<Option<u32>>, StoreError> {
+        self.numbers::<UInt32Type>(name)
+    }
+
+    /// A column of unsigned 64-bit numbers.
+    ///
+    /// # Errors
+    /// As [`Frame::u32s`].
+    pub fn u64s(&self, name: &str) -> Result<Vec<Option<u64>>, StoreError> {
+        self.numbers::<UInt64Type>(name)
+    }
+
+    /// A column of 64-bit floating point numbers.
+    ///
+    /// # Errors
+    /// As [`Frame::u32s`].
+    pub fn f64s(&self, name: &str) -> Result<Vec<Option<f64>>, StoreError> {
+        self.numbers::<Float64Type>(name)
+    }
+
+    /// A column of instants, as milliseconds since 1970 in UTC.
+    ///
+    /// # Errors
+    /// As [`Frame::u32s`].
+    pub fn instants_ms(&self, name: &str) -> Result<Vec<Option<i64>>, StoreError> {
+        self.numbers::<TimestampMillisecondType>(name)
+    }
+
+    /// A column of truth values.
+    ///
+    /// # Errors
+    /// As [`Frame::u32s`].
+    pub fn bools(&self, name: &str) -> Result<Vec<Option<bool>>, StoreError> {
+        self.values::<BooleanArray, _>(name, |array| array.iter().collect())
+    }
+
+    /// A column of texts.
+    ///
+    /// # Errors
+    /// As [`Frame::u32s`].
+    pub fn texts(&self, name: &str) -> Result<Vec<Option<String>>, StoreError> {
+        let owned = |array: &StringArray| array.iter().map(|v| v.map(str::to_owned)).collect();
+        self.values(name, owned)
+    }
+
+    fn numbers<T: ArrowPrimitiveType>(
+        &self,
+        name: &str,
+    ) -> Result<Vec<Option<T::Native>>, StoreError> {
+        self.values::<PrimitiveArray<T>, _>(name, |array| array.iter().collect())
+    }
+
+    fn values<A: Array + 'static, V>(
+        &self,
+        name: &str,
+        of: impl Fn(&A) -> Vec<V>,
+    ) -> Result<Vec<V>, StoreError> {
+        let mut all = Vec::with_capacity(self.rows());
+        for batch in &self.batches {
+            all.extend(of(column::<A>(&self.path, batch, name)?));
+        }
+        Ok(all)
+    }
+}
