@@ -23,7 +23,7 @@ mod world;
 
 pub use corpus::{Document, Stories};
 pub use error::StoryError;
-pub use files::write_jsonl;
+pub use self::files::write_jsonl;
 pub use item::{DistanceError, Distances, Item, LONGEST_DISTANCE};
 pub use ngram::{Loss, NGram};
 pub use overlap::Runs;

@@ -90,6 +90,13 @@ pub enum StoreError {
     },
 }
 
+impl From<files::WriteError> for StoreError {
+    fn from(error: files::WriteError) -> StoreError {
+        let files::WriteError { action, path, source } = error;
+        StoreError::Io { action, path, source }
+    }
+}
+
 impl StoreError {
     /// For `map_err`: wraps what the system said with what was tried where.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {

@@ -8,7 +8,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use plan::shortest_decimal;
 
-use crate::write::{About, TEMPORARY, WriteError, create_folders, sync_folder, write_atomically};
+use crate::write::{About, WriteError, write_atomically};
 use crate::{
     CellRecord, ChannelRow, FailureRecord, ItemRow, Lock, NO_WINDOW, NeuronRow, OverlapRow,
     StoreError, Table, WindowRow, channels, failures, items, lock, neurons, overlaps, read,
@@ -85,12 +85,10 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Store, StoreError> {
         check_is_folder(folder)?;
         let not_writable = |source| StoreError::NotWritable { path: folder.to_owned(), source };
-        create_folders(folder).map_err(|error| match error {
-            StoreError::Io { source, .. } => not_writable(source),
-            other => other,
-        })?;
+        files::create_folders(folder).map_err(|error| not_writable(error.source))?;
         // Permissions say little (root, read-only mounts, full disks): really write something.
-        let probe = folder.join(format!(".probe.{}{TEMPORARY}", std::process::id()));
+        let name = format!(".probe.{}{}", std::process::id(), files::TEMPORARY);
+        let probe = folder.join(name);
         let written = fs::write(&probe, b"slim");
         let removed = fs::remove_file(&probe);
         written.and(removed).map_err(not_writable)?;
@@ -312,7 +310,7 @@ impl Store {
         let failure = self.failure_path(&record.id)?;
         if failure.exists() {
             fs::remove_file(&failure).map_err(StoreError::io("remove", &failure))?;
-            sync_folder(&self.folder.join(Table::Failures.folder()))?;
+            files::sync_folder(&self.folder.join(Table::Failures.folder()))?;
         }
         Ok(path)
     }
@@ -405,7 +403,7 @@ pub fn remove_temporaries(folder: &Path, depth: usize) -> Result<(), StoreError>
     list_files(folder, depth, &mut files)?;
     for path in files {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with('.') && name.ends_with(TEMPORARY) {
+        if name.starts_with('.') && name.ends_with(files::TEMPORARY) {
             fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
         }
     }

@@ -1,7 +1,7 @@
 //! Atomic writing of one table file.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 
 use arrow_array::RecordBatch;
 use parquet::arrow::ArrowWriter;
@@ -11,9 +11,6 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use crate::{SCHEMA_VERSION, StoreError};
-
-/// Ending of files that are not finished.
-pub(crate) const TEMPORARY: &str = ".tmp";
 
 /// Why a file could not be written: the bytes, or the disk.
 pub(crate) enum WriteError {
@@ -45,57 +42,32 @@ impl<'a> About<'a> {
     }
 }
 
-/// Removes a temporary file unless it was renamed.
-struct Temporary {
-    path: PathBuf,
-    keep: bool,
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if !self.keep {
-            // Already on the way out with an error; the next run sweeps up what is left.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Writes `batch` so that `path` appears complete or not at all.
-///
-/// Temporary name in the same folder, write, sync the file, rename, sync the folder.
+/// Writes `batch` so that `path` appears complete or not at all, and the folders above it.
 pub(crate) fn write_atomically(
     path: &Path,
     batch: &RecordBatch,
     about: About<'_>,
 ) -> Result<(), WriteError> {
-    let store = |error| WriteError::Store(error);
-    let folder = path.parent().unwrap_or(Path::new("."));
-    create_folders(folder).map_err(store)?;
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let temporary_name = format!(".{stem}.{}{TEMPORARY}", std::process::id());
-    let mut temporary = Temporary { path: folder.join(temporary_name), keep: false };
-    let file = File::create(&temporary.path)
-        .map_err(StoreError::io("create", &temporary.path))
-        .map_err(store)?;
-    let to_sync =
-        file.try_clone().map_err(StoreError::io("open", &temporary.path)).map_err(store)?;
-    encode(file, batch, about).map_err(|error| match error {
+    files::create_folders(files::folder_of(path)).map_err(store)?;
+    let mut draft = files::Draft::begin(path).map_err(store)?;
+    encode(draft.file(), batch, about).map_err(|error| match error {
         ParquetError::External(source) => match source.downcast::<std::io::Error>() {
             Ok(source) => {
-                let path = temporary.path.clone();
+                let path = path.to_owned();
                 WriteError::Store(StoreError::Io { action: "write", path, source: *source })
             }
             Err(source) => WriteError::Encode(source.to_string()),
         },
         other => WriteError::Encode(other.to_string()),
     })?;
-    to_sync.sync_all().map_err(StoreError::io("sync", &temporary.path)).map_err(store)?;
-    fs::rename(&temporary.path, path).map_err(StoreError::io("rename", path)).map_err(store)?;
-    temporary.keep = true;
-    sync_folder(folder).map_err(store)
+    draft.finish().map_err(store)
 }
 
-fn encode(file: File, batch: &RecordBatch, about: About<'_>) -> Result<(), ParquetError> {
+fn store(error: files::WriteError) -> WriteError {
+    WriteError::Store(error.into())
+}
+
+fn encode(file: &mut File, batch: &RecordBatch, about: About<'_>) -> Result<(), ParquetError> {
     let metadata = vec![
         KeyValue::new("slim.schema".to_owned(), SCHEMA_VERSION.to_owned()),
         KeyValue::new(about.key.to_owned(), about.json.to_owned()),
@@ -108,28 +80,4 @@ fn encode(file: File, batch: &RecordBatch, about: About<'_>) -> Result<(), Parqu
     writer.write(batch)?;
     writer.close()?;
     Ok(())
-}
-
-/// Makes a folder and those above it, each made durable in its parent.
-pub(crate) fn create_folders(folder: &Path) -> Result<(), StoreError> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent {
-        create_folders(parent)?;
-    }
-    match fs::create_dir(folder) {
-        Ok(()) => sync_folder(parent.unwrap_or(Path::new("."))),
-        Err(_) if folder.is_dir() => Ok(()),
-        Err(source) => {
-            Err(StoreError::Io { action: "create folder", path: folder.to_owned(), source })
-        }
-    }
-}
-
-/// Makes the names in a folder durable.
-pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
-    let synced = File::open(folder).and_then(|handle| handle.sync_all());
-    synced.map_err(StoreError::io("sync folder", folder))
 }

@@ -1,0 +1,90 @@
+//! A final name has the whole of a file or what it had before; nothing else is left behind.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::thread;
+
+use files::{Draft, WriteError};
+
+fn names(folder: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_file_is_written_whole_and_over_an_older_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a/b/report.html");
+    files::create_folders(path.parent().unwrap()).unwrap();
+    for text in ["first", "second, and longer"] {
+        files::write(&path, text.as_bytes()).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        assert_eq!(names(path.parent().unwrap()), BTreeSet::from(["report.html".to_owned()]));
+    }
+}
+
+/// A writer that stops half-way, as on a full disk or at an error of the caller's own.
+#[test]
+fn a_broken_write_leaves_the_older_file_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.html");
+    let half = |path: &Path| -> Result<(), WriteError> {
+        let mut draft = Draft::begin(path)?;
+        let full = |source| WriteError { action: "write", path: path.to_owned(), source };
+        draft.file().write_all(b"<html><bo").map_err(full)?;
+        Err(full(io::Error::from(io::ErrorKind::StorageFull)))
+    };
+    half(&path).unwrap_err();
+    assert_eq!(names(folder.path()), BTreeSet::new());
+    files::write(&path, b"whole").unwrap();
+    half(&path).unwrap_err();
+    assert_eq!(fs::read(&path).unwrap(), b"whole");
+    assert_eq!(names(folder.path()).len(), 1);
+}
+
+#[test]
+fn a_name_that_cannot_be_taken_is_named_and_nothing_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = folder.path().join("taken");
+    fs::create_dir_all(taken.join("by a folder")).unwrap();
+    let error = files::write(&taken, b"x").unwrap_err();
+    assert_eq!(error.action, "rename");
+    assert_eq!(names(folder.path()), BTreeSet::from(["taken".to_owned()]));
+    let error = files::write(&folder.path().join("no/such.md"), b"x").unwrap_err();
+    let expected = format!("cannot create {}", folder.path().join("no/such.md").display());
+    assert_eq!(error.to_string(), expected);
+    assert!(files::write(Path::new("/"), b"x").is_err());
+}
+
+#[test]
+fn many_writers_of_one_name_leave_one_whole_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("order.json");
+    // A leftover of a process that was killed keeps its name, and is in nobody's way.
+    let leftover = format!(".order.json.{}-0{}", std::process::id(), files::TEMPORARY);
+    fs::write(folder.path().join(&leftover), "half").unwrap();
+    let texts: Vec<String> = (0..8).map(|n| format!("{n}").repeat(100_000 + n)).collect();
+    thread::scope(|scope| {
+        for text in &texts {
+            scope.spawn(|| files::write(&path, text.as_bytes()).unwrap());
+        }
+    });
+    assert!(texts.contains(&fs::read_to_string(&path).unwrap()));
+    assert_eq!(names(folder.path()), BTreeSet::from([leftover, "order.json".to_owned()]));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_written_is_readable_as_any_new_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, plain) = (folder.path().join("ours"), folder.path().join("plain"));
+    files::write(&ours, b"x").unwrap();
+    fs::write(&plain, b"x").unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(mode(&ours), mode(&plain));
+}
