@@ -1,8 +1,9 @@
-//! `report`: spawns the report binary.
+//! `report`: spawns the report binary. What it prints is the screen that ends a run; nothing pages.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -11,7 +12,8 @@ use crate::workspace::Workspace;
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask report                             every run in results/
+  cargo xtask report                             every run in results/, on one screen
+  cargo xtask report --full | less -S            all of it, as Markdown
   cargo xtask report --results results/smollm2
   cargo xtask report --results results/smollm2 --json
   cargo xtask report --compare results/quick old/quick            what changed, cell by cell
@@ -27,7 +29,10 @@ pub(crate) struct Args {
     /// Say what changed from one run to another, cell by cell: the folders of two runs
     #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with = "results")]
     compare: Option<Vec<PathBuf>>,
-    /// Print one JSON object instead of Markdown, and write no file
+    /// Print the whole report as Markdown instead of one screen
+    #[arg(long, conflicts_with = "json")]
+    full: bool,
+    /// Print one JSON object instead, and write no file
     #[arg(long, conflicts_with = "out")]
     json: bool,
     /// Sentences to be judged on the tables [default: pipelines/claims/two-ways.toml]
@@ -55,6 +60,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     if let Some(file) = &args.out {
         command.arg("--out").arg(file);
     }
+    if args.full {
+        command.arg("--full");
+    }
     if args.json {
         command.arg("--json");
     }
@@ -77,18 +85,32 @@ fn sweeps(workspace: &Workspace) -> Vec<OsString> {
     if folder.is_dir() { vec!["--sweeps".into(), folder.into()] } else { Vec::new() }
 }
 
-/// Prints (unless `quiet`) and writes the report of one run; the value is the Markdown file.
+/// Writes the report of one run and prints its screen, unless `quiet`; the value is the Markdown file.
 pub(crate) fn write(
     workspace: &Workspace,
     report: &Path,
     results: &Path,
     quiet: bool,
 ) -> Result<PathBuf> {
+    write_after(workspace, report, results, quiet, None)
+}
+
+/// As [`write`], of a run that took so long from start to end.
+pub(crate) fn write_after(
+    workspace: &Workspace,
+    report: &Path,
+    results: &Path,
+    quiet: bool,
+    took: Option<Duration>,
+) -> Result<PathBuf> {
     let path = results.join("report.md");
     let mut command = Command::new(report);
     command.arg("--results").arg(results).arg("--out").arg(&path);
     command.args(claims(workspace, None)).args(sweeps(workspace));
-    // It says where it wrote, which the caller says too: keep its words for when it fails.
+    if let Some(took) = took {
+        command.arg("--took").arg(took.as_secs_f64().to_string());
+    }
+    // Its words are kept for when it fails.
     let output = command
         .stdout(if quiet { Stdio::null() } else { Stdio::inherit() })
         .stderr(Stdio::piped())
