@@ -7,7 +7,7 @@ use super::choose::{Candidate, Question};
 use super::measured::{Effect, Times};
 use crate::accuracy::{Accuracy, AccuracyTable};
 use crate::atlas::{Atlas, Entry, Measure, Quantity, with_limits};
-use crate::contrast::{SCORE, pairs};
+use crate::contrast::pairs;
 use crate::dial::{Dial, DialRow, DialValue};
 use crate::format::{count, percent, points, significant};
 use crate::perplexity::{Perplexity, PerplexityTable};
@@ -118,11 +118,10 @@ fn last_words(table: &AccuracyTable) -> Option<Candidate> {
         let rows = || table.rows.iter().filter(is_meant);
         let of_policy = || rows().filter(move |row| row.cell.treatment.policy == policy);
         let sparsity = |row: &Row<Accuracy>| row.cell.treatment.sparsity;
-        let best = of_policy().filter_map(|row| Some((row, compared(row)?))).max_by(|a, b| {
+        of_policy().filter_map(|row| Some((row, compared(row)?))).max_by(|a, b| {
             let by_sparsity = sparsity(a.0).total_cmp(&sparsity(b.0));
             by_sparsity.then(a.1.difference.total_cmp(&b.1.difference))
-        })?;
-        Some(best)
+        })
     };
     let ways = [(Policy::Dynamic, "token by token"), (Policy::Static, "for good")];
     let found: Vec<_> =

@@ -108,19 +108,19 @@ fn wrapped(text: &str, room: usize, most: usize) -> Vec<String> {
                 // A word that fits on no line is broken.
                 fitting(word, room.saturating_sub(used))
             };
-            match lines.last_mut() {
-                Some(line) if n_fitting > 0 => {
-                    line.push(' ');
-                    line.push_str(&word[..n_fitting]);
-                    word = &word[n_fitting..];
-                }
-                _ if lines.len() == most => return with_ellipsis(lines, room),
-                _ => {
-                    let first = word.chars().next().map_or(0, char::len_utf8);
-                    let n_fitting = fitting(word, room).max(first);
-                    lines.push(word[..n_fitting].to_owned());
-                    word = &word[n_fitting..];
-                }
+            if n_fitting > 0
+                && let Some(line) = lines.last_mut()
+            {
+                line.push(' ');
+                line.push_str(&word[..n_fitting]);
+                word = &word[n_fitting..];
+            } else if lines.len() == most {
+                return with_ellipsis(lines, room);
+            } else {
+                let first = word.chars().next().map_or(0, char::len_utf8);
+                let n_fitting = fitting(word, room).max(first);
+                lines.push(word[..n_fitting].to_owned());
+                word = &word[n_fitting..];
             }
         }
     }
@@ -160,7 +160,8 @@ pub(super) fn file_url(path: &Path) -> String {
 /// `0.4 s`, `52 s`, `3 min 52 s`, `2 h 5 min`.
 pub(super) fn duration(seconds: f64) -> String {
     if seconds < 9.95 {
-        return format!("{seconds:.1} s");
+        // The sum of nothing is -0.
+        return format!("{:.1} s", seconds + 0.0);
     }
     let whole = seconds.round() as u64;
     match (whole / 3600, whole / 60 % 60, whole % 60) {
@@ -206,6 +207,7 @@ mod tests {
     fn durations() {
         for (seconds, text) in [
             (0.0, "0.0 s"),
+            (-0.0, "0.0 s"),
             (9.94, "9.9 s"),
             (9.96, "10 s"),
             (59.6, "1 min 0 s"),

@@ -119,16 +119,17 @@ fn what(summary: &Summary) -> String {
     )
 }
 
-/// How long: all cells together, the whole where the caller said it, and when the last cell ended.
+/// How long: all cells together, the whole of this time where the caller said it, and when the last cell
+/// ended.
 fn took(summaries: &[&Summary], took: Option<f64>) -> String {
     let in_cells: f64 = summaries.iter().map(|own| own.origins.cell_seconds).sum();
     let mut text = format!("Took {} in cells", duration(in_cells));
     if let Some(seconds) = took {
-        text += &format!(", this time {} from start to end", duration(seconds));
+        text += &format!(", {} from start to end", duration(seconds));
     }
     let ended = summaries.iter().filter_map(|own| own.origins.last_ended_at_ms).max();
     match ended {
-        Some(ended) => format!("{text}; the last cell ended {}.", utc(ended)),
+        Some(ended) => format!("{text}; ended {}.", utc(ended)),
         None => format!("{text}."),
     }
 }

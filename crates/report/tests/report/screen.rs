@@ -83,7 +83,7 @@ fn a_run_with_failures_says_what_matters_and_what_to_do() {
     // 36 cells of 2 s.
     assert_eq!(
         lines[4],
-        "  Took 1 min 12 s in cells, this time 4 min 10 s from start to end; the last cell ended 2026-11…"
+        "  Took 1 min 12 s in cells, 4 min 10 s from start to end; ended 2026-11-22 03:18:06 UTC."
     );
     let (_, failed) = screen.split_once("What failed or is left, and what to do\n").unwrap();
     let failed: Vec<&str> = failed.lines().collect();
@@ -225,7 +225,14 @@ fn several_runs_share_a_screen_with_the_verdicts() {
         put_of(&store, "opt", "01", pruned(Policy::Dynamic, 0.9), &[1.0, 1.1, 0.9, 1.0]);
         put_of(&store, "opt", "02", pruned(Policy::Static, 0.9), &[90.0, 99.0, 101.0, 100.0]);
         put_failure(&store, "f0", pruned(Policy::Dynamic, 0.25), &"much to say of it ".repeat(40));
-        let mut order = order(&store, &[("f0", text_cell(pruned(Policy::Dynamic, 0.25)))]);
+        let of_opt = |treatment| Cell { model: "opt".to_owned(), ..text_cell(treatment) };
+        let cells = [
+            ("00", of_opt(dense())),
+            ("01", of_opt(pruned(Policy::Dynamic, 0.9))),
+            ("02", of_opt(pruned(Policy::Static, 0.9))),
+            ("f0", text_cell(pruned(Policy::Dynamic, 0.25))),
+        ];
+        let mut order = order(&store, &cells);
         order.run = name.to_owned();
         write_order(&store, &order);
     }
@@ -240,16 +247,19 @@ fn several_runs_share_a_screen_with_the_verdicts() {
         })
         .collect();
     let claims = format!(
-        "name = \"t\"\nsource = \"the post\"\nalpha = 0.5\n\n[[group]]\nname = \"all\"\nmodels = [\"opt\"]\n\
+        "name = \"t\"\nsource = \"the post\"\nalpha = 0.4\n\n[[group]]\nname = \"all\"\nmodels = [\"opt\"]\n\
          texts = \"wikitext2\"\n\n{sentences}"
     );
     fs::write(results.path().join("claims.toml"), claims).unwrap();
     let screen = results.printed(&["--results", ".", "--claims", "claims.toml", "--took", "1.5"]);
     let lines = check(&screen);
     assert_eq!(lines[0], "8 runs in .");
-    assert!(lines[1].starts_with("  a: Of 1 cell ordered: 0 done, 1 failed"), "{screen}");
+    assert!(
+        lines[1].starts_with("  a: Of 4 cells ordered: 3 done, 1 failed, 0 missing."),
+        "{screen}"
+    );
     assert_eq!(lines[7], "  and 2 more runs");
-    assert!(lines[8].contains("this time 1.5 s from start to end"), "{screen}");
+    assert!(lines[8].contains(", 1.5 s from start to end; ended"), "{screen}");
     assert_eq!(findings(&screen).len(), 5, "{screen}");
     assert!(findings(&screen)[0].starts_with("a: opt on wikitext2"), "{screen}");
     assert!(screen.contains("\nClaims: 9 sentences of the post, judged on opt: "), "{screen}");
