@@ -126,7 +126,7 @@ fn problems(clone: &Path, summary: &Value, code: Option<i32>, seconds: f64) -> V
     if seconds > LIMIT_SECONDS {
         problems.push(format!("run-grid took {seconds:.0} s, over {LIMIT_SECONDS:.0} s"));
     }
-    for file in ["report.md", "report.html", "static-and-dynamic.svg", "dial.png"] {
+    for file in ["report.md", "report.html", "static-and-dynamic.svg", "dial.svg"] {
         let path = clone.join("results/quick").join(file);
         if std::fs::metadata(&path).map_or(0, |file| file.len()) < 1000 {
             problems.push(format!("{} is missing or empty", path.display()));

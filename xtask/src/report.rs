@@ -1,4 +1,4 @@
-//! `report`: spawns the report binary.
+//! `report`: spawns the report binary. What it prints is the screen that ends a run; nothing pages.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,8 @@ use crate::workspace::Workspace;
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask report                             every run in results/
+  cargo xtask report                             every run in results/, on one screen
+  cargo xtask report --full | less -S            all of it, as Markdown
   cargo xtask report --results results/smollm2
   cargo xtask report --results results/smollm2 --json
   cargo xtask report --compare results/quick old/quick            what changed, cell by cell
@@ -28,7 +29,10 @@ pub(crate) struct Args {
     /// Say what changed from one run to another, cell by cell: the folders of two runs
     #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with = "results")]
     compare: Option<Vec<PathBuf>>,
-    /// Print one JSON object instead of Markdown, and write no file
+    /// Print the whole report as Markdown instead of one screen
+    #[arg(long, conflicts_with = "json")]
+    full: bool,
+    /// Print one JSON object instead, and write no file
     #[arg(long, conflicts_with = "out")]
     json: bool,
     /// Sentences to be judged on the tables [default: pipelines/claims/two-ways.toml]
@@ -54,6 +58,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     }
     if let Some(file) = &args.out {
         command.arg("--out").arg(file);
+    }
+    if args.full {
+        command.arg("--full");
     }
     if args.json {
         command.arg("--json");

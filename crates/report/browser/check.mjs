@@ -187,6 +187,29 @@ const checkOrder = async (page) => {
   if (sorted !== null) expect(same(sorted, expected), `numbers sort as ${JSON.stringify(sorted)}`);
 };
 
+/** The page opens with a picture, what is meant for one look does not scroll, contents are short. */
+const checkOpening = async (page) => {
+  const found = await page.evaluate(() => {
+    const glances = [...document.querySelectorAll('.table[aria-label$="t a glance"]')];
+    const figure = document.querySelector('main figure');
+    const table = [...document.querySelectorAll('main .table')].find((box) => box.closest('details') === null);
+    const follows = (a, b) => (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING) !== 0;
+    return {
+      glances: glances.length,
+      wide: glances
+        .filter((box) => box.scrollWidth > box.clientWidth)
+        .map((box) => `${box.getAttribute('aria-label')}: ${box.scrollWidth} in ${box.clientWidth} px`),
+      opens: !figure || !table || follows(figure, table),
+      unfolded: document.querySelectorAll('nav .more[open]').length,
+      deep: document.querySelectorAll('nav li li li').length,
+    };
+  });
+  expect(found.wide.length === 0, `at a glance scrolls sideways: ${found.wide}`);
+  expect(found.opens, 'a table stands before the first picture');
+  expect(found.unfolded === 0 && found.deep === 0, `contents: ${JSON.stringify(found)}`);
+  return found.glances;
+};
+
 const checkFilter = async (page) => {
   const input = await page.$('.tools input');
   if (input === null) return 0;
@@ -278,6 +301,7 @@ try {
   await page.evaluate(() => scrollTo(0, 0));
   await screenshot(page, 'light');
   await screenshot(page, 'light-whole', true);
+  const glances = await checkOpening(page);
   const links = await checkLinks(page);
   const sorted = await checkSorting(page);
   await checkOrder(page);
@@ -341,7 +365,7 @@ try {
     await screenshot(small.page, colorScheme === 'light' ? '400' : '400-dark', colorScheme === 'light');
   }
   console.log(
-    `${figures} pictures, ${sorted} columns of numbers, ${filters} filters, ${links} links, last cell ${cell}; ` +
+    `${figures} pictures, ${glances} tables at a glance, ${sorted} columns of numbers, ${filters} filters, ${links} links, last cell ${cell}; ` +
       `opened in ${took.toFixed(0)} ms`,
   );
 } finally {

@@ -1,11 +1,10 @@
 //! `report`: says what the Parquet tables of a run hold.
 //!
 //! Reads every table of a run with polars (this is the only crate that does), compares each cell
-//! with its dense baseline through `statistics`, prints the result as Markdown (or JSON) and writes
-//! the Markdown, the same as one HTML file, its pictures and the tables of the importance atlas beside
-//! the tables. A file that
-//! cannot be read, a cell that failed and a cell that is missing are part of the report, never its
-//! end. The same tables give the same bytes.
+//! with its dense baseline through `statistics`, writes the result as Markdown, the same as one HTML
+//! file, its pictures and the tables of the importance atlas beside the tables, and prints one screen of
+//! it (or all of the Markdown, or JSON). A file that cannot be read, a cell that failed and a cell that
+//! is missing are part of the report, never its end. The same tables give the same bytes.
 
 mod accuracy;
 mod atlas;
@@ -32,12 +31,14 @@ mod read;
 mod recall;
 mod row;
 mod run;
+mod screen;
 mod state;
 mod summary;
 mod sweeps;
 mod unequal;
 
-use std::io::{self, Write};
+use std::env;
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -48,10 +49,11 @@ use serde::Serialize;
 use crate::claims::{Assessment, ClaimsFile};
 use crate::compare::Comparison;
 use crate::run::{Run, find_runs};
+use crate::screen::Ending;
 use crate::summary::Summary;
 use crate::sweeps::Sweeps;
 
-/// Prints what the tables of a run hold, and writes it as Markdown with pictures beside them.
+/// Writes what the tables of a run hold, as a page with pictures, and prints one screen of it.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -64,7 +66,10 @@ struct Args {
     /// Say what changed from one run to another, cell by cell: the folders of two runs
     #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with = "results")]
     compare: Option<Vec<PathBuf>>,
-    /// Print one JSON object with every row in full precision instead of Markdown; write no file
+    /// Print the whole report as Markdown instead of one screen
+    #[arg(long, conflicts_with = "json")]
+    full: bool,
+    /// Print one JSON object with every row in full precision instead; write no file
     #[arg(long, conflicts_with = "out")]
     json: bool,
     /// Where the Markdown goes, the same as FILE.html and its pictures beside it [default: report.md
@@ -78,6 +83,17 @@ struct Args {
     /// where it exists]
     #[arg(long, value_name = "DIR")]
     sweeps: Option<PathBuf>,
+    /// Seconds that the whole run took, where whoever calls knows: the screen says it
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    took: Option<f64>,
+}
+
+/// A time that has passed.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => Ok(seconds),
+        _ => Err("expected a number of seconds, 0 or more".to_owned()),
+    }
 }
 
 /// A file beside which another of the ending `.html` can lie.
@@ -140,15 +156,30 @@ fn report(args: &Args, claims: Option<&ClaimsFile>) -> Result<()> {
         (runs.len() > 1).then(|| overview::page(&args.results, &runs, together.as_ref()));
     let all = overview.iter().chain(pages.iter().map(|page| &page.text));
     let whole = all.map(String::as_str).collect::<Vec<_>>().join("\n");
-    print(&whole)?;
-    match &args.out {
-        Some(file) => pages::write_one(file, &whole, &pages),
-        None => {
+    let written = match (&args.out, &overview) {
+        (Some(file), _) => pages::write_one(file, &whole, &pages)?,
+        (None, Some(overview)) => {
             pages::write_each(&pages)?;
-            let beside = args.results.join("report.md");
-            overview.map_or(Ok(()), |page| pages::write_overview(&beside, &page))
+            pages::write_overview(&args.results.join("report.md"), overview)?
         }
+        (None, None) => pages::write_each(&pages)?.context("there is no page")?,
+    };
+    if args.full {
+        return print(&whole);
     }
+    let ending = Ending { html: written.html, beside: written.beside, took: args.took };
+    let has_colours = has_colours(&io::stdout());
+    print(&match runs.as_slice() {
+        [(_, summary)] => screen::of_run(summary, &ending, has_colours),
+        runs => screen::of_runs(&args.results, runs, together.as_ref(), &ending, has_colours),
+    })
+}
+
+/// Whether someone sees colours there and has not asked for none (<https://no-color.org>).
+fn has_colours(stdout: &impl IsTerminal) -> bool {
+    let is_unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_dumb = env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    stdout.is_terminal() && !is_unwanted && !is_dumb
 }
 
 /// The claims on the tables of all runs.
@@ -165,7 +196,10 @@ fn compare(a: &Path, b: &Path, args: &Args) -> Result<()> {
     }
     let page = compare::render(&comparison);
     print(&page)?;
-    args.out.as_deref().map_or(Ok(()), |file| pages::write(file, page.as_bytes()))
+    let Some(file) = &args.out else { return Ok(()) };
+    pages::write(file, page.as_bytes())?;
+    eprintln!("wrote {}", file.display());
+    Ok(())
 }
 
 fn print_json(value: &impl Serialize) -> Result<()> {

@@ -1,4 +1,5 @@
-//! A report as Markdown that also reads well in a terminal.
+//! A report as Markdown that also reads well in a terminal: pictures first, then what they say, then every
+//! number.
 
 use plan::{Part, Policy, Protocol, shortest_decimal};
 
@@ -21,22 +22,34 @@ use crate::recall;
 use crate::row::{Row, is_of, short};
 use crate::summary::Summary;
 
+/// The pictures that open the page: what each model pays, and how that rises with the window.
+const OPENING: [&str; 2] = ["static-and-dynamic", "dial"];
+
+/// The heading of the tables that have a row for every cell.
+const CELLS: &str = "Every cell, model by model";
+
 /// The whole page of one run. The files of its pictures have their names, with `prefix` before them.
 pub(crate) fn render(summary: &Summary, pictures: &[Picture], prefix: &str) -> String {
     let mut page = format!("# Report: {}\n\n", plain(&summary.run));
     for warning in &summary.warnings {
         page += &format!("**WARNING: {}**\n\n", plain(warning));
     }
+    let (opening, others): (Vec<&Picture>, Vec<&Picture>) =
+        pictures.iter().partition(|picture| OPENING.contains(&picture.name));
+    let opening = opening.into_iter().filter(|own| matches!(own.content, Content::Drawn { .. }));
+    page.extend(opening.map(|picture| picture_section(picture, prefix) + "\n"));
     page += &findings::opening(&summary.findings);
     page += &glance::section(&summary.glance);
     page += &quadrants::glance(&summary.quadrants);
     page.extend(summary.claims.iter().map(claims::section));
     page += &findings::all(&summary.findings);
-    page += "\n## Pictures\n";
-    page.extend(pictures.iter().map(|picture| picture_section(picture, prefix)));
+    page += &more_pictures(&others, prefix);
     page += &not_drawn(pictures);
     page += "\n## Where the numbers come from\n\n";
     page += &list(&header(summary));
+    if !(summary.perplexity_tables.is_empty() && summary.accuracy_tables.is_empty()) {
+        page += &format!("\n## {CELLS}\n");
+    }
     for table in &summary.perplexity_tables {
         page += &perplexity_section(table);
         let matching = summary.dials.iter().filter(|dial| dial.is_of(table));
@@ -98,8 +111,7 @@ fn picture_section(picture: &Picture, prefix: &str) -> String {
     let Content::Drawn { alternative, caption, tables, numbers, .. } = &picture.content else {
         return String::new();
     };
-    let name = format!("{prefix}{}", picture.name);
-    let image = link_target(&format!("{name}.svg"));
+    let image = link_target(&format!("{prefix}{}.svg", picture.name));
     let text = caption.join(" ");
     let link = |heading: &String| format!("[{}](#{})", plain(heading), anchor(heading));
     let tables: Vec<String> = tables.iter().map(link).collect();
@@ -109,9 +121,16 @@ fn picture_section(picture: &Picture, prefix: &str) -> String {
     };
     let numbers = numbers.render();
     format!(
-        "\n![{alternative}]({image})\n\n{text}\n{tables}As pixels: `{name}.png`, `{name}-dark.png`.\n\n\
+        "![{alternative}]({image})\n\n{text}\n{tables}\n\
          <details><summary>The numbers of this picture</summary>\n\n{numbers}\n</details>\n"
     )
+}
+
+/// The pictures that do not open the page.
+fn more_pictures(pictures: &[&Picture], prefix: &str) -> String {
+    let drawn = pictures.iter().filter(|own| matches!(own.content, Content::Drawn { .. }));
+    let sections = drawn.map(|picture| format!("\n{}", picture_section(picture, prefix)));
+    format!("\n## More pictures\n{}", sections.collect::<String>())
 }
 
 /// The pictures that there are not, and why.
@@ -241,7 +260,7 @@ fn perplexity_section(table: &PerplexityTable) -> String {
         text.push(treatment(row, has_state(&table.rows)).into_iter().chain(own).chain(common(row)));
     }
     format!(
-        "\n## {}\n\n{}\nInterval: paired bootstrap over windows, {} resamples, seed {}.\n",
+        "\n### {}\n\n{}\nInterval: paired bootstrap over windows, {} resamples, seed {}.\n",
         plain(&perplexity_heading(table)),
         text.render(),
         BOOTSTRAP.resamples,
@@ -295,7 +314,7 @@ fn accuracy_section(table: &AccuracyTable) -> String {
         text.push(treatment(row, has_state(&table.rows)).into_iter().chain(own).chain(common(row)));
     }
     format!(
-        "\n## {}\n\n{}\nΔ: accuracy minus that of dense on the same items, in percentage points. The test \
+        "\n### {}\n\n{}\nΔ: accuracy minus that of dense on the same items, in percentage points. The test \
          is McNemar's (paired, exact), adjusted by Holm over this table; the unpaired p-values \
          are what was published elsewhere. Detectable: with power 0.8 at level 0.05.\n",
         plain(&accuracy_heading(table)),
@@ -331,7 +350,7 @@ fn dial_section(dial: &Dial) -> String {
     }
     let part = if dial.part == Part::State { " of the state" } else { "" };
     format!(
-        "\n### Dial{part}: perplexity × dense by window, {} · {} · {}\n\n{}{notes}",
+        "\n#### Dial{part}: perplexity × dense by window, {} · {} · {}\n\n{}{notes}",
         plain(&dial.model),
         plain(&dial.dataset),
         dial.protocol,

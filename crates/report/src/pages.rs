@@ -1,11 +1,9 @@
 //! The files of a report: each run's page as Markdown and as HTML, its pictures, the atlas's tables.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rayon::prelude::*;
 
 use crate::html::{self, Cells};
 use crate::pictures::{Content, Picture};
@@ -46,50 +44,69 @@ pub(crate) fn of<'a>(
     runs.iter().map(page).collect()
 }
 
-/// Writes all pages, which make up `whole`, as one file, with everything else beside it.
-pub(crate) fn write_one(file: &Path, whole: &str, pages: &[Page<'_>]) -> Result<()> {
-    write(file, whole.as_bytes())?;
-    write_html(file, whole, pages)?;
-    for page in pages {
-        page.write_pictures(file)?;
-    }
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    pages.iter().try_for_each(|page| page.write_tables(folder.unwrap_or(Path::new("."))))
+/// What was written: the page to open, and what lies beside it.
+pub(crate) struct Written {
+    pub(crate) html: PathBuf,
+    /// `report.md`, `8 pictures`.
+    pub(crate) beside: Vec<String>,
 }
 
-/// Writes each page into its run's folder, with everything else beside it.
-pub(crate) fn write_each(pages: &[Page<'_>]) -> Result<()> {
-    for page in pages {
-        let file = page.run.folder.join("report.md");
-        write(&file, page.text.as_bytes())?;
-        write_html(&file, &page.text, std::slice::from_ref(page))?;
-        page.write_pictures(&file)?;
-        page.write_tables(&page.run.folder)?;
+impl Written {
+    fn of(file: &Path, n_pictures: usize, n_tables: usize) -> Written {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let others = [(n_pictures, "picture"), (n_tables, "table of the atlas")];
+        let others = others.into_iter().filter(|(n, _)| *n > 0);
+        let others = others.map(|(n, thing)| match (n, thing) {
+            (1, _) => format!("1 {thing}"),
+            (_, "picture") => format!("{n} pictures"),
+            _ => format!("{n} tables of the atlas"),
+        });
+        let beside = [name].into_iter().chain(others).collect();
+        Written { html: file.with_extension("html"), beside }
     }
-    Ok(())
+}
+
+/// Writes all pages, which make up `whole`, as one file, with everything else beside it.
+pub(crate) fn write_one(file: &Path, whole: &str, pages: &[Page<'_>]) -> Result<Written> {
+    let (mut n_pictures, mut n_tables) = (0, 0);
+    for page in pages {
+        n_pictures += page.write_pictures(file)?;
+        n_tables += page.write_tables(files::folder_of(file))?;
+    }
+    write(file, whole.as_bytes())?;
+    write_html(file, whole, pages)?;
+    Ok(Written::of(file, n_pictures, n_tables))
+}
+
+/// Writes each page into its run's folder, with everything else beside it; the value is of the last one.
+pub(crate) fn write_each(pages: &[Page<'_>]) -> Result<Option<Written>> {
+    let write = |page: &Page<'_>| {
+        write_one(&page.run.folder.join("report.md"), &page.text, std::slice::from_ref(page))
+    };
+    Ok(pages.iter().map(write).collect::<Result<Vec<_>>>()?.pop())
 }
 
 /// Writes the page about all runs. The rows of the cells that it names stand in the pages of the runs.
-pub(crate) fn write_overview(file: &Path, text: &str) -> Result<()> {
-    write(file, text.as_bytes())?;
-    write_html(file, text, &[])
+pub(crate) fn write_overview(file: &Path, text: &str) -> Result<Written> {
+    write_one(file, text, &[])
 }
 
 impl Page<'_> {
-    /// Writes the pictures beside `page`. Making pixels takes longest: each has a thread.
-    fn write_pictures(&self, page: &Path) -> Result<()> {
-        let files = self.pictures.par_iter().map(Picture::files).collect::<Result<Vec<_>>>()?;
-        for (name, bytes) in files.into_iter().flatten() {
-            write(&page.with_file_name(format!("{}{name}", self.prefix)), &bytes)?;
+    /// Writes the pictures beside `page`; the value is their number.
+    fn write_pictures(&self, page: &Path) -> Result<usize> {
+        let mut n = 0;
+        for Picture { name, content } in &self.pictures {
+            if let Content::Drawn { svg, .. } = content {
+                let file = page.with_file_name(format!("{}{name}.svg", self.prefix));
+                write(&file, svg.as_bytes())?;
+                n += 1;
+            }
         }
-        Ok(())
+        Ok(n)
     }
 
-    fn write_tables(&self, folder: &Path) -> Result<()> {
-        for written in atlas::write(&self.summary.atlas, folder, &self.prefix)? {
-            eprintln!("wrote {written}");
-        }
-        Ok(())
+    fn write_tables(&self, folder: &Path) -> Result<usize> {
+        Ok(atlas::write(&self.summary.atlas, folder, &self.prefix)?.len())
     }
 }
 
@@ -107,14 +124,12 @@ fn write_html(file: &Path, text: &str, pages: &[Page<'_>]) -> Result<()> {
     write(&file.with_extension("html"), html::render(text, &drawn, &cells).as_bytes())
 }
 
-/// Writes a file and says so.
+/// Writes a file, which has its name only when it is whole.
 ///
 /// # Errors
 /// When it cannot be written, with what to do.
 pub(crate) fn write(file: &Path, bytes: &[u8]) -> Result<()> {
-    fs::write(file, bytes).with_context(|| {
+    files::write(file, bytes).with_context(|| {
         format!("cannot write {}: choose another place with --out FILE.md", file.display())
-    })?;
-    eprintln!("wrote {}", file.display());
-    Ok(())
+    })
 }

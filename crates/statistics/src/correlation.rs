@@ -1,7 +1,7 @@
 //! Correlation of two lists of numbers: of their values (Pearson) and of their ranks (Spearman).
 
+use crate::StatisticsError;
 use crate::error::check_finite;
-use crate::{ConfidenceLevel, Interval, StatisticsError};
 
 /// Pearson's product-moment correlation:
 /// `r = Σ(x-x̄)(y-ȳ) / sqrt(Σ(x-x̄)² · Σ(y-ȳ)²)`, between -1 and 1.
@@ -32,43 +32,6 @@ pub fn spearman(first: &[f64], second: &[f64]) -> Result<f64, StatisticsError> {
     pearson(&mid_ranks(first), &mid_ranks(second))
 }
 
-/// Interval of Spearman's rank correlation, by Fisher's transformation.
-///
-/// With `r` of `n` pairs and `z` the two-sided critical value, the limits are
-///
-/// ```text
-/// tanh( artanh(r) ± z·sqrt( (1 + r²/2) / (n - 3) ) )
-/// ```
-///
-/// Bonett & Wright 2000, "Sample size requirements for estimating Pearson, Kendall and Spearman
-/// correlations", Psychometrika 65, 23–28, who found this variance to hold for true correlations
-/// up to 0.95 in absolute value. At `r = ±1` the transformation is infinite and both limits are
-/// `r`: that says nothing about what other items would give.
-///
-/// # Errors
-/// As [`pearson`], but [`StatisticsError::TooFew`] with fewer than 4 pairs.
-pub fn spearman_interval(
-    first: &[f64],
-    second: &[f64],
-    level: ConfidenceLevel,
-) -> Result<Interval, StatisticsError> {
-    let estimate = spearman(first, second)?;
-    let (needed, got) = (4, first.len());
-    if got < needed {
-        let what = "interval of a rank correlation";
-        return Err(StatisticsError::TooFew { what, needed, got });
-    }
-    let variance = (1.0 + estimate * estimate / 2.0) / (got - 3) as f64;
-    Ok(fisher_interval(estimate, variance, level))
-}
-
-/// `tanh(artanh(estimate) ± z·sqrt(variance))`: Fisher's transformation, on which a correlation is
-/// nearly normal. At ±1 it is infinite and both limits are the estimate.
-pub(crate) fn fisher_interval(estimate: f64, variance: f64, level: ConfidenceLevel) -> Interval {
-    let (centre, half) = (estimate.atanh(), level.critical_z() * variance.sqrt());
-    Interval { lower: (centre - half).tanh(), estimate, upper: (centre + half).tanh() }
-}
-
 /// The rank of each number from 1 for the smallest; equal numbers share the mean of their ranks.
 pub fn mid_ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
@@ -84,7 +47,7 @@ pub fn mid_ranks(values: &[f64]) -> Vec<f64> {
     ranks
 }
 
-pub(crate) fn check_pairs(first: &[f64], second: &[f64]) -> Result<(), StatisticsError> {
+fn check_pairs(first: &[f64], second: &[f64]) -> Result<(), StatisticsError> {
     if first.len() != second.len() {
         let (first, second) = (first.len(), second.len());
         return Err(StatisticsError::UnequalLengths { first, second });

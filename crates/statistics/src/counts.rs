@@ -101,9 +101,4 @@ impl PairedCounts {
     pub fn second(self) -> Result<Proportion, StatisticsError> {
         Proportion::new(self.both + self.only_second, self.items())
     }
-
-    /// The same table with first and second exchanged.
-    pub fn swapped(self) -> Self {
-        Self { only_first: self.only_second, only_second: self.only_first, ..self }
-    }
 }

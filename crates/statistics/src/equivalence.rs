@@ -5,70 +5,79 @@
 //! Biopharm. 15, 657–680. The interval is the one that is reported anyway.
 
 use crate::{
-    BootstrapPlan, ConfidenceLevel, Interval, PairedCounts, StatisticsError, WindowLoss,
-    newcombe_paired, perplexity_ratio_interval,
+    ConfidenceLevel, Interval, PairedCounts, StatisticsError, newcombe_paired, newcombe_paired_p,
 };
+
+/// Where an interval lies to the margins on both sides of 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Margins {
+    /// Strictly between them: equivalent.
+    Within,
+    /// Wholly beyond one of them: different by more than the margin.
+    Beyond,
+    /// On one of them: open.
+    Across,
+}
+
+impl Margins {
+    fn of(interval: Interval, margin: f64) -> Margins {
+        if -margin < interval.lower && interval.upper < margin {
+            Margins::Within
+        } else if interval.upper < -margin || interval.lower > margin {
+            Margins::Beyond
+        } else {
+            Margins::Across
+        }
+    }
+}
 
 /// Outcome of an equivalence test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Equivalence {
-    /// The interval at level `1 - 2α` that decided.
+    /// The interval that decided.
     pub interval: Interval,
-    /// Whether the whole interval lies strictly inside the margins.
-    pub equivalent: bool,
+    /// Where it lies.
+    pub margins: Margins,
+    /// Where the estimate lies within the margins, that of the two one-sided tests: the larger p-value.
+    /// Where it lies beyond, the two-sided p-value of the margin that it is beyond of.
+    pub p: f64,
+}
+
+/// Is a difference within `margin`? `interval` is its interval, and `p_at` gives the two-sided p-value
+/// of "the true difference is this".
+///
+/// # Errors
+/// [`StatisticsError::OutOfRange`] unless `margin > 0`, and those of `p_at`.
+pub fn equivalence(
+    interval: Interval,
+    margin: f64,
+    p_at: impl Fn(f64) -> Result<f64, StatisticsError>,
+) -> Result<Equivalence, StatisticsError> {
+    if !(margin > 0.0 && margin.is_finite()) {
+        let (what, expected) = ("margin", "a positive number");
+        return Err(StatisticsError::OutOfRange { what, value: margin, expected });
+    }
+    let p = if interval.estimate.abs() < margin {
+        let (above, below) = (p_at(margin)?, p_at(-margin)?);
+        (if above > below { above } else { below }) / 2.0
+    } else {
+        p_at(margin.copysign(interval.estimate))?
+    };
+    Ok(Equivalence { interval, margins: Margins::of(interval, margin), p })
 }
 
 /// Are two policies equally accurate on the same items, within `margin` (a difference of
-/// proportions, such as 0.03)? TOST at level `alpha` through [`newcombe_paired`].
+/// proportions, such as 0.03)? Interval and p-values are Newcombe's ([`newcombe_paired`]); at level α
+/// the interval of `1 - 2α` decides.
 ///
 /// # Errors
-/// [`StatisticsError::OutOfRange`] unless `0 < alpha < 0.5` and `margin > 0`;
-/// [`StatisticsError::Empty`] when there are no items.
+/// [`StatisticsError::OutOfRange`] unless `margin > 0`; [`StatisticsError::Empty`] when there are no
+/// items.
 pub fn equivalence_paired(
     counts: PairedCounts,
     margin: f64,
-    alpha: f64,
+    level: ConfidenceLevel,
 ) -> Result<Equivalence, StatisticsError> {
-    check_positive("margin", margin)?;
-    let interval = newcombe_paired(counts, tost_level(alpha)?)?;
-    Ok(Equivalence { interval, equivalent: -margin < interval.lower && interval.upper < margin })
-}
-
-/// Is the perplexity ratio within `1/factor` and `factor` (such as 1.02)? TOST at level `alpha`
-/// through [`perplexity_ratio_interval`]; the level inside `plan` is replaced by `1 - 2·alpha`.
-///
-/// # Errors
-/// [`StatisticsError::OutOfRange`] unless `0 < alpha < 0.5` and `factor > 1`; otherwise those of
-/// [`perplexity_ratio_interval`].
-pub fn equivalence_perplexity_ratio(
-    baseline: &[WindowLoss],
-    treated: &[WindowLoss],
-    factor: f64,
-    alpha: f64,
-    plan: BootstrapPlan,
-) -> Result<Equivalence, StatisticsError> {
-    check_positive("margin factor minus 1", factor - 1.0)?;
-    let plan = BootstrapPlan { level: tost_level(alpha)?, ..plan };
-    let interval = perplexity_ratio_interval(baseline, treated, plan)?;
-    Ok(Equivalence {
-        interval,
-        equivalent: 1.0 / factor < interval.lower && interval.upper < factor,
-    })
-}
-
-fn tost_level(alpha: f64) -> Result<ConfidenceLevel, StatisticsError> {
-    if alpha > 0.0 && alpha < 0.5 {
-        ConfidenceLevel::new(1.0 - 2.0 * alpha)
-    } else {
-        let expected = "a number strictly between 0 and 0.5";
-        Err(StatisticsError::OutOfRange { what: "alpha", value: alpha, expected })
-    }
-}
-
-fn check_positive(what: &'static str, value: f64) -> Result<(), StatisticsError> {
-    if value > 0.0 && value.is_finite() {
-        Ok(())
-    } else {
-        Err(StatisticsError::OutOfRange { what, value, expected: "a positive number" })
-    }
+    let interval = newcombe_paired(counts, level)?;
+    equivalence(interval, margin, |difference| newcombe_paired_p(counts, difference))
 }

@@ -4,7 +4,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::bootstrap::{check_size, draw_windows, quantile};
-use crate::isotonic::isotonic_fit_of_equals;
+use crate::isotonic::isotonic_fit;
 use crate::{BootstrapPlan, Dial, StatisticsError};
 
 /// Outcome of the test of "perplexity never falls along the dial".
@@ -74,7 +74,7 @@ pub struct LargestFall {
 pub fn monotone_test(dial: &Dial, plan: BootstrapPlan) -> Result<MonotoneTest, StatisticsError> {
     check_size(dial.windows(), plan.block_windows.saturating_mul(2), plan)?;
     let level_nats = dial.mean_nll_nats();
-    let fitted_nats = isotonic_fit_of_equals(&level_nats);
+    let fitted_nats = isotonic_fit(&level_nats);
     let distance = squared_distance(&level_nats, &fitted_nats);
     let blocks = dial.windows() as f64 / plan.block_windows as f64;
     let deviations = resampled_deviations(dial, &level_nats, blocks, plan);
@@ -85,7 +85,7 @@ pub fn monotone_test(dial: &Dial, plan: BootstrapPlan) -> Result<MonotoneTest, S
     let rounding = (64 + dial.windows()) as f64 * f64::EPSILON * largest;
     let as_far = deviations.iter().filter(|deviation| {
         let levels = added(&centre, deviation);
-        let drawn = squared_distance(&levels, &isotonic_fit_of_equals(&levels));
+        let drawn = squared_distance(&levels, &isotonic_fit(&levels));
         drawn.sqrt() >= distance.sqrt() - rounding
     });
     let p = (1 + as_far.count()) as f64 / (1 + plan.resamples) as f64;

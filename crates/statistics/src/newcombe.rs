@@ -42,6 +42,35 @@ pub fn newcombe_paired(
     })
 }
 
+/// Two-sided p-value of "the difference is `difference`", by inverting [`newcombe_paired`]: the `1 - level`
+/// at which a limit of the interval reaches it. None is told to be smaller than 10⁻¹⁵.
+///
+/// # Errors
+/// [`StatisticsError::Empty`] when there are no items.
+pub fn newcombe_paired_p(counts: PairedCounts, difference: f64) -> Result<f64, StatisticsError> {
+    /// Halvings: enough for every bit of a p-value.
+    const STEPS: usize = 60;
+    /// No smaller p-value is told apart from it.
+    const LEAST: f64 = 1e-15;
+    let (mut inside, mut outside) = (LEAST, 1.0 - LEAST);
+    let contains = |alpha: f64| {
+        let level = ConfidenceLevel::new(1.0 - alpha)?;
+        Ok::<bool, StatisticsError>(newcombe_paired(counts, level)?.contains(difference))
+    };
+    // A higher level is a wider interval: it contains the difference below p and not above.
+    if !contains(inside)? {
+        return Ok(LEAST);
+    }
+    for _ in 0..STEPS {
+        let middle = inside.midpoint(outside);
+        match contains(middle)? {
+            true => inside = middle,
+            false => outside = middle,
+        }
+    }
+    Ok(inside)
+}
+
 /// Correlation of the two outcomes, pulled towards zero by half an item where it is positive.
 fn continuity_corrected_phi(counts: PairedCounts) -> f64 {
     let [a, b, c, d] = [counts.both, counts.only_first, counts.only_second, counts.neither]

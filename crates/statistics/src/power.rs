@@ -1,5 +1,4 @@
-//! What a "not significant" could have missed: the minimum detectable effect of a paired test, and
-//! the number of items that an effect needs.
+//! What a "not significant" could have missed: the minimum detectable effect of a paired test.
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
@@ -7,8 +6,6 @@ use crate::StatisticsError;
 
 /// Halvings of the search interval: past 60 the difference no longer moves an f64.
 const BISECTIONS: usize = 80;
-/// Far more items than there are, and few enough that one more still moves `sqrt(n)` in an f64.
-pub(crate) const MOST_ITEMS: f64 = (1_u64 << 40) as f64;
 
 /// Smallest true difference of two paired proportions that McNemar's test would find.
 ///
@@ -48,46 +45,6 @@ pub fn minimum_detectable_difference_paired(
         if design.excess(items, middle) < 0.0 { below = middle } else { above = middle }
     }
     Ok(Some(above))
-}
-
-/// Smallest number of items with which McNemar's test would find a true difference of two paired
-/// proportions: the inverse of [`minimum_detectable_difference_paired`].
-///
-/// ```text
-/// n = ⌈ ( z(1-α/2)·sqrt(ψ) + z(power)·sqrt(ψ - δ²) )² / δ² ⌉
-/// ```
-///
-/// with δ the difference (its sign does not matter) and ψ the expected share of discordant items:
-/// Connor 1987. Asymptotic: the exact test needs slightly more, and where this says 10 or fewer it
-/// says little. A difference that is the minimum detectable one of `n` items needs exactly `n`.
-///
-/// # Errors
-/// [`StatisticsError::OutOfRange`] unless `0 < |difference| ≤ discordant_share ≤ 1`,
-/// `0 < alpha < 1` and `0.5 ≤ power < 1`, and for a difference so small that 2⁴⁰ items are too few.
-pub fn items_needed_paired(
-    difference: f64,
-    discordant_share: f64,
-    alpha: f64,
-    power: f64,
-) -> Result<u64, StatisticsError> {
-    let design = Design::new(discordant_share, alpha, power)?;
-    let size = difference.abs();
-    let possible = size > 0.0 && size <= discordant_share;
-    let expected = "not 0 and no larger than the share of discordant items";
-    check_range("difference", difference, expected, possible)?;
-    let items = (design.critical(size) / size).powi(2).ceil();
-    let expected = "large enough to be found with 2 to the power of 40 items";
-    check_range("difference", difference, expected, items <= MOST_ITEMS)?;
-    // The quotient may be a rounding beside a whole number: the excess, with which the minimum
-    // detectable difference is found, decides.
-    let mut items = (items as u64).max(1);
-    while items > 1 && design.excess(items - 1, size) >= 0.0 {
-        items -= 1;
-    }
-    while design.excess(items, size) < 0.0 {
-        items += 1;
-    }
-    Ok(items)
 }
 
 /// What is settled before items are counted.

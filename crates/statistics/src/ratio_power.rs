@@ -1,13 +1,12 @@
-//! What a test of a perplexity ratio could have missed: the minimum detectable ratio, and the number
-//! of windows that a ratio needs.
+//! What a test of a perplexity ratio could have missed: the minimum detectable ratio.
 
 use crate::bootstrap::check_windows;
 use crate::error::checked_exp;
 use crate::perplexity::paired_differences;
-use crate::power::{MOST_ITEMS, check_range, critical_values};
+use crate::power::{check_range, critical_values};
 use crate::{StatisticsError, WindowLoss, mean_nll_nats};
 
-/// How much one window's difference varies, in nats a target: `σ` of the two functions below.
+/// How much one window's difference varies, in nats a target: `σ` of the function below.
 ///
 /// With `d` the differences `NLL_treated - NLL_baseline` of `n` windows, `t` their targets and
 /// `δ = Σd / Σt` the logarithm of the ratio:
@@ -76,45 +75,7 @@ pub fn minimum_detectable_ratio_paired(
     if windows < least_windows(alpha) {
         return Ok(None);
     }
-    checked_exp("minimum detectable ratio", detectable_nats(needed_nats, windows)).map(Some)
-}
-
-/// Smallest number of windows with which a paired test would tell a perplexity ratio from 1: the
-/// first whose [`minimum_detectable_ratio_paired`] is no larger.
-///
-/// ```text
-/// n = ⌈ ( (z(1-α/2) + z(power))·σ / ln(ratio) )² ⌉,  but at least 1 + ⌈log₂(1/α)⌉
-/// ```
-///
-/// with `spread_nats` σ of [`ratio_spread_nats`]; a ratio and its reciprocal need the same. From a
-/// threshold other than 1, `ratio` is the ratio divided by the threshold. The least number is what
-/// the exact sign-flip test needs to reach `alpha` at all: six at 0.05.
-///
-/// # Errors
-/// [`StatisticsError::OutOfRange`] unless `ratio` is positive, finite and not 1, `spread_nats` a
-/// number of at least 0, `0 < alpha < 1` and `0.5 ≤ power < 1`, and for a ratio so close to 1 that
-/// 2⁴⁰ windows are too few.
-pub fn windows_needed_paired(
-    ratio: f64,
-    spread_nats: f64,
-    alpha: f64,
-    power: f64,
-) -> Result<u64, StatisticsError> {
-    let possible = ratio > 0.0 && ratio.is_finite() && ratio != 1.0;
-    check_range("perplexity ratio", ratio, "a positive number other than 1", possible)?;
-    let needed_nats = needed_nats(spread_nats, alpha, power)?;
-    let size = if ratio < 1.0 { ratio.recip() } else { ratio };
-    // What the minimum detectable ratio says of so many windows, so that no rounding of a quotient
-    // stands between the two.
-    let is_found = |windows: u64| detectable_nats(needed_nats, windows).exp() <= size;
-    let (mut fewest, mut enough) = (least_windows(alpha), MOST_ITEMS as u64);
-    let expected = "far enough from 1 to be found with 2 to the power of 40 windows";
-    check_range("perplexity ratio", ratio, expected, is_found(enough))?;
-    while fewest < enough {
-        let middle = u64::midpoint(fewest, enough);
-        if is_found(middle) { enough = middle } else { fewest = middle + 1 }
-    }
-    Ok(enough)
+    checked_exp("minimum detectable ratio", needed_nats / (windows as f64).sqrt()).map(Some)
 }
 
 /// What `ln(ratio)·sqrt(n)` has to reach for the ratio to be found.
@@ -123,11 +84,6 @@ fn needed_nats(spread_nats: f64, alpha: f64, power: f64) -> Result<f64, Statisti
     check_range("spread of a perplexity ratio", spread_nats, "a number of at least 0", is_spread)?;
     let (z_alpha, z_power) = critical_values(alpha, power)?;
     Ok((z_alpha + z_power) * spread_nats)
-}
-
-/// The logarithm of the ratio that so many windows find.
-fn detectable_nats(needed_nats: f64, windows: u64) -> f64 {
-    needed_nats / (windows as f64).sqrt()
 }
 
 /// Smallest `n` with `2^(1-n) ≤ alpha`.

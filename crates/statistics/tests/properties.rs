@@ -5,12 +5,11 @@
 
 use proptest::prelude::*;
 use statistics::{
-    BootstrapPlan, ConfidenceLevel, PairedCounts, PermutationPlan, Proportion, WindowLoss,
-    benjamini_hochberg, clopper_pearson, equivalence_paired, fisher_exact_p, holm,
-    items_needed_paired, kendall, kendall_interval, mcnemar_exact_p, mean_interval_bca,
-    minimum_detectable_difference_paired, newcombe_paired, perplexity, perplexity_ratio,
-    perplexity_ratio_interval, perplexity_ratio_interval_bca, pooled_z, sign_flip_test,
-    spearman_interval, wilson,
+    BootstrapPlan, ConfidenceLevel, Margins, PairedCounts, PermutationPlan, Proportion, WindowLoss,
+    benjamini_hochberg, equivalence_paired, fisher_exact_p, holm, mcnemar_exact_p,
+    mean_interval_bca, minimum_detectable_difference_paired, newcombe_paired, newcombe_paired_p,
+    perplexity, perplexity_ratio, perplexity_ratio_interval, perplexity_ratio_interval_bca,
+    pooled_z, sign_flip_test, wilson,
 };
 
 fn proportions() -> impl Strategy<Value = Proportion> {
@@ -29,6 +28,11 @@ fn tables() -> impl Strategy<Value = PairedCounts> {
             neither,
         })
         .prop_filter("at least one item", |table| table.items() > 0)
+}
+
+/// The same table with first and second exchanged.
+fn swapped(table: PairedCounts) -> PairedCounts {
+    PairedCounts { only_first: table.only_second, only_second: table.only_first, ..table }
 }
 
 fn levels() -> impl Strategy<Value = ConfidenceLevel> {
@@ -67,17 +71,6 @@ proptest! {
     }
 
     #[test]
-    fn clopper_pearson_contains_its_estimate_and_mirrors(x in proportions(), level in levels()) {
-        let interval = clopper_pearson(x, level);
-        prop_assert!(interval.contains(interval.estimate));
-        prop_assert!(interval.lower >= 0.0 && interval.upper <= 1.0);
-        let wrong = Proportion::new(x.trials() - x.successes(), x.trials()).unwrap();
-        let mirrored = clopper_pearson(wrong, level);
-        prop_assert!((mirrored.lower - (1.0 - interval.upper)).abs() < 1e-12);
-        prop_assert!((mirrored.upper - (1.0 - interval.lower)).abs() < 1e-12);
-    }
-
-    #[test]
     fn a_higher_level_gives_a_wider_interval(x in proportions(), level in 0.5_f64..0.99) {
         let narrow = wilson(x, ConfidenceLevel::new(level).unwrap());
         let wide = wilson(x, ConfidenceLevel::new(level + 0.005).unwrap());
@@ -89,7 +82,7 @@ proptest! {
         let interval = newcombe_paired(table, level).unwrap();
         prop_assert!(interval.contains(interval.estimate));
         prop_assert!(interval.lower >= -1.0 && interval.upper <= 1.0);
-        let mirrored = newcombe_paired(table.swapped(), level).unwrap();
+        let mirrored = newcombe_paired(swapped(table), level).unwrap();
         prop_assert!((mirrored.lower + interval.upper).abs() < 1e-12);
         prop_assert!((mirrored.upper + interval.lower).abs() < 1e-12);
     }
@@ -100,7 +93,7 @@ proptest! {
     ) {
         let p = mcnemar_exact_p(table);
         prop_assert!((0.0..=1.0).contains(&p));
-        prop_assert_eq!(p, mcnemar_exact_p(table.swapped()));
+        prop_assert_eq!(p, mcnemar_exact_p(swapped(table)));
         // Concordant items do not enter.
         prop_assert_eq!(p, mcnemar_exact_p(PairedCounts { both: 0, neither: 9, ..table }));
         let fisher = fisher_exact_p(x, y);
@@ -119,16 +112,45 @@ proptest! {
         prop_assert_eq!(counts.items(), pairs.len() as u64);
         let right = first.iter().filter(|outcome| **outcome).count() as u64;
         prop_assert_eq!(counts.first().unwrap().successes(), right);
-        prop_assert_eq!(counts.swapped(), PairedCounts::from_outcomes(&second, &first).unwrap());
+        prop_assert_eq!(swapped(counts), PairedCounts::from_outcomes(&second, &first).unwrap());
     }
 
     #[test]
     fn equivalence_within_a_margin_holds_within_a_larger_one(
-        table in tables(), margin in 0.001_f64..0.9,
+        table in tables(), margin in 0.001_f64..0.9, level in levels(),
     ) {
-        let tight = equivalence_paired(table, margin, 0.05).unwrap();
-        let loose = equivalence_paired(table, margin * 1.1, 0.05).unwrap();
-        prop_assert!(!tight.equivalent || loose.equivalent);
+        let tight = equivalence_paired(table, margin, level).unwrap();
+        let loose = equivalence_paired(table, margin * 1.1, level).unwrap();
+        prop_assert!(tight.margins != Margins::Within || loose.margins == Margins::Within);
+        prop_assert!(loose.margins != Margins::Beyond || tight.margins == Margins::Beyond);
+    }
+
+    /// The interval of 1 - 2α and the p-values of the two tests say the same.
+    #[test]
+    fn equivalence_by_interval_is_equivalence_by_tests(
+        table in tables(), margin in 0.001_f64..0.9, alpha in 0.001_f64..0.2,
+    ) {
+        let level = ConfidenceLevel::new(1.0 - 2.0 * alpha).unwrap();
+        let found = equivalence_paired(table, margin, level).unwrap();
+        prop_assume!((found.p - alpha).abs() > 1e-9);
+        if found.interval.estimate.abs() < margin {
+            prop_assert_eq!(found.p < alpha, found.margins == Margins::Within);
+        } else {
+            prop_assert!(found.margins != Margins::Within);
+        }
+    }
+
+    /// The p-value is the level at which the interval ends at the difference.
+    #[test]
+    fn newcombes_p_is_the_level_at_which_his_interval_ends(table in tables(), level in levels()) {
+        let interval = newcombe_paired(table, level).unwrap();
+        for limit in [interval.lower, interval.upper] {
+            // A limit that was cut at ±1 is that of other levels too.
+            if limit.abs() < 1.0 && limit != interval.estimate {
+                let p = newcombe_paired_p(table, limit).unwrap();
+                prop_assert!((p - (1.0 - level.get())).abs() < 1e-9, "{p} at {limit}");
+            }
+        }
     }
 
     #[test]
@@ -225,53 +247,6 @@ proptest! {
         prop_assert!(flipped.exact && (flipped.p - mcnemar_exact_p(table)).abs() < 1e-12);
     }
 
-    /// Against the definition, pair by pair; small numbers make many ties.
-    #[test]
-    fn kendall_counts_the_pairs(
-        items in prop::collection::vec((0_i32..6, 0_i32..6), 3..60)
-            .prop_filter("both vary", |items| {
-                items.iter().any(|item| item.0 != items[0].0)
-                    && items.iter().any(|item| item.1 != items[0].1)
-            }),
-    ) {
-        let (mut surplus, mut untied_in_first, mut untied_in_second) = (0, 0, 0);
-        for (index, a) in items.iter().enumerate() {
-            for b in &items[..index] {
-                surplus += (a.0 - b.0).signum() * (a.1 - b.1).signum();
-                untied_in_first += i32::from(a.0 != b.0);
-                untied_in_second += i32::from(a.1 != b.1);
-            }
-        }
-        let tau = f64::from(surplus)
-            / (f64::from(untied_in_first) * f64::from(untied_in_second)).sqrt();
-        let (first, second): (Vec<f64>, Vec<f64>) =
-            items.iter().map(|&(a, b)| (f64::from(a), f64::from(b))).unzip();
-        let found = kendall(&first, &second).unwrap();
-        prop_assert!((found.tau - tau).abs() < 1e-12);
-        prop_assert!((0.0..=1.0).contains(&found.p));
-        prop_assert_eq!(found, kendall(&second, &first).unwrap());
-        let turned: Vec<f64> = second.iter().map(|value| -value).collect();
-        let opposite = kendall(&first, &turned).unwrap();
-        prop_assert_eq!((opposite.tau, opposite.p), (-found.tau, found.p));
-    }
-
-    #[test]
-    fn intervals_of_rank_correlations_contain_them_and_mirror(
-        items in prop::collection::vec((-1.0_f64..1.0, -1.0_f64..1.0), 5..60), level in levels(),
-    ) {
-        let (first, second): (Vec<f64>, Vec<f64>) = items.into_iter().unzip();
-        let turned: Vec<f64> = second.iter().map(|value| -value).collect();
-        for interval in [spearman_interval, kendall_interval] {
-            let found = interval(&first, &second, level).unwrap();
-            prop_assert!(found.lower <= found.estimate + 1e-12);
-            prop_assert!(found.estimate <= found.upper + 1e-12);
-            prop_assert!(found.lower >= -1.0 && found.upper <= 1.0);
-            let opposite = interval(&first, &turned, level).unwrap();
-            prop_assert!((found.lower + opposite.upper).abs() < 1e-9);
-            prop_assert!((found.upper + opposite.lower).abs() < 1e-9);
-        }
-    }
-
     #[test]
     fn adjusted_p_values_are_no_smaller_and_keep_their_order(
         p in prop::collection::vec(0.0_f64..=1.0, 0..30),
@@ -287,23 +262,6 @@ proptest! {
         }
         for (strict, lenient) in family[0].iter().zip(&family[1]) {
             prop_assert!(strict >= lenient);
-        }
-    }
-
-    #[test]
-    fn items_needed_and_the_detectable_difference_are_inverse(
-        items in 2_u64..20_000, psi in 0.01_f64..=1.0, share in 0.01_f64..=1.0,
-        alpha in 0.001_f64..0.2, power in 0.5_f64..0.99,
-    ) {
-        let detectable = |items| minimum_detectable_difference_paired(items, psi, alpha, power);
-        if let Some(difference) = detectable(items).unwrap() {
-            prop_assert_eq!(items_needed_paired(difference, psi, alpha, power).unwrap(), items);
-        }
-        let difference = share * psi;
-        let needed = items_needed_paired(difference, psi, alpha, power).unwrap();
-        prop_assert!(detectable(needed).unwrap().is_some_and(|found| found <= difference));
-        if needed > 1 {
-            prop_assert!(detectable(needed - 1).unwrap().is_none_or(|found| found > difference));
         }
     }
 

@@ -20,3 +20,9 @@ pub enum StoryError {
         reason: String,
     },
 }
+
+impl From<files::WriteError> for StoryError {
+    fn from(error: files::WriteError) -> StoryError {
+        StoryError::Write { path: error.path, source: error.source }
+    }
+}

@@ -21,9 +21,9 @@ mod tokenizer;
 mod words;
 mod world;
 
+pub use self::files::write_jsonl;
 pub use corpus::{Document, Stories};
 pub use error::StoryError;
-pub use files::write_jsonl;
 pub use item::{DistanceError, Distances, Item, LONGEST_DISTANCE};
 pub use ngram::{Loss, NGram};
 pub use overlap::Runs;

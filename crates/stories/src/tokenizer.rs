@@ -59,7 +59,7 @@ pub fn train_tokenizer(stories: Stories) -> Result<Tokenizer, StoryError> {
 /// [`StoryError::Tokenizer`] or [`StoryError::Write`].
 pub fn save_tokenizer(tokenizer: &Tokenizer, path: &Path) -> Result<(), StoryError> {
     let json = tokenizer.to_string(true).map_err(refused)?;
-    std::fs::write(path, json).map_err(|source| StoryError::Write { path: path.to_owned(), source })
+    Ok(::files::write(path, json.as_bytes())?)
 }
 
 fn refused(error: impl std::fmt::Display) -> StoryError {

@@ -72,6 +72,13 @@ pub enum CheckpointError {
     },
 }
 
+impl From<files::WriteError> for CheckpointError {
+    fn from(error: files::WriteError) -> CheckpointError {
+        let files::WriteError { action, path, source } = error;
+        CheckpointError::Io { action, path, source }
+    }
+}
+
 /// Everything a run goes on from.
 pub(crate) struct Checkpoint {
     pub(crate) progress: Progress,
@@ -110,22 +117,10 @@ pub(crate) fn write_tensors(
     write_whole(path, &bytes)
 }
 
-/// Writes a file that appears complete or not at all.
+/// Writes a file that appears complete or not at all, and the folders above it.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
-    use std::io::Write as _;
-    let failed =
-        |action| move |source| CheckpointError::Io { action, path: path.to_owned(), source };
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(failed("create the folder of"))?;
-    let mut builder = tempfile::Builder::new();
-    // Temporary files are their owner's alone; what this one becomes is an ordinary file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut file = builder.tempfile_in(folder).map_err(failed("write"))?;
-    file.write_all(bytes).map_err(failed("write"))?;
-    file.as_file().sync_all().map_err(failed("sync"))?;
-    file.persist(path).map_err(|error| failed("write")(error.error))?;
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync"))
+    files::create_folders(files::folder_of(path))?;
+    Ok(files::write(path, bytes)?)
 }
 
 const PARTS: [&str; 3] = ["parameter/", "moment_1/", "moment_2/"];

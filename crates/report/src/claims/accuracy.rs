@@ -2,8 +2,8 @@
 
 use plan::{ModelGroup, Protocol, Treatment};
 use statistics::{
-    ConfidenceLevel, Interval, PairedCounts, StatisticsError, mcnemar_exact_p, newcombe_paired,
-    wilson,
+    ConfidenceLevel, Interval, PairedCounts, StatisticsError, equivalence_paired, mcnemar_exact_p,
+    newcombe_paired, newcombe_paired_p, wilson,
 };
 
 use super::Measurement;
@@ -21,18 +21,9 @@ pub(super) fn unchanged<'a>(
     margin: f64,
 ) -> Vec<Finding> {
     at_every_task(evidence, group, (treatments, margin), |place, pair, counts| {
-        let interval = newcombe_paired(counts, ConfidenceLevel::P95)?;
-        let nearest = if interval.estimate < 0.0 { -margin } else { margin };
-        let is_within = interval.estimate.abs() < margin;
-        // One-sided at the nearer margin when within, two-sided beyond it.
-        let two_sided = p_at(counts, nearest)?;
-        let p = if is_within { two_sided / 2.0 } else { two_sided };
-        let side = match () {
-            () if -margin < interval.lower && interval.upper < margin => Side::For,
-            () if interval.upper < -margin || interval.lower > margin => Side::Against,
-            () => Side::Between,
-        };
-        Ok(measured(place, pair, counts, interval, (margin, p), side))
+        let found = equivalence_paired(counts, margin, ConfidenceLevel::P95)?;
+        let side = Side::of_margins(found.margins);
+        Ok(measured(place, pair, counts, found.interval, (margin, found.p), side))
     })
 }
 
@@ -46,7 +37,7 @@ pub(super) fn falls<'a>(
     at_every_task(evidence, group, (treatments, margin), |place, pair, counts| {
         let interval = newcombe_paired(counts, ConfidenceLevel::P95)?;
         let side = Side::at_least(interval.lower, interval.upper, -margin).reversed();
-        let p = p_at(counts, -margin)?;
+        let p = newcombe_paired_p(counts, -margin)?;
         Ok(measured(place, pair, counts, interval, (-margin, p), side))
     })
 }
@@ -142,48 +133,4 @@ fn on_task<'a>(
             find(place, (treated, dense), counts)
         });
     found.unwrap_or_else(|error| place.not_measured(format!("no interval: {error}")))
-}
-
-/// Two-sided p-value of "the difference is `threshold`" by inverting Newcombe's interval: the level at
-/// which its limit reaches the threshold.
-fn p_at(counts: PairedCounts, threshold: f64) -> Result<f64, StatisticsError> {
-    /// Halvings: enough for every bit of a p-value.
-    const STEPS: usize = 60;
-    /// No smaller p-value is told apart from it.
-    const LEAST: f64 = 1e-15;
-    let (mut inside, mut outside) = (LEAST, 1.0 - LEAST);
-    let contains = |alpha: f64| {
-        let interval = newcombe_paired(counts, ConfidenceLevel::new(1.0 - alpha)?)?;
-        Ok::<bool, StatisticsError>(interval.lower <= threshold && threshold <= interval.upper)
-    };
-    // A higher level is a wider interval: it contains the threshold below p and not above.
-    if !contains(inside)? {
-        return Ok(LEAST);
-    }
-    for _ in 0..STEPS {
-        let middle = inside.midpoint(outside);
-        match contains(middle)? {
-            true => inside = middle,
-            false => outside = middle,
-        }
-    }
-    Ok(inside)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_p_value_is_the_level_at_which_the_interval_ends_at_the_threshold() {
-        let counts = PairedCounts { both: 180, only_first: 5, only_second: 25, neither: 90 };
-        for level in [0.5, 0.9, 0.95, 0.999] {
-            let interval = newcombe_paired(counts, ConfidenceLevel::new(level).unwrap()).unwrap();
-            for limit in [interval.lower, interval.upper] {
-                let p = p_at(counts, limit).unwrap();
-                assert!((p - (1.0 - level)).abs() < 1e-9, "{level}: {p}");
-            }
-        }
-        assert!(p_at(counts, 0.9).unwrap() <= 1e-15);
-    }
 }

@@ -1,7 +1,7 @@
 //! Claims that two scores agree as well on one corpus as on another.
 
 use plan::{ModelGroup, Part, Score};
-use statistics::{StatisticsError, mean_interval, mean_interval_bca, sign_flip_test};
+use statistics::{StatisticsError, equivalence, mean_interval, mean_interval_bca, sign_flip_test};
 
 use super::Measurement;
 use super::detectable::Detectable;
@@ -110,21 +110,13 @@ fn judge(
 ) -> Result<Finding, StatisticsError> {
     let percentile = || mean_interval(differences, BOOTSTRAP);
     let interval = bca_or(mean_interval_bca(differences, BOOTSTRAP), percentile)?;
-    let is_within = interval.estimate.abs() < margin;
     // The chance of so extreme a difference if the true one were at `threshold`.
-    let one_sided = |threshold: f64| {
+    let p_at = |threshold: f64| {
         let beyond: Vec<f64> = differences.iter().map(|value| value - threshold).collect();
-        Ok::<f64, StatisticsError>(sign_flip_test(&beyond, PERMUTATIONS)?.p / 2.0)
+        Ok(sign_flip_test(&beyond, PERMUTATIONS)?.p)
     };
-    let p = match is_within {
-        true => one_sided(margin)?.max(one_sided(-margin)?),
-        false => 2.0 * one_sided(margin.copysign(interval.estimate))?,
-    };
-    let side = match () {
-        () if -margin < interval.lower && interval.upper < margin => Side::For,
-        () if interval.upper < -margin || interval.lower > margin => Side::Against,
-        () => Side::Between,
-    };
+    let found = equivalence(interval, margin, p_at)?;
+    let is_within = interval.estimate.abs() < margin;
     let measurement = Measurement {
         quantity: "difference of mean correlations".to_owned(),
         effect: interval.estimate,
@@ -133,7 +125,7 @@ fn judge(
         threshold: margin,
         n: differences.len(),
         unit: "sites",
-        p: Some(p),
+        p: Some(found.p),
         p_holm: None,
         cells,
     };
@@ -141,6 +133,6 @@ fn judge(
     Ok(Finding {
         least_p: Some(least),
         detectable: Detectable::correlation(differences),
-        ..place.measured(measurement, side, String::new())
+        ..place.measured(measurement, Side::of_margins(found.margins), String::new())
     })
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plan::{ModelGroup, Policy, Protocol, Rule, Treatment, shortest_decimal};
+use statistics::Margins;
 
 use super::detectable::Detectable;
 use super::{Check, Measurement, Verdict};
@@ -28,6 +29,15 @@ impl Side {
             () if lower >= threshold => Side::For,
             () if upper < threshold => Side::Against,
             () => Side::Between,
+        }
+    }
+
+    /// Of a claim that two things are the same within a margin.
+    pub(super) fn of_margins(margins: Margins) -> Side {
+        match margins {
+            Margins::Within => Side::For,
+            Margins::Beyond => Side::Against,
+            Margins::Across => Side::Between,
         }
     }
 

@@ -251,21 +251,23 @@ impl<'a, 'b> Writer<'a, 'b> {
     }
 
     fn begin_heading(&mut self, level: u8) {
-        if level <= 2 {
+        let heading = self.parts.headings.all.get(self.n_headings);
+        let is_home = heading.is_some_and(|own| self.parts.cells.are_at_home(&own.text));
+        // The table of a model is a section of its own, for paper.
+        if level <= 2 || is_home {
             self.end_section();
         }
         if level == 1 {
             self.n_titles += 1;
             self.opens = true;
         }
-        let heading = self.parts.headings.all.get(self.n_headings);
         self.n_headings += 1;
         self.n_tables = 0;
         let Some(heading) = heading else { return };
-        if level <= 2 {
-            self.is_home = self.parts.cells.are_at_home(&heading.text);
-            self.opens &= level == 1;
+        if level <= 3 {
+            self.is_home = is_home;
         }
+        self.opens &= level == 1;
         self.push_html(format!("<h{level} id=\"{}\">", escaped(&heading.id)));
     }
 

@@ -6,10 +6,11 @@ use maud::{Markup, html};
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 
 use super::OPTIONS;
+use crate::format::count;
 use crate::markdown::anchor;
 
-/// The deepest headings that the table of contents names.
-const DEEPEST: u8 = 3;
+/// So many levels stand in the table of contents, the second one folded.
+const LEVELS: u8 = 2;
 
 /// One heading.
 pub(super) struct Heading {
@@ -71,32 +72,37 @@ impl Headings {
         self.all.iter().find(|heading| heading.level == 1).map_or("Report", |first| &first.text)
     }
 
-    /// Nested lists of links; a single title is not in them, for everything is below it.
+    /// A list of links, and below each a folded one; a single title is not in it, for everything is below
+    /// it.
     pub(super) fn contents(&self) -> Markup {
         let n_titles = self.all.iter().filter(|heading| heading.level == 1).count();
         let highest = if n_titles > 1 { 1 } else { 2 };
-        let shown = self.all.iter().filter(|own| (highest..=DEEPEST).contains(&own.level));
-        tree(&shown.collect::<Vec<_>>(), "")
+        let levels = highest..highest + LEVELS;
+        let shown = self.all.iter().filter(|own| levels.contains(&own.level));
+        let shown: Vec<&Heading> = shown.collect();
+        html! {
+            ul {
+                @for group in shown.chunk_by(|_, next| next.level > highest) {
+                    li { (link(group[0])) (folded(&group[1..])) }
+                }
+            }
+        }
     }
 }
 
-/// Headings below one whose text is `above`, which is not said again at their ends.
-fn tree(headings: &[&Heading], above: &str) -> Markup {
-    let Some(highest) = headings.iter().map(|heading| heading.level).min() else {
+fn link(heading: &Heading) -> Markup {
+    html! { a href=(format!("#{}", heading.id)) { (heading.text) } }
+}
+
+/// What stands below one heading, behind a click.
+fn folded(headings: &[&Heading]) -> Markup {
+    if headings.is_empty() {
         return html! {};
-    };
-    let own_text = |text: &'_ str| -> String {
-        let own = text.strip_suffix(above).filter(|own| !above.is_empty() && !own.is_empty());
-        own.map_or(text, |own| own.trim_end_matches([',', ' '])).to_owned()
-    };
+    }
     html! {
-        ul {
-            @for group in headings.chunk_by(|_, next| next.level > highest) {
-                li {
-                    a href=(format!("#{}", group[0].id)) { (own_text(&group[0].text)) }
-                    (tree(&group[1..], &group[0].text))
-                }
-            }
+        details.more {
+            summary { (count(headings.len(), "part")) }
+            ul { @for heading in headings { li { (link(heading)) } } }
         }
     }
 }
@@ -115,6 +121,19 @@ mod tests {
         let page = "# A\n\n## Pictures\n\n## Pictures 1\n\n# B\n\n## Pictures\n\n## cell 00\n";
         let expected = ["a", "pictures", "pictures-1", "b", "pictures-2", "cell-00-1"];
         assert_eq!(ids(page), expected);
+    }
+
+    #[test]
+    fn the_contents_have_two_levels_and_the_second_is_folded() {
+        let contents =
+            |markdown: &str| Headings::of(markdown, BTreeSet::new()).contents().into_string();
+        let one = contents("# T\n\n## A\n\n### B\n\n#### C\n\n### D\n\n## E\n");
+        let expected = "<ul><li><a href=\"#a\">A</a><details class=\"more\"><summary>2 parts</summary>\
+                        <ul><li><a href=\"#b\">B</a></li><li><a href=\"#d\">D</a></li></ul></details>\
+                        </li><li><a href=\"#e\">E</a></li></ul>";
+        assert_eq!(one, expected);
+        let two = contents("# T\n\n## A\n\n### B\n\n# U\n");
+        assert!(two.contains("1 part") && two.contains("#a") && !two.contains("#b"), "{two}");
     }
 
     #[test]

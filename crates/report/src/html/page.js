@@ -192,7 +192,10 @@
     const observer = new IntersectionObserver((entries) => {
       for (const entry of entries.filter((one) => one.isIntersecting)) {
         contents.querySelector('[aria-current]')?.removeAttribute('aria-current');
-        links.get(entry.target.id)?.setAttribute('aria-current', 'true');
+        // Where the link is folded away, the one above the fold stands for it.
+        const link = links.get(entry.target.id);
+        const fold = link?.closest('.more:not([open])');
+        (fold?.parentElement.querySelector('a') ?? link)?.setAttribute('aria-current', 'true');
       }
     }, { rootMargin: '-10% 0px -75% 0px' });
     for (const heading of document.querySelectorAll('main h2, main h3')) observer.observe(heading);

@@ -43,7 +43,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
         let (class, colour) = shade(value);
         shades.entry(class.clone()).or_insert_with(|| inks.add(&class, colour, None));
     }
-    let drawing = canvas::paint(id, height, &inks, &words, &[], |sheet, mut top| {
+    let svg = canvas::paint(id, height, &inks, &words, &[], |sheet, mut top| {
         for entry in &panels {
             panel(sheet, entry, top, &shades)?;
             top += panel_height(entry);
@@ -69,8 +69,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     }
     let tables = panels.iter().map(|entry| atlas::heading(entry)).collect();
     Ok(Content::Drawn {
-        svg: drawing.svg,
-        dark_svg: drawing.dark_svg,
+        svg,
         alternative: words.title.clone(),
         caption,
         tables,

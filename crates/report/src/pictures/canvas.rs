@@ -11,7 +11,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::absent::Why;
 use super::axes::Area;
-use super::inks::{FAINT, Ink, Inks, PAPER, Screen, TEXT};
+use super::inks::{FAINT, Ink, Inks, PAPER, TEXT};
 use super::marks::{bar, hatch, mark, path};
 
 /// The sheet, addressed in pixels.
@@ -105,15 +105,8 @@ impl Key {
     }
 }
 
-/// The two texts of a picture.
-pub(crate) struct Drawing {
-    /// Follows the reader's screen.
-    pub(crate) svg: String,
-    /// For a dark page.
-    pub(crate) dark_svg: String,
-}
-
-/// What `draw` draws below title, subtitle and legend; it is told how many pixels these take.
+/// The picture, as SVG text that follows the reader's light or dark screen: what `draw` draws below
+/// title, subtitle and legend; it is told how many pixels these take.
 ///
 /// # Errors
 /// When `plotters` refuses to draw.
@@ -124,7 +117,7 @@ pub(crate) fn paint(
     words: &Words,
     legend: &[Key],
     draw: impl FnOnce(&Sheet<'_>, i32) -> Result<()>,
-) -> Result<Drawing> {
+) -> Result<String> {
     let subtitle = wrapped(&words.subtitle, WIDTH - 2 * MARGIN);
     let rows = legend_rows(legend);
     let n_lines = i32::try_from(subtitle.len() + rows.len())?;
@@ -155,11 +148,7 @@ pub(crate) fn paint(
     let head = format!(
         "{head}\n<title id=\"{id}-title\">{title}</title>\n<desc id=\"{id}-desc\">{described}</desc>\n"
     );
-    let on = |screen: Screen| inks.apply(shapes.to_owned(), screen);
-    Ok(Drawing {
-        svg: format!("{head}{}{}", inks.style_sheet(id), on(Screen::Light)),
-        dark_svg: format!("{head}{}", on(Screen::Dark)),
-    })
+    Ok(format!("{head}{}{}", inks.style_sheet(id), inks.apply(shapes.to_owned())))
 }
 
 fn escape(text: &str) -> String {

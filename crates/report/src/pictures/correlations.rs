@@ -59,7 +59,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
             name: format!("corr(magnitude, {})", with.as_str()),
         })
         .collect();
-    let drawing = canvas::paint(id, body, &inks, &words, &legend, |sheet, top| {
+    let svg = canvas::paint(id, body, &inks, &words, &legend, |sheet, top| {
         chart(sheet, &all, pens, top)
     })?;
     let mut caption = vec![
@@ -79,8 +79,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     }
     let tables = all.iter().map(|bars| atlas::heading(bars.entry)).collect();
     Ok(Content::Drawn {
-        svg: drawing.svg,
-        dark_svg: drawing.dark_svg,
+        svg,
         alternative: words.title.clone(),
         caption,
         tables,

@@ -1,9 +1,8 @@
 //! Colours that follow the reader's light or dark screen.
 //!
 //! `plotters` writes a colour into every element. Here each colour is the number of an [`Ink`]; at
-//! the end the numbers are replaced by the ink's class, its colour and its dashes. A picture for
-//! every reader has the light colours and one style sheet that says the dark ones; one for a dark page
-//! has the dark colours themselves.
+//! the end the numbers are replaced by the ink's class, its light colour and its dashes, and one style
+//! sheet says the dark colours.
 
 use std::fmt::Write;
 
@@ -101,13 +100,6 @@ impl Ink {
     }
 }
 
-/// For which screen the colours are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Screen {
-    Light,
-    Dark,
-}
-
 /// All inks of one picture, by number.
 pub(crate) struct Inks(Vec<(String, Colour, Option<&'static str>)>);
 
@@ -136,19 +128,16 @@ impl Inks {
         Ink(u16::try_from(self.0.len() - 1).unwrap_or(TEXT.0))
     }
 
-    /// Replaces the numbers by classes and colours.
-    pub(crate) fn apply(&self, mut svg: String, screen: Screen) -> String {
+    /// Replaces the numbers by classes and the colours of a light screen.
+    pub(crate) fn apply(&self, mut svg: String) -> String {
         for (number, (classes, colour, dashes)) in self.0.iter().enumerate() {
             let dashes = dashes.map(|dashes| format!("stroke-dasharray=\"{dashes}\" "));
             let dashes = dashes.unwrap_or_default();
-            let colour = match screen {
-                Screen::Light => colour.light,
-                Screen::Dark => colour.dark,
-            };
             for paint in ["fill", "stroke"] {
                 let key = format!(" {paint}=\"#{number:06X}\"");
                 let named = format!(
-                    " class=\"{classes}\" {dashes}color=\"{colour}\" {paint}=\"currentColor\""
+                    " class=\"{classes}\" {dashes}color=\"{}\" {paint}=\"currentColor\"",
+                    colour.light
                 );
                 svg = svg.replace(&key, &named);
             }

@@ -75,7 +75,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
         keys.map(|(&(series, ink), name)| Key::of(series, ink, None, name)).collect();
     legend.extend(whys.iter().map(|&why| Key::hatch(why)));
     let body = i32::try_from(choice.shown.len())? * ROW + AXIS;
-    let drawing = canvas::paint(id, body, &inks, &words, &legend, |sheet, top| {
+    let svg = canvas::paint(id, body, &inks, &words, &legend, |sheet, top| {
         chart(sheet, &choice, (&pens, between), top)
     })?;
     let mut caption = vec![
@@ -96,8 +96,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
             && is_shown(&table.model)
     });
     Ok(Content::Drawn {
-        svg: drawing.svg,
-        dark_svg: drawing.dark_svg,
+        svg,
         alternative: format!("{} on {}", words.title, choice.text()),
         caption,
         tables: tables.map(page::accuracy_heading).collect(),

@@ -1,4 +1,4 @@
-//! The pictures of a report: SVG text and pixels, made of the same rows as its tables.
+//! The pictures of a report: SVG text, made of the same rows as its tables.
 //!
 //! A picture says which text and sparsity it shows, and names the models that it leaves out. It is
 //! readable without colour, and what was to be drawn and failed or is missing is hatched. Each has a
@@ -17,7 +17,6 @@ mod marks;
 mod overlap;
 mod places;
 mod quadrants;
-mod raster;
 mod ratios;
 mod recall;
 mod sparsity_and_loss;
@@ -41,8 +40,6 @@ pub(crate) enum Content {
     Drawn {
         /// Follows the reader's light or dark screen; its ids are its own among all pictures.
         svg: String,
-        /// For a dark page.
-        dark_svg: String,
         /// What stands in a page for those who do not see the picture.
         alternative: String,
         /// What it shows, sentence by sentence.
@@ -54,26 +51,6 @@ pub(crate) enum Content {
     },
     /// The tables hold nothing to draw.
     Nothing { reason: String },
-}
-
-impl Picture {
-    /// Every file of the picture, by name: SVG, and pixels for a light and for a dark page.
-    ///
-    /// # Errors
-    /// When a drawing cannot be turned into pixels.
-    pub(crate) fn files(&self) -> Result<Vec<(String, Vec<u8>)>> {
-        let Content::Drawn { svg, dark_svg, .. } = &self.content else { return Ok(Vec::new()) };
-        let pixels = |svg: &str| {
-            raster::png(svg).with_context(|| format!("cannot make pixels of {}", self.name))
-        };
-        let (light, dark) = rayon::join(|| pixels(svg), || pixels(dark_svg));
-        let name = self.name;
-        Ok(vec![
-            (format!("{name}.svg"), svg.clone().into_bytes()),
-            (format!("{name}.png"), light?),
-            (format!("{name}-dark.png"), dark?),
-        ])
-    }
 }
 
 /// The pictures of a run, those of the post first. `prefix` tells runs apart whose pictures stand in

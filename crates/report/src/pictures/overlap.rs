@@ -67,7 +67,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
         .collect();
     legend.push(Key::line(chance, "by chance"));
     let body = panels_height(choice.sparsities.len(), COLUMNS, PANEL);
-    let drawing = canvas::paint(id, body, &inks, &words, &legend, |sheet, top| {
+    let svg = canvas::paint(id, body, &inks, &words, &legend, |sheet, top| {
         chart(sheet, &choice, &pens, (chance, top))
     })?;
     let mut caption = vec![
@@ -82,8 +82,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
         caption.push(format!("Not shown: {}.", choice.others.join(", ")));
     }
     Ok(Content::Drawn {
-        svg: drawing.svg,
-        dark_svg: drawing.dark_svg,
+        svg,
         alternative: format!("{} on {}", words.title, choice.dataset),
         caption,
         // The tables of the atlas have no headings of their own.

@@ -108,7 +108,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     let key = |pen: &Pen| Key::of(pen.series, pen.mark, Some(pen.line), &pen.done.name());
     let legend: Vec<Key> = pens.iter().map(key).collect();
     let body = panels_height(choice.shown.len(), COLUMNS, PANEL);
-    let drawing = canvas::paint(id, body, &inks, &words, &legend, |sheet, top| {
+    let svg = canvas::paint(id, body, &inks, &words, &legend, |sheet, top| {
         chart(sheet, &choice, &pens, top)
     })?;
     let mut caption = vec![
@@ -122,8 +122,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     }
     caption.extend(choice.not_shown("a dense and a pruned cell"));
     Ok(Content::Drawn {
-        svg: drawing.svg,
-        dark_svg: drawing.dark_svg,
+        svg,
         alternative: format!("{} on {}", words.title, choice.text()),
         caption,
         tables: choice.shown.iter().map(|(_, lines)| recall::heading(lines.recall)).collect(),

@@ -51,7 +51,7 @@ pub(super) fn draw(sweeps: &Sweeps, id: &str) -> Result<Content> {
         Key::of(series, *mark, Some(*line), &sweep.name)
     };
     let legend: Vec<Key> = keys.map(key).collect();
-    let drawing = canvas::paint(id, HEIGHT + LINE + AXIS, &inks, &words, &legend, |sheet, top| {
+    let svg = canvas::paint(id, HEIGHT + LINE + AXIS, &inks, &words, &legend, |sheet, top| {
         chart(sheet, &sweeps.sweeps, &pens, top)
     })?;
     let mut caption = vec![
@@ -67,8 +67,7 @@ pub(super) fn draw(sweeps: &Sweeps, id: &str) -> Result<Content> {
     ));
     caption.extend(unreadable.into_iter().map(|line| format!("Not shown: {line}.")));
     Ok(Content::Drawn {
-        svg: drawing.svg,
-        dark_svg: drawing.dark_svg,
+        svg,
         alternative: words.title.clone(),
         caption,
         tables: Vec::new(),

@@ -95,7 +95,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     legend.extend(whys.iter().map(|&why| Key::hatch(why)));
     let n_models = i32::try_from(choice.shown.len())?;
     let body = n_models * ROW + AXIS;
-    let drawing = canvas::paint(id, body, &inks, &words, &legend, |sheet, top| {
+    let svg = canvas::paint(id, body, &inks, &words, &legend, |sheet, top| {
         chart(sheet, &choice, &policies, top)
     })?;
     let mut caption = vec![
@@ -114,8 +114,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     }
     caption.extend(choice.not_shown("a static and a dynamic cell"));
     Ok(Content::Drawn {
-        svg: drawing.svg,
-        dark_svg: drawing.dark_svg,
+        svg,
         alternative: format!("{} on {}", words.title, choice.text()),
         caption,
         tables: tables(summary, &choice),

@@ -18,7 +18,7 @@ pub(crate) fn findings(tables: &[Quadrants]) -> Vec<Finding> {
 
 /// One table a model: of its perplexity tables the one with the most quadrants, of equals the one with the
 /// most scores, of equals the first.
-pub(super) fn of_each_model(tables: &[Quadrants]) -> Vec<&Quadrants> {
+pub(crate) fn of_each_model(tables: &[Quadrants]) -> Vec<&Quadrants> {
     let tables = || tables.iter().filter(|table| table.measure == Measure::PerplexityRatio);
     let mut models: Vec<&str> = tables().map(|table| table.model.as_str()).collect();
     models.dedup();
@@ -30,7 +30,7 @@ pub(super) fn of_each_model(tables: &[Quadrants]) -> Vec<&Quadrants> {
 }
 
 /// The sparsity that most scores of all quadrants were run at; of equals the highest.
-pub(super) fn shared_sparsity(table: &Quadrants) -> Option<f64> {
+pub(crate) fn shared_sparsity(table: &Quadrants) -> Option<f64> {
     let quadrants = table.quadrants();
     let has = |quadrant: &Quadrant, sparsity: f64| {
         let mut lines = table.lines.iter().filter(|line| line.quadrant == *quadrant);

@@ -15,7 +15,7 @@ use crate::perplexity::{Perplexity, PerplexityTable};
 use crate::row::{Row, Touches, newest, newest_dense};
 use crate::unequal;
 
-pub(crate) use findings::findings;
+pub(crate) use findings::{findings, of_each_model, shared_sparsity};
 pub(crate) use glance::glance;
 pub(crate) use page::{heading, section};
 
@@ -240,7 +240,7 @@ pub(crate) fn unequal_at(lines: &[Line], sparsity: f64) -> Option<String> {
 
 impl Quadrants {
     /// The quadrants that have a line.
-    fn quadrants(&self) -> BTreeSet<Quadrant> {
+    pub(crate) fn quadrants(&self) -> BTreeSet<Quadrant> {
         self.lines.iter().map(|line| line.quadrant).collect()
     }
 }

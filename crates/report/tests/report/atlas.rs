@@ -267,8 +267,7 @@ fn the_same_observations_give_the_same_bytes() {
     put_atlas(&first.run("run"), false);
     put_atlas(&second.run("run"), true);
     assert_eq!(first.page(), second.page());
-    let files =
-        ["atlas.svg", "atlas-dark.png", "atlas/similarities.parquet", "atlas/overlap.parquet"];
+    let files = ["atlas.svg", "atlas/similarities.parquet", "atlas/overlap.parquet"];
     for name in files.into_iter().chain(["atlas/proxy_gap.parquet", "atlas/persistence.parquet"]) {
         let bytes = |results: &Results| fs::read(results.path().join("run").join(name)).unwrap();
         let before = bytes(&first);

@@ -196,7 +196,7 @@ fn the_page_says_which_sentences_hold() {
     put(&store, "00", dense(), 0.0);
     put(&store, "01", pruned(Policy::Static, 0.9), 1.0);
     write_claim(&results, AT_LEAST);
-    let output = results.report(&["--results", "run", "--claims", "claims.toml"]);
+    let output = results.report(&["--results", "run", "--claims", "claims.toml", "--full"]);
     let page = String::from_utf8(output.stdout).unwrap();
     assert!(
         page.contains("1 sentence of nobody, judged on smollm2: 1 true wherever measured"),
@@ -207,7 +207,7 @@ fn the_page_says_which_sentences_hold() {
     assert!(page.contains("Not measured (not run): opt-1.3b on wikitext2."), "{page}");
 
     std::fs::write(results.path().join("claims.toml"), "name = 3\n").unwrap();
-    let output = results.report(&["--results", "run", "--claims", "claims.toml"]);
+    let output = results.report(&["--results", "run", "--claims", "claims.toml", "--full"]);
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(error.contains("claims.toml") && error.contains("line 1"), "{error}");

@@ -41,9 +41,14 @@ impl Results {
             .unwrap()
     }
 
-    /// What `report --results run` prints; it must succeed.
+    /// What `report --results run --full` prints; it must succeed.
     pub(crate) fn page(&self) -> String {
-        let output = self.report(&["--results", "run"]);
+        self.printed(&["--results", "run", "--full"])
+    }
+
+    /// What the program prints; it must succeed.
+    pub(crate) fn printed(&self, arguments: &[&str]) -> String {
+        let output = self.report(arguments);
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{errors}");
         String::from_utf8(output.stdout).unwrap()

@@ -190,8 +190,16 @@ fn the_page_is_whole_and_as_full_as_the_markdown() {
     assert!(n_pictures >= 2);
     assert_eq!(named(&parsed, "figure").count(), n_pictures);
     assert_eq!(named(&parsed, "figcaption").count(), n_pictures);
-    // Warnings stand before the findings, findings before the first heading.
-    let places = ["class=\"warning\"", "class=\"findings\"", "<h2"].map(|what| page.find(what));
+    // Warnings stand before the pictures that open the page, these before the findings, and all before
+    // the first heading.
+    let opening = [
+        "class=\"warning\"",
+        "id=\"Picture-static-and-dynamic\"",
+        "id=\"Picture-dial\"",
+        "class=\"findings\"",
+        "<h2",
+    ];
+    let places = opening.map(|what| page.find(what));
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}");
     // The page that `cargo xtask check page` opens in a browser.
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page");
@@ -283,7 +291,7 @@ fn each_run_of_a_page_has_its_own_links() {
     let parsed = Document::parse(&text).unwrap();
     let ids: Vec<&str> = parsed.descendants().filter_map(|node| node.attribute("id")).collect();
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
-    for id in ["pictures", "pictures-1", "Picture-run-dial", "Picture-second-dial"] {
+    for id in ["more-pictures", "more-pictures-1", "Picture-run-dial", "Picture-second-dial"] {
         assert!(ids.contains(&id), "no {id} in {ids:?}");
     }
     let second = named(&parsed, "figure").last().unwrap();

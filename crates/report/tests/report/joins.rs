@@ -44,7 +44,7 @@ fn parquet(results: &Results, name: &str) -> Frame {
 
 /// The sentences that open a page.
 fn opening(page: &str) -> &str {
-    page.split_once("\n## Pictures").unwrap().0
+    page.split_once("\n## More pictures").unwrap().0
 }
 
 #[test]

@@ -14,6 +14,8 @@ mod observations;
 mod pictures;
 mod published;
 mod quadrants;
+mod screen;
+mod whole;
 
 use std::fs;
 
@@ -110,16 +112,10 @@ fn the_page_opens_with_findings_and_its_origin() {
     let beginning = "\
 # Report: smollm2
 
-- Of 6 cells ordered: 6 done, 0 failed, 0 missing.
-- smollm2 on wikitext2 (ppl-101, 4 windows): dense perplexity 20.086; the dearest static cut (κ=0.5, magnitude) costs 12.18 × dense [4.482, 33.12]; the cheapest dynamic choice (κ=0.9, magnitude) costs 1.649 × dense [1.649, 1.649]. With nothing dropped, 0.0 % of the entries of its feed-forward layers are exactly zero. Keeping each set for W tokens (κ=0.9, magnitude, window-mean) costs 1.649 × dense [1.649, 1.649] at W=1 and 7.389 × dense [7.389, 7.389] at W=64.
-
-## Pictures
-
 ![Perplexity by commitment window on wikitext2, ppl-101](dial.svg)
 
 Perplexity by commitment window: wikitext2, ppl-101, κ=0.9, magnitude, 4 windows, 400 targets. Both axes are logarithmic, and all panels have one vertical axis; W=1 of window-mean and first-token is the dynamic policy. Whiskers are 95 % intervals (paired bootstrap over windows, 10000 resamples). Made by `cargo xtask run-grid pipelines/smollm2.toml`, drawn by `cargo xtask report --results run`.
 Its numbers stand in: [smollm2 · wikitext2 · ppl-101](#smollm2--wikitext2--ppl-101).
-As pixels: `dial.png`, `dial-dark.png`.
 
 <details><summary>The numbers of this picture</summary>
 
@@ -131,6 +127,11 @@ As pixels: `dial.png`, `dial-dark.png`.
 | smollm2 | window-mean |  64 |     148.41 |  7.3891 | 7.3891 | 7.3891 |       4 |     400 | `05` |
 
 </details>
+
+- Of 6 cells ordered: 6 done, 0 failed, 0 missing.
+- smollm2 on wikitext2 (ppl-101, 4 windows): dense perplexity 20.086; the dearest static cut (κ=0.5, magnitude) costs 12.18 × dense [4.482, 33.12]; the cheapest dynamic choice (κ=0.9, magnitude) costs 1.649 × dense [1.649, 1.649]. With nothing dropped, 0.0 % of the entries of its feed-forward layers are exactly zero. Keeping each set for W tokens (κ=0.9, magnitude, window-mean) costs 1.649 × dense [1.649, 1.649] at W=1 and 7.389 × dense [7.389, 7.389] at W=64.
+
+## More pictures
 
 Pictures without data:
 
@@ -155,7 +156,9 @@ Pictures without data:
 - processor: Some Processor
 - when: 2026-11-22 03:18:04 UTC to 2026-11-22 03:18:06 UTC (12.00 s in cells)
 
-## smollm2 · wikitext2 · ppl-101
+## Every cell, model by model
+
+### smollm2 · wikitext2 · ppl-101
 ";
     assert!(page.starts_with(beginning), "{page}");
     assert!(!page.contains("WARNING"));
@@ -362,7 +365,7 @@ fn a_folder_of_runs_gives_each_its_page() {
         put(&results.run(name), "00", dense(), &everywhere(0.0));
     }
     fs::create_dir(results.path().join("notes")).unwrap();
-    let output = results.report(&["--results", "."]);
+    let output = results.report(&["--results", ".", "--full"]);
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
     let titles: Vec<&str> = text.lines().filter(|line| line.starts_with("# ")).collect();
@@ -373,7 +376,7 @@ fn a_folder_of_runs_gives_each_its_page() {
     assert!(results.path().join("a/report.md").is_file());
     assert!(results.path().join("b/report.md").is_file());
 
-    let output = results.report(&["--results", ".", "--out", "all.md"]);
+    let output = results.report(&["--results", ".", "--full", "--out", "all.md"]);
     assert!(output.status.success());
     assert_eq!(fs::read_to_string(results.path().join("all.md")).unwrap(), text);
 }

@@ -55,13 +55,6 @@ def minimum_detectable(n, psi, alpha, power):
     return float(optimize.brentq(gap, 1e-12, psi, xtol=1e-15, rtol=1e-14))
 
 
-def items_needed(difference, psi, alpha, power):
-    """Connor 1987, equation for n."""
-    za, zb = stats.norm.ppf(1 - alpha / 2), stats.norm.ppf(power)
-    root = za * math.sqrt(psi) + zb * math.sqrt(psi - difference**2)
-    return math.ceil(root**2 / difference**2)
-
-
 def exact_bootstrap(nll, targets, block, level):
     """Quantiles of the whole bootstrap distribution, by visiting every possible resample."""
     n = len(nll)
@@ -112,17 +105,6 @@ def bca_by_formula(replicates, terms, level):
     moved = z0 + stats.norm.ppf([(1 - level) / 2, (1 + level) / 2])
     lower, upper = np.quantile(replicates, stats.norm.cdf(z0 + moved / (1 - a * moved)))
     return float(lower), float(upper)
-
-
-def kendall_interval(tau, n, level):
-    """Fieller, Hartley & Pearson 1957, Biometrika 44, 470-481; none with 4 pairs or fewer."""
-    if n <= 4:
-        return None, None
-    if abs(tau) == 1:
-        return tau, tau
-    z = stats.norm.ppf((1 + level) / 2) * math.sqrt(0.437 / (n - 4))
-    centre = 0.5 * math.log((1 + tau) / (1 - tau))
-    return math.tanh(centre - z), math.tanh(centre + z)
 
 
 def main():
@@ -205,16 +187,6 @@ def main():
          "difference": minimum_detectable(n, psi, 0.05, power)}
         for n in [10, 300, 5153] for psi in [0.0, 0.01, 0.2, 1.0] for power in [0.8, 0.9]]
 
-    golden["clopper_pearson"] = []
-    for successes, trials in [(0, 1), (1, 1), (0, 10), (10, 10), (3, 10), (98, 300), (190, 300),
-                              (1, 300), (299, 300), (69, 300), (0, 5153), (5153, 5153),
-                              (2577, 5153), (4, 100000), (99996, 100000)]:
-        for level in [0.9, 0.95, 0.99]:
-            lower, upper = proportion_confint(successes, trials, alpha=1 - level, method="beta")
-            golden["clopper_pearson"].append({"successes": successes, "trials": trials,
-                                              "level": level, "lower": float(lower),
-                                              "upper": float(upper)})
-
     rng = np.random.default_rng(11)
     golden["bca_same_resamples"] = []
     for nll, targets in [(rng.exponential(90.0, 12), rng.integers(500, 1024, 12)),
@@ -252,32 +224,6 @@ def main():
                                        vectorized=True, n_resamples=2 ** len(differences))
         golden["sign_flip"].append({"differences": differences.tolist(),
                                     "mean": float(found.statistic), "p": float(found.pvalue)})
-
-    golden["rank_correlation"] = []
-    for n, distinct in [(4, None), (10, None), (12, 2), (40, 5), (200, None), (300, 40)]:
-        x = rng.normal(0.0, 1.0, n) if distinct is None else rng.integers(0, distinct, n) / 4
-        y = rng.normal(0.0, 1.0, n) if distinct is None else rng.integers(0, distinct, n)
-        for share in [0.0, 0.5, -3.0]:
-            mixed = np.round(share * x + y, 1)
-            found = stats.kendalltau(x, mixed, variant="b", method="asymptotic")
-            r = stats.spearmanr(x, mixed).statistic
-            # Bonett & Wright 2000, Psychometrika 65, 23-28
-            half = stats.norm.ppf(0.975) * math.sqrt((1 + r**2 / 2) / (n - 3))
-            with np.errstate(divide="ignore"):  # r = ±1: both limits are r
-                lower, upper = np.tanh([np.arctanh(r) - half, np.arctanh(r) + half])
-            tau_lower, tau_upper = kendall_interval(float(found.statistic), n, 0.95)
-            golden["rank_correlation"].append({
-                "first": x.tolist(), "second": mixed.tolist(), "tau": float(found.statistic),
-                "tau_p": float(found.pvalue), "tau_lower": tau_lower, "tau_upper": tau_upper,
-                "spearman": float(r),
-                "spearman_lower": float(lower), "spearman_upper": float(upper)})
-
-    golden["items_needed"] = [
-        {"difference": difference, "psi": psi, "alpha": alpha, "power": power,
-         "items": items_needed(difference, psi, alpha, power)}
-        for difference, psi in [(0.01, 0.02), (0.03, 0.2), (0.05, 0.05), (0.1, 0.2), (0.4, 0.6),
-                                (1.0, 1.0), (-0.1, 0.2), (1e-4, 0.3)]
-        for alpha, power in [(0.05, 0.8), (0.01, 0.9), (0.05, 0.5)]]
 
     print(json.dumps(golden, indent=1))
 

@@ -80,7 +80,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     let pens = Pens::new(&mut inks, &rules);
     let body = height(choice.shown.len());
     let legend = legend(&choice, &pens, &whys);
-    let drawing = canvas::paint(id, body, &inks, &words, &legend, |sheet, top| {
+    let svg = canvas::paint(id, body, &inks, &words, &legend, |sheet, top| {
         chart(sheet, &choice, &pens, top)
     })?;
     let mut caption = vec![
@@ -98,8 +98,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     }
     caption.extend(choice.not_shown("a dial"));
     Ok(Content::Drawn {
-        svg: drawing.svg,
-        dark_svg: drawing.dark_svg,
+        svg,
         alternative: format!("{} on {}", words.title, choice.text()),
         caption,
         tables: tables(summary, &choice),

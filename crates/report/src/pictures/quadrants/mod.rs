@@ -78,7 +78,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     let bands = bands(&choice);
     let body = bands.iter().map(Band::height).sum();
     let pens = Pens { sides: pens, dense };
-    let drawing = canvas::paint(id, body, &inks, &words, &legend, |sheet, top| {
+    let svg = canvas::paint(id, body, &inks, &words, &legend, |sheet, top| {
         chart(sheet, &choice, &bands, &pens, top)
     })?;
     let mut caption = vec![
@@ -97,8 +97,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
             && choice.shown.iter().any(|(model, _)| *model == table.model)
     };
     Ok(Content::Drawn {
-        svg: drawing.svg,
-        dark_svg: drawing.dark_svg,
+        svg,
         alternative: format!("{} on {}", words.title, choice.text()),
         caption,
         tables: summary.quadrants.iter().filter(is_shown).map(quadrants::heading).collect(),
