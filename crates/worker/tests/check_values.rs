@@ -1,4 +1,4 @@
-//! A real model against the check values of the specification (section 7): SmolLM2-135M-Instruct on the
+//! A real model against the check values of docs/SPEC.md section 7: SmolLM2-135M-Instruct on the
 //! first 4 windows of WikiText-2 test and the first 300 items of LAMBADA, from an independent PyTorch
 //! implementation.
 //!
