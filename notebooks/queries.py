@@ -1,4 +1,4 @@
-"""Runs what README.md and results/README.md tell readers to type, and compares the answers.
+"""Runs what results/README.md tells readers to type, and compares the answers.
 
     python queries.py RESULTS
 
@@ -10,28 +10,25 @@ with the run's folder in the place of `results/quick`. DuckDB, pandas and polars
 import contextlib
 import io
 import re
-import shlex
 import sys
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import polars as pl
-import pyarrow
-import pyarrow.dataset
 
-ROOT = Path(__file__).resolve().parent.parent
+PAGE = Path(__file__).resolve().parent.parent / "results/README.md"
 TOLERANCE = 1e-9
 
 
-def blocks(file, language, mentioning, run):
+def blocks(language, mentioning, run):
     """Fenced blocks that read a table of `results/quick`, made to read that of `run`."""
-    text = (ROOT / file).read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     fenced = re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     name = f"results/quick/{mentioning}"
     found = [block.replace("results/quick", run.as_posix()) for block in fenced if name in block]
     if not found:
-        sys.exit(f"error: {file} has no `{language}` block that reads {name}")
+        sys.exit(f"error: {PAGE.name} has no `{language}` block that reads {name}")
     return found
 
 
@@ -56,34 +53,17 @@ def run_quietly(block):
 
 
 def check_windows(run):
-    """README.md: one line each; results/README.md: × dense by polars and by SQL."""
-    [lines] = blocks("README.md", "python", "windows", run)
-    by_polars, by_pandas = lines.splitlines()
-    rows = eval(by_polars, {"polars": pl}).collect()
-    # pyarrow guesses what the folders hold, and cannot where no cell has a window.
-    if any((run / "windows").glob("*/*/*/window=[0-9]*")):
-        n_rows = len(eval(by_pandas, {"pyarrow": pyarrow}))
-        if n_rows != rows.height:
-            sys.exit(f"error: polars reads {rows.height} rows of {run}, pandas {n_rows}")
-    nll = pl.col("nll_nats").sum() / pl.col("n_targets").sum()
-    expected = rows.group_by("cell_id").agg(perplexity=nll.exp())
-    [line] = blocks("README.md", "sh", "windows", run)
-    program, option, query = shlex.split(line)
-    assert (program, option) == ("duckdb", "-c"), line
-    compare(
-        duckdb.sql(query).pl(), expected, ["perplexity"], f"{run.name}, README's line of DuckDB"
-    )
-
-    [block] = blocks("results/README.md", "python", "windows", run)
-    [query] = blocks("results/README.md", "sql", "windows", run)
+    """× dense by polars and by SQL."""
+    [block] = blocks("python", "windows", run)
+    [query] = blocks("sql", "windows", run)
     ours, theirs = run_quietly(block)["cells"], duckdb.sql(query).pl()
     columns = ["perplexity", "times_dense", "sparsity"]
     compare(ours, theirs, columns, f"{run.name}, × dense by polars and by DuckDB")
 
 
 def check_items(run):
-    """results/README.md: accuracy with pandas."""
-    [block] = blocks("results/README.md", "python", "items", run)
+    """Accuracy with pandas."""
+    [block] = blocks("python", "items", run)
     accuracy = run_quietly(block)["accuracy"].rename("accuracy").reset_index()
     files = run / "items/**/*.parquet"
     rows = pl.scan_parquet(files, hive_partitioning=True, missing_columns="insert")

@@ -33,6 +33,7 @@ const OTHERS: &[&str] = &[
     "statistics",
     "stories",
     "tables",
+    "testing",
     "training",
     "unify",
 ];

@@ -1,4 +1,4 @@
-//! The specification, implemented twice: `golden/make.py` in plain PyTorch, and here. Every policy,
+//! docs/SPEC.md, implemented twice: `golden/make.py` in plain PyTorch, and here. Every policy,
 //! rule and score over the three protocols, by the reference executor and by the fast one.
 //!
 //! Tolerance: 2e-5 relative on NLL and log-probability. Rows whose kept set hangs on a rounding

@@ -1,4 +1,4 @@
-//! Section 5 of the specification, implemented twice: `golden/states.py` steps through the recurrence in
+//! docs/SPEC.md section 5, implemented twice: `golden/states.py` steps through the recurrence in
 //! PyTorch, and here. Static cells of every score but `random`, one-shot and recalibrated, and windowed cells
 //! of `ghost` in both modes: the NLL of windows must agree within the tolerance of `common`, by the reference
 //! executor and by the fast one. Static sets must be the same, and a model that is really cut agrees too.

@@ -1,4 +1,4 @@
-//! The scores of state channels against the words of the specification, on small random models.
+//! The scores of state channels against the words of docs/SPEC.md, on small random models.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 #![allow(clippy::print_stdout, reason = "the largest differences are worth a look")]

@@ -84,7 +84,7 @@ impl KvCache {
 pub struct RecurrentState {
     /// The last `kernel − 1` inputs of the convolution, oldest first: `[kernel − 1, conv_width]`.
     pub(crate) convolution: Vec<f32>,
-    /// `H[h, p, n]` of spec.md section 5: `[heads, head_dim, channels]`.
+    /// `H[h, p, n]` of docs/SPEC.md section 5: `[heads, head_dim, channels]`.
     pub(crate) state: Vec<f32>,
 }
 

@@ -30,7 +30,7 @@ pub struct StateSite<'a> {
     pub batch: &'a Batch,
 }
 
-/// What drives the recurrence of spec.md section 5, one row a token.
+/// What drives the recurrence of docs/SPEC.md section 5, one row a token.
 #[derive(Clone, Debug)]
 pub struct StateInputs {
     /// `x_t`, after convolution and SiLU: `[tokens, heads · head_dim]`.

@@ -85,7 +85,7 @@ vocabulary! {
 
 vocabulary! {
     /// What ranks the neurons or state channels of a site; larger means keep. `w_i` are the weights
-    /// leaving neuron i, `g = ∂(mean NLL)/∂h`; the symbols of the state are those of spec.md section 5.
+    /// leaving neuron i, `g = ∂(mean NLL)/∂h`; the symbols of the state are those of docs/SPEC.md section 5.
     Score, "score" {
         /// `Σ_t |h_ti|`
         Magnitude => "magnitude",

@@ -1,4 +1,4 @@
-//! The identities that must hold (specification, section 8), on small random models of both families
+//! The identities of docs/SPEC.md section 8, on small random models of both families
 //! and random token ids.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]

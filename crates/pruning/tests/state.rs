@@ -1,4 +1,4 @@
-//! The identities of the specification (section 8) for recurrent states, on small random models: eight
+//! The identities of docs/SPEC.md section 8 for recurrent states, on small random models: eight
 //! heads of two groups, of eight groups (a head each), and a hybrid.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]

@@ -1,6 +1,6 @@
 //! The table `channels`: one row per state site and channel, with the scores that one observation gave.
 //!
-//! Symbols are those of spec.md section 5; sums over tokens are stored as sums.
+//! Symbols are those of docs/SPEC.md section 5; sums over tokens are stored as sums.
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;

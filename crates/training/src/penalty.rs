@@ -5,7 +5,7 @@ use std::fmt;
 use models::{Executor, ExecutorError, FfnSite, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// What Σ|h| over tokens, neurons and layers is divided by (spec.md section 6, "Sparser, Faster,
+/// What Σ|h| over tokens, neurons and layers is divided by (docs/SPEC.md section 6, "Sparser, Faster,
 /// Lighter").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -75,7 +75,7 @@ pub struct Schedule {
     pub learning_rate: LearningRate,
 }
 
-/// L1 on hidden activations (spec.md section 6).
+/// L1 on hidden activations (docs/SPEC.md section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct L1 {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use vector::{Columns, Decays, Token, step, time_steps};
 
-/// Inputs of spec.md, section 5.
+/// Inputs of docs/SPEC.md, section 5.
 #[derive(Debug)]
 struct Case {
     groups: usize,

@@ -1,4 +1,4 @@
-"""Makes expected.json: what a plain PyTorch implementation of the specification gets on the golden models.
+"""Makes expected.json: what a plain PyTorch implementation of docs/SPEC.md gets on the golden models.
 
     pip install -r ../../../models/tests/golden/requirements.txt
     python make.py

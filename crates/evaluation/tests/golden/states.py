@@ -1,4 +1,4 @@
-"""Makes states.json: what the specification's section 5 (the state of Mamba-2) gives in plain PyTorch.
+"""Makes states.json: what docs/SPEC.md section 5 (the state of Mamba-2) gives in plain PyTorch.
 
     pip install -r ../../../models/tests/golden/requirements.txt
     python states.py

@@ -245,7 +245,7 @@ impl Mixer {
         })
     }
 
-    /// The same as spec.md section 5 states it, token by token and in plain loops: the oracle of
+    /// The same as docs/SPEC.md section 5 states it, token by token and in plain loops: the oracle of
     /// [`Mixer::scan`].
     ///
     /// # Shapes

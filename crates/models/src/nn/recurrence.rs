@@ -1,4 +1,4 @@
-//! The recurrence of spec.md section 5, token by token: what every other way is compared with.
+//! The recurrence of docs/SPEC.md section 5, token by token: what every other way is compared with.
 
 use burn::tensor::Tensor;
 

@@ -1,4 +1,5 @@
-//! The published counts, put into tables: the report must print the published p-values (spec.md section 6).
+//! The published counts (docs/SPEC.md section 6), put into tables: the report must print the published
+//! p-values.
 
 use plan::{Cell, Policy, Protocol};
 
