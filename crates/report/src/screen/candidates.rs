@@ -4,7 +4,7 @@
 use plan::{Part, Policy, Rule, Score, shortest_decimal};
 
 use super::choose::{Candidate, Question};
-use super::measured::{Effect, Times};
+use super::measured::{Effect, Times, bracket};
 use crate::accuracy::{Accuracy, AccuracyTable};
 use crate::atlas::{Atlas, Entry, Measure, Quantity, with_limits};
 use crate::contrast::pairs;
@@ -130,10 +130,9 @@ fn last_words(table: &AccuracyTable) -> Option<Candidate> {
     let effect = effects.reduce(Effect::larger)?;
     let words = found.iter().map(|(how, (row, own))| {
         format!(
-            "{how} {} points [{}, {}] (κ={}, {})",
+            "{how} {} points {} (κ={}, {})",
             points(own.difference),
-            points(own.lower),
-            points(own.upper),
+            bracket(&points(own.lower), &points(own.upper)),
             shortest_decimal(row.cell.treatment.sparsity),
             row.cell.treatment.score.map_or("no score", Score::as_str),
         )
@@ -242,7 +241,7 @@ fn of_atlas(atlas: &Atlas) -> Vec<Candidate> {
         let (first, last) = (own.lags.first()?, own.lags.last()?);
         let share = |mean: &crate::atlas::Mean| {
             let limits = mean.lower.zip(mean.upper);
-            let limits = limits.map(|(lower, upper)| format!(" [{}, {}]", percent(lower), percent(upper)));
+            let limits = limits.map(|(lower, upper)| format!(" {}", bracket(&percent(lower), &percent(upper))));
             format!("{}{}", percent(mean.value), limits.unwrap_or_default())
         };
         let text = format!(

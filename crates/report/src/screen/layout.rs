@@ -9,6 +9,9 @@ use console::measure_text_width;
 /// Columns of the screen. Only an address may be longer, for broken it leads nowhere.
 pub(crate) const WIDTH: usize = 100;
 
+/// A blank at which no line is broken; it is printed as any other.
+pub(super) const TOGETHER: char = '\u{a0}';
+
 /// How a line stands out where there are colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
@@ -59,6 +62,7 @@ impl Lines {
         let room = WIDTH - measure_text_width(first).max(measure_text_width(later));
         for (number, line) in wrapped(&harmless(text), room, most).into_iter().enumerate() {
             let before = if number == 0 { first } else { later };
+            let line = line.replace(TOGETHER, " ");
             self.0.push((format!("{before}{line}"), tone));
         }
     }
@@ -88,7 +92,8 @@ fn harmless(text: &str) -> String {
             || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     let seen: String = text.chars().map(|own| if acts(own) { ' ' } else { own }).collect();
-    seen.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words = seen.split(|own: char| own.is_whitespace() && own != TOGETHER);
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// The text in at most `most` lines of at most `room` columns, broken between words; what does not fit
@@ -192,6 +197,10 @@ mod tests {
         lines.wrap(("1  ", "   "), "\x1b[2J and on", 2, Tone::Bad);
         assert_eq!(lines.render(false), "1  [2J and on\n");
         assert_eq!(lines.render(true), "\x1b[31m1  [2J and on\x1b[0m\n");
+        let mut lines = Lines::default();
+        let long = "x".repeat(WIDTH - 6);
+        lines.wrap(("", ""), &format!("{long} 4.8{TOGETHER}×{TOGETHER}dense"), 2, Tone::Plain);
+        assert_eq!(lines.render(false), format!("{long}\n4.8 × dense\n"));
     }
 
     #[test]

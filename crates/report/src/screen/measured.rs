@@ -1,5 +1,6 @@
 //! Numbers with their intervals, and how far two of them are apart at least.
 
+use super::layout::TOGETHER;
 use crate::accuracy::{Accuracy, AccuracyDifference};
 use crate::atlas::Mean;
 use crate::format::significant;
@@ -35,7 +36,7 @@ impl Times {
 
     /// `4.832 × dense [4.1, 5.6]`
     pub(super) fn words(self) -> String {
-        format!("{} × dense{}", significant(self.value, 4), self.interval())
+        format!("{}{TOGETHER}×{TOGETHER}dense{}", significant(self.value, 4), self.interval())
     }
 
     /// `4.832 [4.1, 5.6]`
@@ -46,11 +47,17 @@ impl Times {
     fn interval(self) -> String {
         match self.limits {
             Some((lower, upper)) => {
-                format!(" [{}, {}]", significant(lower, 4), significant(upper, 4))
+                let [lower, upper] = [lower, upper].map(|limit| significant(limit, 4));
+                format!(" {}", bracket(&lower, &upper))
             }
             None => " (one window, no interval)".to_owned(),
         }
     }
+}
+
+/// `[4.1, 5.6]`, on one line.
+pub(super) fn bracket(lower: &str, upper: &str) -> String {
+    format!("[{lower},{TOGETHER}{upper}]")
 }
 
 /// An effect on a logarithmic scale: the smallest that the intervals leave possible, and the estimate.

@@ -96,7 +96,8 @@ fn what(summary: &Summary) -> String {
         perplexity.map(|own| (&own.model, format!("{} ({})", own.dataset, own.protocol)));
     let accuracy = summary.accuracy_tables.iter();
     let accuracy = accuracy.map(|own| (&own.model, format!("{} ({})", own.dataset, own.protocol)));
-    let observed = summary.atlas.entries.iter();
+    // What was stored on the way to static sets was not asked for.
+    let observed = summary.atlas.entries.iter().filter(|own| !own.is_by_product);
     let observed = observed.map(|own| (&own.model, format!("{} ({})", own.dataset, own.protocol)));
     let overlaps = summary.atlas.overlaps.iter().map(|own| (&own.model, own.dataset.clone()));
     let all = || perplexity.clone().chain(accuracy.clone()).chain(observed.clone());
