@@ -31,7 +31,7 @@ impl Family {
 /// The name that the class of the original code of Mamba has, whose configs name no class.
 const ORIGINAL_MAMBA: &str = "MambaLMHeadModel";
 
-const KNOWN: [Family; 10] = [
+static KNOWN: [Family; 10] = [
     Family { synonyms: &gpt2::SYNONYMS, ..Family::of("GPT2LMHeadModel", "gpt2", gpt2::read) },
     Family::of("Gemma3ForCausalLM", "gemma3_text", gemma3::read),
     Family::of("LlamaForCausalLM", "llama", llama::read),

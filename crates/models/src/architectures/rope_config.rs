@@ -73,9 +73,9 @@ impl HubConfig {
                 "is not read: one object for full_attention and one for sliding_attention are";
             return Err(self.bad(&format!("rope_parameters.{key}"), reason));
         }
-        let of_kind = |kind: &str| -> Result<Option<&Map<String, Value>>, LoadError> {
-            let value = parameters.and_then(|p| p.get(kind)).filter(|value| !value.is_null());
-            value.map(|value| self.as_object(&format!("rope_parameters.{kind}"), value)).transpose()
+        let of_kind = |kind: &str| match parameters.and_then(|p| p.get(kind)) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => self.as_object(&format!("rope_parameters.{kind}"), value).map(Some),
         };
         let full = of_kind(KINDS[0])?.map(|object| ("rope_parameters.full_attention", object));
         let older = self.object("rope_scaling")?.map(|object| ("rope_scaling", object));

@@ -57,9 +57,10 @@ impl Origin for Live<'_> {
     }
 
     fn difference(&self, name: &str, other: &str) -> Result<Option<(usize, f32, f32)>, LoadError> {
-        let [found, expected] =
-            [name, other].map(|name| Ok(into_values(self.get(name)?.values.clone())));
-        let (found, expected): (Vec<f32>, Vec<f32>) = (found?, expected?);
+        let values = |name: &str| -> Result<Vec<f32>, LoadError> {
+            Ok(into_values(self.get(name)?.values.clone()))
+        };
+        let (found, expected) = (values(name)?, values(other)?);
         let at = found.iter().zip(&expected).position(|(a, b)| a != b);
         Ok(at.map(|at| (at, found[at], expected[at])))
     }
