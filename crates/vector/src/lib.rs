@@ -26,6 +26,7 @@
 //! ```
 
 mod activation;
+mod apart;
 mod columns;
 mod convolution;
 mod energies;
@@ -42,6 +43,7 @@ mod unwritten;
 mod wide;
 
 pub use activation::{Activation, activate, gate_mul};
+pub use apart::{largest, worst};
 pub use columns::Columns;
 pub use convolution::causal_convolution;
 pub use energies::{Writes, energies};
