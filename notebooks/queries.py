@@ -4,14 +4,17 @@
 
 RESULTS is a run's folder or holds such folders. The lines are taken from the files as they stand,
 with the run's folder in the place of `results/quick`. DuckDB, pandas and polars must agree within
-1e-9. `cargo xtask check notebooks` calls this.
+1e-9, and names that look like numbers or dates must come through. `cargo xtask check notebooks` calls
+this.
 """
 
 import contextlib
 import io
 import re
 import shlex
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import duckdb
@@ -22,6 +25,9 @@ import pyarrow.dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 TOLERANCE = 1e-9
+# Two models that are the same number, and a text that is a date.
+ODD_MODELS = ["01001", "1001"]
+ODD_DATASET = "2024-01-01"
 
 
 def blocks(file, language, mentioning, run):
@@ -49,30 +55,31 @@ def compare(ours, theirs, columns, what):
 
 def run_quietly(block):
     """The names that a block of Python defines."""
-    names = {}
+    names = {"polars": pl, "pyarrow": pyarrow}
     with contextlib.redirect_stdout(io.StringIO()):
         exec(block, names)
     return names
 
 
-def check_windows(run):
-    """README.md: one line each; results/README.md: × dense by polars and by SQL."""
-    [lines] = blocks("README.md", "python", "windows", run)
-    by_polars, by_pandas = lines.splitlines()
-    rows = eval(by_polars, {"polars": pl}).collect()
-    # pyarrow guesses what the folders hold, and cannot where no cell has a window.
-    if any((run / "windows").glob("*/*/*/window=[0-9]*")):
-        n_rows = len(eval(by_pandas, {"pyarrow": pyarrow}))
-        if n_rows != rows.height:
-            sys.exit(f"error: polars reads {rows.height} rows of {run}, pandas {n_rows}")
-    nll = pl.col("nll_nats").sum() / pl.col("n_targets").sum()
-    expected = rows.group_by("cell_id").agg(perplexity=nll.exp())
+def readme_query(run):
+    """README.md: the line of DuckDB."""
     [line] = blocks("README.md", "sh", "windows", run)
     program, option, query = shlex.split(line)
     assert (program, option) == ("duckdb", "-c"), line
-    compare(
-        duckdb.sql(query).pl(), expected, ["perplexity"], f"{run.name}, README's line of DuckDB"
-    )
+    return query
+
+
+def check_windows(run):
+    """README.md: one line each; results/README.md: × dense by polars and by SQL."""
+    [block] = blocks("README.md", "python", "windows", run)
+    names = run_quietly(block)
+    rows, n_rows = names["windows"].collect(), len(names["frame"])
+    if n_rows != rows.height:
+        sys.exit(f"error: polars reads {rows.height} rows of {run}, pandas {n_rows}")
+    nll = pl.col("nll_nats").sum() / pl.col("n_targets").sum()
+    expected = rows.group_by("cell_id").agg(perplexity=nll.exp())
+    answer = duckdb.sql(readme_query(run)).pl()
+    compare(answer, expected, ["perplexity"], f"{run.name}, README's line of DuckDB")
 
     [block] = blocks("results/README.md", "python", "windows", run)
     [query] = blocks("results/README.md", "sql", "windows", run)
@@ -92,6 +99,40 @@ def check_items(run):
     compare(ours, expected, ["accuracy"], f"{run.name}, accuracy by pandas and by polars")
 
 
+def check_names(run, table):
+    """Every reader gives models and texts the names that the folders have."""
+    with tempfile.TemporaryDirectory() as scratch:
+        odd = Path(scratch) / "odd"
+        for file in (run / table).rglob("*.parquet"):
+            _model, _dataset, *rest = file.relative_to(run / table).parts
+            for model in ODD_MODELS:
+                folder = odd / table / f"model={model}" / f"dataset={ODD_DATASET}"
+                copy = folder.joinpath(*rest)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, copy)
+        [block] = blocks("results/README.md", "python", table, odd)
+        names = run_quietly(block)
+        if table == "items":
+            frames = {"pandas": names["rows"]}
+        else:
+            [query] = blocks("results/README.md", "sql", table, odd)
+            [lines] = blocks("README.md", "python", table, odd)
+            of_readme = run_quietly(lines)
+            frames = {
+                "polars": names["cells"],
+                "SQL": duckdb.sql(query).pl(),
+                "README's polars": of_readme["windows"].collect(),
+                "README's pandas": of_readme["frame"],
+                "README's DuckDB": duckdb.sql(readme_query(odd)).pl(),
+            }
+        expected = {(model, ODD_DATASET) for model in ODD_MODELS}
+        for reader, frame in frames.items():
+            found = set(zip(frame["model"], frame["dataset"]))
+            if found != expected:
+                sys.exit(f"error: {reader} reads the names {found}, not {expected}")
+    print(f"{run.name}, {table}: names survive ({', '.join(frames)})")
+
+
 def main():
     [results] = map(Path, sys.argv[1:])
     checked = False
@@ -99,6 +140,7 @@ def main():
         for table, check in [("windows", check_windows), ("items", check_items)]:
             if any((run / table).rglob("*.parquet")):
                 check(run)
+                check_names(run, table)
                 checked = True
     if not checked:
         print(f"skipped: {results} has no run with windows or items")

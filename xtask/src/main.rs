@@ -31,6 +31,7 @@ mod run_grid;
 mod snapshot;
 mod stop;
 mod test;
+mod texts;
 mod train;
 mod worker;
 mod workspace;
