@@ -29,7 +29,10 @@ impl fmt::Display for Problem {
 
 /// Compares files of a snapshot folder with their entries; an empty list is the good answer.
 pub(crate) fn verify(workspace: &Workspace, folder: &Path, files: &[LockedFile]) -> Vec<Problem> {
-    files.iter().filter_map(|file| verify_file(workspace, &folder.join(&file.path), file).err()).collect()
+    files
+        .iter()
+        .filter_map(|file| verify_file(workspace, &folder.join(&file.path), file).err())
+        .collect()
 }
 
 /// Compares one file with its entry.

@@ -268,7 +268,8 @@ mod tests {
             Text::read(&path).unwrap()
         };
         let raw = " = Title = \n \n Body one . \n";
-        let lines = "{\"text\": \"one\\r\\ntwo\"}\n\n{\"text\": \"three\", \"distance_sentences\": 2}\n";
+        let lines =
+            "{\"text\": \"one\\r\\ntwo\"}\n\n{\"text\": \"three\", \"distance_sentences\": 2}\n";
         for end in ["\r\n", "\r"] {
             assert_eq!(
                 read("a.raw", &raw.replace('\n', end)).joined(),

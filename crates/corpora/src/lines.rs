@@ -47,7 +47,8 @@ impl<R: Read> Lines<R> {
         };
         if self.n_given == 1 {
             if line.starts_with(BYTE_ORDER_MARK) {
-                let reason = "it begins with a byte-order mark (EF BB BF): save it as UTF-8 without";
+                let reason =
+                    "it begins with a byte-order mark (EF BB BF): save it as UTF-8 without";
                 return Err(bad(reason.to_owned()));
             }
             if OF_UTF_16.iter().any(|mark| line.starts_with(mark)) {

@@ -1,7 +1,7 @@
 //! `lambada-openai` on unusual texts, against lm-evaluation-harness itself (`golden/harness.py`): white space
 //! of every kind before the last word, tokens over the join, texts longer than the model.
 //!
-//! Ids are the same ones. Tolerance of log-probabilities: 2e-5 of (1 + its size); the harness adds up
+//! Ids are the same ones. Tolerance of log-probabilities: 2e-6 of (1 + its size), some five times what was seen: the harness adds up
 //! float32, its kernels and ours differ in the last digits of logits.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
@@ -13,7 +13,7 @@ use evaluation::evaluate_items;
 use models::{Dense, Device, load};
 use serde::Deserialize;
 
-const TOLERANCE: f64 = 2e-5;
+const TOLERANCE: f64 = 2e-6;
 
 #[derive(Deserialize)]
 struct Expected {
@@ -81,7 +81,12 @@ fn unusual_texts_are_read_and_scored_as_the_harness_does() {
             assert_eq!(found.correct, answer.correct, "{what}");
             let off = (found.logprob_nats - answer.logprob_nats).abs()
                 / (1.0 + answer.logprob_nats.abs());
-            assert!(off <= TOLERANCE, "{what}: {}, not {}", found.logprob_nats, answer.logprob_nats);
+            assert!(
+                off <= TOLERANCE,
+                "{what}: {}, not {}",
+                found.logprob_nats,
+                answer.logprob_nats
+            );
             worst = worst.max(off);
         }
         println!("{}: {} texts, off by {worst:.1e} at most", subject.model, items.len());

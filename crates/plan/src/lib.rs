@@ -31,8 +31,8 @@ mod treatment_spec;
 mod vocabulary;
 
 pub use cell::{
-    Calibration, Cell, DEFAULT_CALIBRATION_WINDOW_TOKENS, Inputs, calibration_window_tokens, cell_id,
-    shortest_decimal,
+    Calibration, Cell, DEFAULT_CALIBRATION_WINDOW_TOKENS, Inputs, calibration_window_tokens,
+    cell_id, shortest_decimal,
 };
 pub use claims::{Claim, Claims, Expectation, ModelGroup};
 pub use device::{DeviceName, UnknownDevice};

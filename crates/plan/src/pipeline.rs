@@ -49,8 +49,7 @@ impl DatasetEntry {
     fn files(&self) -> impl Iterator<Item = (&str, (Option<&Path>, Reading))> {
         let own = (self.name.as_str(), (self.path.as_deref(), self.reading));
         let calibration = self.calibration.as_ref();
-        let calibration =
-            calibration.map(|c| (c.dataset.as_str(), (c.path.as_deref(), c.reading)));
+        let calibration = calibration.map(|c| (c.dataset.as_str(), (c.path.as_deref(), c.reading)));
         std::iter::once(own).chain(calibration)
     }
 }

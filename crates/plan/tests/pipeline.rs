@@ -221,9 +221,9 @@ calibration = { dataset = "old", path = "old.raw" }
     let second = text.rfind("old.raw").unwrap();
     let two = [&text[..second], "older.raw", &text[second + "old.raw".len()..]].concat();
     let found = parse(&two).unwrap_err();
-    assert_eq!(found, ["line 11: dataset 2: `old` stands for two files: rename one"]);
+    assert_eq!(found, ["line 12: dataset 2: `old` stands for two files: rename one"]);
     let found = parse(&text.replacen("\"old\"", "\"b\"", 1)).unwrap_err();
-    assert_eq!(found, ["line 11: dataset 2: `b` stands for two files: rename one"]);
+    assert_eq!(found, ["line 12: dataset 2: `b` stands for two files: rename one"]);
 }
 
 /// Calibration text is cut into windows as the measured text is, unless the file says otherwise.

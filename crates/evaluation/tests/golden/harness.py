@@ -5,9 +5,13 @@
 
 Every text goes through `HFLM.loglikelihood` with the context and the target of the task `lambada_openai`
 (version 1), in float32 on the CPU. What the harness makes of it (ids in front of the target, ids of the
-target) is taken on its way to the model and cut as the harness cuts it. Models: the committed `qwen2-silu`
-with its tokenizer as transformers finds it; the golden `opt`, whose tokenizer puts `</s>` in front; the
-golden `llama` with a tokenizer in which a token spans the join of context and target.
+target) is taken on its way to the model and cut as the harness cuts it. Its cache of logits is off: it takes
+two texts of the same ids but for the last, cut into context and target at different places, for one request
+and scores both with the number of targets of one, so that an item's score hangs on its neighbours.
+
+Models: the committed `qwen2-silu` with its tokenizer as transformers finds it; the golden `opt`, whose
+tokenizer puts `</s>` in front; the golden `llama` with a tokenizer in which a token spans the join of context
+and target.
 """
 
 import json
@@ -64,7 +68,7 @@ def subject(name, texts, tokenizer=None, **settings):
             file = pathlib.Path(scratch) / "tokenizer.json"
             file.write_text(tokenizer, encoding="utf-8")
             settings["tokenizer"] = PreTrainedTokenizerFast(tokenizer_file=str(file), **settings.pop("special", {}))
-    harness = Watched(pretrained=str(folder), dtype="float32", device="cpu", batch_size=1, **settings)
+    harness = Watched(pretrained=str(folder), dtype="float32", device="cpu", batch_size=1, logits_cache=False, **settings)
     pairs = [(" ".join(text.split(" ")[:-1]), " " + text.split(" ")[-1]) for text in texts]
     requests = [Instance("loglikelihood", {}, pair, index) for index, pair in enumerate(pairs)]
     answers = harness.loglikelihood(requests, disable_tqdm=True)

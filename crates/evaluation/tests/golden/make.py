@@ -17,8 +17,9 @@ What is decided here where several readings are possible:
   - a LAMBADA sequence is the last max_positions + 1 ids of the text, special tokens counted.
 
 A kept set hangs on the order of float32 numbers, so a row where two scores about the cut differ by less
-than `doubtful_margin` (relative) may come out otherwise elsewhere: such rows are listed in `doubtful`. The
-script runs everything again with the models in float64 and prints by how much the other rows move.
+than `doubtful_margin` (relative) may come out otherwise elsewhere: such rows are listed in `doubtful`, as are those in which an
+entry of h is zero in float32 and not in float64 (a ReLU at a rounding from its edge). The script runs
+everything again with the models in float64 and prints by how much the other rows move.
 """
 
 import json
@@ -324,7 +325,12 @@ def main():
                 worst_energy = max(worst_energy, worst["kept_energy"])
                 flips += worst["flips"]
                 margin = columns.pop("margin")
-                near = [row for row, value in enumerate(margin) if value < DOUBTFUL_MARGIN]
+                zeros = zip(columns["natural_sparsity"], other[protocol]["natural_sparsity"])
+                near = [
+                    row
+                    for row, (value, (ours, exactly)) in enumerate(zip(margin, zeros))
+                    if value < DOUBTFUL_MARGIN or ours != exactly
+                ]
                 doubtful += len(near)
                 correct += sum(columns.get("correct", []))
                 reached = set(columns.pop("reached_sparsity"))

@@ -118,7 +118,8 @@ fn names_that_look_like_numbers_or_dates_survive() {
     let output = results.report(&["--results", "run", "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let tables = json["runs"][0]["perplexity_tables"].as_array().unwrap();
-    let names: Vec<_> = tables.iter().map(|t| (t["model"].as_str(), t["dataset"].as_str())).collect();
+    let names: Vec<_> =
+        tables.iter().map(|t| (t["model"].as_str(), t["dataset"].as_str())).collect();
     assert_eq!(names, models.map(|model| (Some(model), Some("2024-01-01"))));
     for table in tables {
         assert_eq!(table["rows"].as_array().unwrap().len(), 2, "{table}");
