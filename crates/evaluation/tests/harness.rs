@@ -1,8 +1,8 @@
 //! `lambada-openai` on unusual texts, against lm-evaluation-harness itself (`golden/harness.py`): white space
 //! of every kind before the last word, tokens over the join, texts longer than the model.
 //!
-//! Ids are the same ones. Tolerance of log-probabilities: 2e-6 of (1 + its size), some five times what was seen: the harness adds up
-//! float32, its kernels and ours differ in the last digits of logits.
+//! Ids are the same ones. Tolerance of log-probabilities: 2e-6 of (1 + its size), some five times what was
+//! seen: the harness adds up float32, and its kernels and ours differ in the last digits of logits.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
