@@ -199,7 +199,7 @@ fn cells_by_hand_are_checked_before_anything_runs() {
         (&["--policy", "window", "--score", "energy"], 2, "policy `window` needs a window"),
         (&["--policy", "dense", "--window", "4"], 2, "policy `dense` takes no window"),
         (&["--policy", "static", "--score", "energy"], 2, "give --calibrate FILE"),
-        (&["--policy", "dense", "--calibrate-limit", "4"], 2, "--calibrate <FILE>"),
+        (&["--policy", "dense", "--calibrate-limit", "4"], 2, "--calibrate <FILE_OR_NAME>"),
         (&["--policy", "dense", "--cut"], 2, "--cut belongs to the policy `static`"),
         (&["--policy", "static", "--score", "energy", "--calibrate", "no.raw"], 3, "no.raw"),
         (&["--policy", "static", "--score", "energy", "--calibrate", "c4-train"], 3, C4_TRAIN),
