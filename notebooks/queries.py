@@ -4,13 +4,16 @@
 
 RESULTS is a run's folder or holds such folders. The lines are taken from the files as they stand,
 with the run's folder in the place of `results/quick`. DuckDB, pandas and polars must agree within
-1e-9. `cargo xtask check notebooks` calls this.
+1e-9, and names that look like numbers or dates must come through. `cargo xtask check notebooks` calls
+this.
 """
 
 import contextlib
 import io
 import re
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import duckdb
@@ -19,6 +22,9 @@ import polars as pl
 
 PAGE = Path(__file__).resolve().parent.parent / "results/README.md"
 TOLERANCE = 1e-9
+# Two models that are the same number, and a text that is a date.
+ODD_MODELS = ["01001", "1001"]
+ODD_DATASET = "2024-01-01"
 
 
 def blocks(language, mentioning, run):
@@ -72,6 +78,32 @@ def check_items(run):
     compare(ours, expected, ["accuracy"], f"{run.name}, accuracy by pandas and by polars")
 
 
+def check_names(run, table):
+    """Every reader gives models and texts the names that the folders have."""
+    with tempfile.TemporaryDirectory() as scratch:
+        odd = Path(scratch) / "odd"
+        for file in (run / table).rglob("*.parquet"):
+            _model, _dataset, *rest = file.relative_to(run / table).parts
+            for model in ODD_MODELS:
+                folder = odd / table / f"model={model}" / f"dataset={ODD_DATASET}"
+                copy = folder.joinpath(*rest)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, copy)
+        [block] = blocks("python", table, odd)
+        names = run_quietly(block)
+        if table == "items":
+            frames = {"pandas": names["rows"]}
+        else:
+            [query] = blocks("sql", table, odd)
+            frames = {"polars": names["cells"], "SQL": duckdb.sql(query).pl()}
+        expected = {(model, ODD_DATASET) for model in ODD_MODELS}
+        for reader, frame in frames.items():
+            found = set(zip(frame["model"], frame["dataset"]))
+            if found != expected:
+                sys.exit(f"error: {reader} reads the names {found}, not {expected}")
+    print(f"{run.name}, {table}: names survive ({', '.join(frames)})")
+
+
 def main():
     [results] = map(Path, sys.argv[1:])
     checked = False
@@ -79,6 +111,7 @@ def main():
         for table, check in [("windows", check_windows), ("items", check_items)]:
             if any((run / table).rglob("*.parquet")):
                 check(run)
+                check_names(run, table)
                 checked = True
     if not checked:
         print(f"skipped: {results} has no run with windows or items")

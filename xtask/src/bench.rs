@@ -107,6 +107,11 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     let gguf = workspace.cache().join("SmolLM2-135M-Instruct.Q4_1.gguf");
     ensure!(gguf.is_file(), "{} is missing: run `cargo xtask fetch smollm2`", gguf.display());
     let data = workspace.data().join("wikitext2");
+    for name in ["wiki.test.raw", "wiki.valid.raw"] {
+        let file = data.join(name);
+        let advice = format!("set SLIM_DATA to the folder that holds wikitext2/{name}");
+        ensure!(file.is_file(), "{} is missing: {advice}", workspace.show(&file));
+    }
     build::worker(workspace)?;
     let python = match &args.python {
         Some(python) => python.clone(),

@@ -8,24 +8,25 @@ use anyhow::{Context, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use plan::{
     CalibrationText, CellRequest, DeviceName, Mode, Part, Policy, Protocol, Reading, Recalibration,
-    Rule, Score, TextShape, TimeSteps, Treatment, TreatmentSpec,
+    Rule, Score, TextShape, TimeSteps, Treatment, TreatmentSpec, datasets,
 };
 
 use crate::build;
 use crate::exit::Exit;
 use crate::inputs::{absolute, model_problems};
 use crate::report::status;
+use crate::texts;
 use crate::workspace::Workspace;
 
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask cell --model data/cache/SmolLM2-135M-Instruct.Q4_1.gguf \\
-      --dataset ../shared/data/wikitext2/wiki.test.raw --protocol ppl-1024 --limit 4 \\
+      --dataset wikitext2 --protocol ppl-1024 --limit 4 \\
       --policy dynamic --score magnitude --sparsity 0.9 --json
   ... --policy window --score magnitude --sparsity 0.9 --window 16 --rule window-mean
   ... --policy static --score magnitude --sparsity 0.5 \\
-      --calibrate ../shared/data/wikitext2/wiki.valid.raw --calibrate-limit 4
-  ... --dataset ../shared/data/lambada/lambada_test.jsonl --protocol lambada-openai --policy dense
+      --calibrate wikitext2-valid --calibrate-limit 4
+  ... --dataset data/stories/last-word.test.jsonl --protocol lambada-openai --policy dense
 
 Which options a policy takes:
   dense     none
@@ -44,8 +45,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR_OR_GGUF")]
     model: PathBuf,
     /// A text: .raw (WikiText), .jsonl, .jsonl.gz or .json.gz (one object with `text` a line), .parquet
-    /// (a column `text`)
-    #[arg(long, value_name = "FILE")]
+    /// (a column `text`); or the name of a known text, e.g. wikitext2
+    #[arg(long, value_name = "FILE_OR_NAME")]
     dataset: PathBuf,
     /// What a row of a .parquet text is
     #[arg(long, value_parser = names::<TextShape>(TextShape::NAMES))]
@@ -87,12 +88,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// The text on which kept sets are chosen before the run
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE_OR_NAME")]
     calibrate: Option<PathBuf>,
     /// Windows of the calibration text [default: all]
     #[arg(long, value_name = "N", requires = "calibrate")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     calibrate_limit: Option<u64>,
+    /// Tokens in one of its windows [default: as in a window of the protocol, else 1024]
+    #[arg(long, value_name = "TOKENS", requires = "calibrate")]
+    #[arg(value_parser = clap::value_parser!(u64).range(2..))]
+    calibrate_window: Option<u64>,
     /// Where to compute: cpu, cuda:0 or wgpu:0 (the first use builds for it)
     #[arg(long, value_name = "DEVICE", default_value_t)]
     device: DeviceName,
@@ -118,7 +123,7 @@ where
 
 /// Runs the command; the value is the worker's exit code.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
-    let request = request(args)?;
+    let request = request(workspace, args)?;
     check_files(workspace, &request)?;
     let worker = build::worker_for(workspace, args.device)?;
     let mut file = tempfile::NamedTempFile::new().context("cannot write a temporary file")?;
@@ -132,7 +137,7 @@ fn as_count(limit: Option<u64>) -> Option<usize> {
 }
 
 /// The arguments as one checked request.
-fn request(args: &Args) -> Result<CellRequest, Exit> {
+fn request(workspace: &Workspace, args: &Args) -> Result<CellRequest> {
     let spec = TreatmentSpec {
         part: args.part,
         policy: args.policy,
@@ -148,13 +153,13 @@ fn request(args: &Args) -> Result<CellRequest, Exit> {
     if args.policy == Policy::Observe {
         let message =
             "what is observed is a table: ask for it in a pipeline (pipelines/atlas.toml)";
-        return Err(Exit::usage(message.to_owned()));
+        return Err(Exit::usage(message.to_owned()).into());
     }
     let treatment = Treatment::new(spec)
         .map_err(|error| Exit::usage(format!("{error} (see `cargo xtask cell --help`)")))?;
     if args.cut && args.policy != Policy::Static {
         let message = format!("--cut belongs to the policy `static`, not `{}`", args.policy);
-        return Err(Exit::usage(message));
+        return Err(Exit::usage(message).into());
     }
     let needs_calibration = treatment.needs_calibration();
     if needs_calibration && args.calibrate.is_none() {
@@ -162,37 +167,53 @@ fn request(args: &Args) -> Result<CellRequest, Exit> {
         let message = format!(
             "the score `{score}` chooses this kept set on calibration text: give --calibrate FILE"
         );
-        return Err(Exit::usage(message));
+        return Err(Exit::usage(message).into());
     }
     if !needs_calibration && args.calibrate.is_some() {
         eprintln!("note: nothing is chosen on calibration text here: --calibrate is not used");
     }
     let calibration = args.calibrate.as_deref().filter(|_| needs_calibration);
-    // The other formats say themselves what they hold.
-    let is_parquet = |path: &Path| path.extension().is_some_and(|ending| ending == "parquet");
-    let reading =
-        |path: &Path| Reading { shape: args.shape.filter(|_| is_parquet(path)), documents: None };
-    let texts = [Some(args.dataset.as_path()), calibration];
-    if texts.into_iter().flatten().any(is_parquet) && args.shape.is_none() {
-        return Err(Exit::usage("a .parquet text needs --shape rows or --shape documents"));
-    }
+    let (dataset, reading) = text(workspace, args, &args.dataset)?;
+    let calibration = match calibration {
+        None => None,
+        Some(given) => {
+            let (path, reading) = text(workspace, args, given)?;
+            let limit = as_count(args.calibrate_limit);
+            let window_tokens = as_count(args.calibrate_window);
+            Some(CalibrationText { path, reading, limit, window_tokens })
+        }
+    };
     Ok(CellRequest {
         model: absolute(&args.model),
-        dataset: absolute(&args.dataset),
-        reading: reading(&args.dataset),
+        dataset,
+        reading,
         protocol: args.protocol,
         treatment,
         limit: as_count(args.limit),
-        calibration: calibration.map(|path| CalibrationText {
-            path: absolute(path),
-            reading: reading(path),
-            limit: as_count(args.calibrate_limit),
-        }),
+        calibration,
         device: args.device,
         time_steps: args.time_steps,
         cut: args.cut,
         json: args.json,
     })
+}
+
+/// A text by its path, or by its name where no such file is there, and how it is read.
+fn text(workspace: &Workspace, args: &Args, given: &Path) -> Result<(PathBuf, Reading)> {
+    let name = given.to_str().filter(|name| datasets::find(name).is_some() && !given.exists());
+    if let Some(name) = name {
+        let found = texts::find_known(workspace, name, &workspace.data_lock()?)
+            .map_err(|problem| Exit::inputs(format!("text `{name}`: {problem}")))?;
+        return Ok((found.path, found.reading));
+    }
+    // The other formats say themselves what they hold.
+    let is_parquet = given.extension().is_some_and(|ending| ending == "parquet");
+    if is_parquet && args.shape.is_none() {
+        let message = "a .parquet text needs --shape rows or --shape documents";
+        return Err(Exit::usage(message).into());
+    }
+    let shape = args.shape.filter(|_| is_parquet);
+    Ok((absolute(given), Reading { shape, documents: None }))
 }
 
 /// All files that are missing, at once.
@@ -203,7 +224,9 @@ fn check_files(workspace: &Workspace, request: &CellRequest) -> Result<(), Exit>
         .collect();
     let mut check = |flag: &str, path: &Path| {
         if !path.is_file() {
-            problems.push(format!("{flag}: {} is not a file", workspace.show(path)));
+            let known = datasets::names().collect::<Vec<_>>().join(", ");
+            let shown = workspace.show(path);
+            problems.push(format!("{flag}: {shown} is no file, nor a known text ({known})"));
         }
     };
     check("--dataset", &request.dataset);

@@ -31,12 +31,9 @@ pub(crate) fn run(workspace: &Workspace, grid: &Grid, as_json: bool, stop: &Stop
     };
     let costs: BTreeMap<&str, &CellInspection> =
         inspection.cells.iter().map(|cell| (cell.id.as_str(), cell)).collect();
-    let seconds_left: f64 = inspection
-        .cells
-        .iter()
-        .filter(|cell| status.get(&cell.id) != Some(&CellStatus::Done))
-        .map(|cell| cell.seconds_expected)
-        .sum();
+    let is_left = |cell: &&CellInspection| status.get(&cell.id) != Some(&CellStatus::Done);
+    let left = inspection.cells.iter().filter(is_left);
+    let seconds_left = total(left.map(|cell| cell.seconds_expected));
     let counts = grid.counts(&status);
     if as_json {
         print_json(&order, &status, &costs, &counts, &inspection, seconds_left);
@@ -44,6 +41,11 @@ pub(crate) fn run(workspace: &Workspace, grid: &Grid, as_json: bool, stop: &Stop
         print_table(&order, &status, &costs, &counts, &inspection, seconds_left);
     }
     Ok(plan::exit::DONE)
+}
+
+/// The sum; of no numbers 0, where [`Iterator::sum`] gives -0.
+fn total(seconds: impl Iterator<Item = f64>) -> f64 {
+    seconds.fold(0.0, |total, seconds| total + seconds)
 }
 
 /// Asks the worker what the order costs; the inner error is the worker's exit code, explained by
@@ -172,5 +174,17 @@ fn duration(seconds: f64) -> String {
         format!("{:.1} min", seconds / 60.0)
     } else {
         format!("{:.1} h", seconds / 3600.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finished_run_takes_no_time() {
+        assert_eq!(duration(total([].into_iter())), "0 s");
+        assert_eq!(json!(total([].into_iter())).to_string(), "0.0");
+        assert_eq!(duration(total([30.0, 60.0].into_iter())), "1.5 min");
     }
 }

@@ -1,12 +1,11 @@
-//! Models and texts of the Hub as inputs of a grid: found in the cache through the lock files.
+//! Models of the Hub as inputs of a grid: found in the cache through the lock file.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
 
-use plan::datasets::HubText;
 use plan::{
-    DEFAULT_REVISION, DataLock, HubCache, HubModel, HubName, LockedRepository, ModelInput,
-    ModelsLock, RepositoryKind, Selection, TextInput, TimeSteps,
+    HubCache, HubModel, HubName, LockedRepository, ModelInput, ModelsLock, RepositoryKind,
+    Selection, TimeSteps,
 };
 
 use crate::hashing::{Digests, digests};
@@ -39,7 +38,7 @@ pub(crate) fn find_model(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let folder = snapshot(RepositoryKind::Model, entry);
+    let folder = snapshot(entry);
     let (path, sha256) = match &model.file {
         None => (folder, digests_of(entry).weights),
         Some(file) => (folder.join(file), sha256_of(entry, file)),
@@ -53,7 +52,7 @@ pub(crate) fn find_model(
         let repo = &entry.repo;
         vec![format!("{repo} has no tokenizer: name a repository that has it as `tokenizer`")]
     })?;
-    let tokenizer = of_tokenizer.map(|entry| snapshot(RepositoryKind::Model, entry));
+    let tokenizer = of_tokenizer.map(snapshot);
     Ok(ModelInput {
         name: name.to_owned(),
         path,
@@ -63,31 +62,6 @@ pub(crate) fn find_model(
         planned: false,
         time_steps: TimeSteps::default(),
     })
-}
-
-/// Finds and checks a text of the Hub; none where it was never fetched.
-///
-/// # Errors
-/// What is missing or wrong of a text that was fetched, with the command that fetches it.
-pub(crate) fn find_text(
-    workspace: &Workspace,
-    name: &str,
-    text: &HubText,
-    lock: &DataLock,
-) -> Option<Result<TextInput, String>> {
-    let entry = lock.find_file(text.repo, DEFAULT_REVISION, text.path)?;
-    let folder = snapshot(RepositoryKind::Dataset, entry);
-    let problems = verify(workspace, &folder, &entry.files);
-    if let Some(problem) = told(problems, &fetch_text_command(name)).pop() {
-        return Some(Err(problem));
-    }
-    let (path, sha256) = (folder.join(text.path), sha256_of(entry, text.path));
-    Some(Ok(TextInput { name: name.to_owned(), path, sha256, reading: text.reading }))
-}
-
-/// The command that fetches a text.
-pub(crate) fn fetch_text_command(name: &str) -> String {
-    format!("cargo xtask fetch --dataset {name}")
 }
 
 fn locked<'a>(
@@ -100,12 +74,13 @@ fn locked<'a>(
     entry.ok_or_else(|| format!("{name} is not in data/models.lock: run `{fetch}`"))
 }
 
-fn snapshot(kind: RepositoryKind, entry: &LockedRepository) -> PathBuf {
-    absolute(&HubCache::from_environment().snapshot(kind, &entry.repo, &entry.revision))
+fn snapshot(entry: &LockedRepository) -> PathBuf {
+    let cache = HubCache::from_environment();
+    absolute(&cache.snapshot(RepositoryKind::Model, &entry.repo, &entry.revision))
 }
 
 fn problems_of(workspace: &Workspace, entry: &LockedRepository, fetch: &str) -> Vec<String> {
-    told(verify(workspace, &snapshot(RepositoryKind::Model, entry), &entry.files), fetch)
+    told(verify(workspace, &snapshot(entry), &entry.files), fetch)
 }
 
 /// Problems with what to do about them.

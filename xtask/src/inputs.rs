@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use plan::{
-    Cell, DataLock, ModelEntry, ModelInput, ModelSource, ModelsLock, Pipeline, Reading, TextInput,
-    TextSource, TimeSteps, datasets,
+    Cell, ModelEntry, ModelInput, ModelSource, ModelsLock, Pipeline, TextInput, TimeSteps,
 };
 
 use crate::exit::Exit;
 use crate::hashing::{CONFIG, digests, names_in, sha256_file, tokenizer_names, weight_names};
 use crate::hub_inputs;
+use crate::texts;
 use crate::workspace::Workspace;
 
 /// Every input of the given cells, found and hashed.
@@ -57,7 +57,7 @@ pub(crate) fn resolve(
         }
     }
     for text in pipeline.texts(cells) {
-        match find_text(workspace, &text, pipeline_folder, &data_lock) {
+        match texts::find(workspace, &text, pipeline_folder, &data_lock) {
             Ok(input) => resolved.texts.push(input),
             Err(problem) => problems.push(problem),
         }
@@ -72,7 +72,7 @@ pub(crate) fn resolve(
 }
 
 /// Compares a file with its lock entry; the error says what is wrong, without what to do.
-fn check_locked(
+pub(crate) fn check_locked(
     workspace: &Workspace,
     path: &Path,
     sha256: &str,
@@ -207,41 +207,6 @@ fn own_model(workspace: &Workspace, name: &str, path: &Path) -> Result<ModelInpu
         planned: false,
         time_steps,
     })
-}
-
-fn find_text(
-    workspace: &Workspace,
-    text: &TextSource,
-    pipeline_folder: &Path,
-    lock: &DataLock,
-) -> Result<TextInput, String> {
-    let name = &text.name;
-    let say = |problem: String| format!("text `{name}`: {problem}");
-    if let Some(path) = &text.path {
-        let path = pipeline_folder.join(path);
-        let sha256 = sha256_file(&path)
-            .map_err(|error| say(format!("cannot read {} ({error})", workspace.show(&path))))?;
-        let reading = text.reading;
-        return Ok(TextInput { name: name.clone(), path: absolute(&path), sha256, reading });
-    }
-    let known = datasets::find(name).ok_or_else(|| say("it is no known text".to_owned()))?;
-    let path = workspace.data().join(known.file);
-    if !path.exists() {
-        // The data folder comes first; what it lacks may have been fetched.
-        return match hub_inputs::find_text(workspace, name, &known.hub, lock) {
-            Some(found) => found.map_err(say),
-            None => {
-                let (file, fetch) = (workspace.show(&path), hub_inputs::fetch_text_command(name));
-                let folder = format!("set SLIM_DATA to the folder that holds {}", known.file);
-                Err(say(format!("{file} is missing: {folder}, or run `{fetch}`")))
-            }
-        };
-    }
-    let entry = lock.find(name).ok_or_else(|| say("it is not in data/data.lock".to_owned()))?;
-    check_locked(workspace, &path, &entry.sha256, entry.bytes, "data/data.lock")
-        .map_err(|problem| say(format!("{problem}: copy the file again")))?;
-    let (path, sha256) = (absolute(&path), entry.sha256.clone());
-    Ok(TextInput { name: name.clone(), path, sha256, reading: Reading::default() })
 }
 
 /// The worker may run elsewhere: it gets whole paths.

@@ -38,6 +38,7 @@ mod snapshot;
 mod stop;
 mod stored;
 mod test;
+mod texts;
 mod train;
 mod worker;
 mod workspace;

@@ -29,10 +29,21 @@ impl fmt::Display for Problem {
 
 /// Compares files of a snapshot folder with their entries; an empty list is the good answer.
 pub(crate) fn verify(workspace: &Workspace, folder: &Path, files: &[LockedFile]) -> Vec<Problem> {
-    files.iter().filter_map(|file| check(workspace, &folder.join(&file.path), file).err()).collect()
+    files
+        .iter()
+        .filter_map(|file| verify_file(workspace, &folder.join(&file.path), file).err())
+        .collect()
 }
 
-fn check(workspace: &Workspace, path: &Path, locked: &LockedFile) -> Result<(), Problem> {
+/// Compares one file with its entry.
+///
+/// # Errors
+/// What is not as the entry has it.
+pub(crate) fn verify_file(
+    workspace: &Workspace,
+    path: &Path,
+    locked: &LockedFile,
+) -> Result<(), Problem> {
     if !path.exists() {
         return Err(Problem::Missing(workspace.show(path)));
     }

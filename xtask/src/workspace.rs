@@ -26,12 +26,14 @@ impl Workspace {
         &self.root
     }
 
-    /// The folder of the evaluation texts: `SLIM_DATA`, else `../shared/data`.
+    /// The folder of the evaluation texts: `SLIM_DATA`, else `data/texts`.
     pub(crate) fn data(&self) -> PathBuf {
-        match env::var_os("SLIM_DATA") {
-            Some(folder) => PathBuf::from(folder),
-            None => self.root.parent().unwrap_or(&self.root).join("shared/data"),
-        }
+        env::var_os("SLIM_DATA").map_or_else(|| self.root.join("data/texts"), PathBuf::from)
+    }
+
+    /// Whether `SLIM_DATA` names the folder of the texts.
+    pub(crate) fn has_own_data(&self) -> bool {
+        env::var_os("SLIM_DATA").is_some()
     }
 
     /// The folder of the fetched weights: `SLIM_CACHE`, else `data/cache`.

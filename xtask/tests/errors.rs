@@ -49,6 +49,24 @@ fn a_pipeline_that_is_not_there_is_usage() {
     assert!(stderr(&output).contains("nowhere.toml"), "{}", stderr(&output));
 }
 
+/// A name that no folder can have is a mistake of the file, told before anything is looked for.
+#[test]
+fn names_that_cannot_be_stored_are_usage() {
+    let bench = Bench::new();
+    bench.own_pipeline();
+    let long = "a".repeat(300);
+    for name in ["..", ".hidden", &long] {
+        for was in ["name = \"mine\"", "name = \"text\"", "name = \"own\""] {
+            let text = common::OWN_PIPELINE.replace(was, &format!("name = \"{name}\""));
+            let pipeline = bench.write("own.toml", &text);
+            let output = bench.run(&["run-grid", &pipeline]);
+            assert_eq!(output.status.code(), Some(2), "{was}: {}", stderr(&output));
+            assert!(stderr(&output).contains("names a folder: "), "{}", stderr(&output));
+        }
+    }
+    assert!(!bench.results().exists(), "nothing is made of a bad pipeline");
+}
+
 #[test]
 fn missing_weights_and_texts_are_listed_at_once() {
     let bench = Bench::new();
@@ -59,8 +77,9 @@ fn missing_weights_and_texts_are_listed_at_once() {
     for expected in [
         "3 inputs are missing or bad",
         "SmolLM2-135M-Instruct.Q4_1.gguf is missing: run `cargo xtask fetch smollm2`",
-        "wikitext2/wiki.test.raw is missing: set SLIM_DATA",
-        "wikitext2/wiki.valid.raw is missing: set SLIM_DATA",
+        "wikitext2/wiki.test.raw is missing: run `cargo xtask fetch --dataset wikitext2`, or set \
+         SLIM_DATA to the folder that holds wikitext2/wiki.test.raw",
+        "wikitext2/wiki.valid.raw is missing: run `cargo xtask fetch --dataset wikitext2-valid`",
     ] {
         assert!(text.contains(expected), "expected {expected:?} in {text}");
     }
@@ -162,13 +181,16 @@ fn one_grid_under_two_names_is_refused() {
     assert!(stderr(&output).contains("are the same measurement"), "{}", stderr(&output));
 }
 
+/// What is said of a known text that is not there.
+const C4_TRAIN: &str = "c4/train.jsonl is missing: run `cargo xtask fetch --dataset c4-train`";
+
 #[test]
 fn cells_by_hand_are_checked_before_anything_runs() {
     let bench = Bench::new();
     bench.own_pipeline();
     let (model, text) = (bench.path("model.gguf"), bench.path("text.raw"));
     let base = ["cell", "--model", &model, "--dataset", &text, "--protocol", "ppl-64"];
-    let cases: [(&[&str], i32, &str); 11] = [
+    let cases: [(&[&str], i32, &str); 12] = [
         (&["--policy", "dynamc"], 2, "'dynamic'"),
         (&["--policy", "dynamic", "--score", "magnitud"], 2, "'magnitude'"),
         (&["--policy", "dynamic"], 2, "policy `dynamic` needs a score"),
@@ -177,9 +199,10 @@ fn cells_by_hand_are_checked_before_anything_runs() {
         (&["--policy", "window", "--score", "energy"], 2, "policy `window` needs a window"),
         (&["--policy", "dense", "--window", "4"], 2, "policy `dense` takes no window"),
         (&["--policy", "static", "--score", "energy"], 2, "give --calibrate FILE"),
-        (&["--policy", "dense", "--calibrate-limit", "4"], 2, "--calibrate <FILE>"),
+        (&["--policy", "dense", "--calibrate-limit", "4"], 2, "--calibrate <FILE_OR_NAME>"),
         (&["--policy", "dense", "--cut"], 2, "--cut belongs to the policy `static`"),
         (&["--policy", "static", "--score", "energy", "--calibrate", "no.raw"], 3, "no.raw"),
+        (&["--policy", "static", "--score", "energy", "--calibrate", "c4-train"], 3, C4_TRAIN),
     ];
     for (args, code, message) in cases {
         let output = bench.run(&[&base[..], args].concat());
@@ -190,7 +213,7 @@ fn cells_by_hand_are_checked_before_anything_runs() {
     let absent = ["cell", "--model", "no.gguf", "--dataset", "no.raw", "--protocol", "ppl-64"];
     let output = bench.run(&[&absent[..], &["--policy", "dense"]].concat());
     assert_eq!(output.status.code(), Some(3));
-    assert!(stderr(&output).contains("no.gguf") && stderr(&output).contains("no.raw"));
+    assert!(stderr(&output).contains("no.gguf") && stderr(&output).contains("no.raw is no file"));
     let mut wrong = base;
     wrong[6] = "ppl64";
     let output = bench.run(&[&wrong[..], &["--policy", "dense"]].concat());

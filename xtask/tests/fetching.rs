@@ -206,10 +206,11 @@ fn texts_are_fetched_by_name_and_found_where_the_data_folder_lacks_them() {
     let dataset = "name = \"lambada\"\nprotocol = \"lambada-openai\"\n[[dataset]]\nname = \"c4\"\n\
                    protocol = \"ppl-64\"";
     let file = hub.bench.write("grid.toml", &pipeline(model, dataset));
-    let advice = "or run `cargo xtask fetch --dataset lambada`";
-    hub.expect(&["run-grid", &file], 3, &["set SLIM_DATA", advice]);
+    let advice = "run `cargo xtask fetch --dataset lambada`, or set SLIM_DATA";
+    hub.expect(&["run-grid", &file], 3, &[advice]);
     let before = hub.lock_text("data.lock");
-    hub.expect(&["fetch", "--dataset", "lambada", "c4"], 0, &["data.lock has a new entry"]);
+    let stays = "SLIM_DATA is set: lambada stays in the Hub's cache";
+    hub.expect(&["fetch", "--dataset", "lambada", "c4"], 0, &["data.lock has a new entry", stays]);
     let lock = hub.lock_text("data.lock");
     assert!(lock.starts_with(before.trim_end()), "{lock}");
     let lock = DataLock::parse(&lock).unwrap();
@@ -229,6 +230,51 @@ fn texts_are_fetched_by_name_and_found_where_the_data_folder_lacks_them() {
         (&c4.path, c4.reading.documents),
         (&hub.snapshot("datasets--allenai--c4").join(path_c4), Some(1100))
     );
+}
+
+/// Without `SLIM_DATA` a text is put into `data/texts` of the workspace, and found there when the Hub's
+/// cache is gone.
+#[cfg(unix)]
+#[test]
+fn texts_are_put_into_the_data_folder() {
+    let hub = Hub::new();
+    hub.bench.write("model.gguf", "GGUF");
+    // A workspace of which nothing but the folders counts.
+    hub.bench.write("house/Cargo.lock", "");
+    hub.bench.write("house/crates/worker/Cargo.toml", "");
+    let (path, text) = ("data/lambada_test_en.jsonl", "{\"text\": \"one two\"}\n");
+    let repository = Repository::default().large(path, text);
+    hub.server.put("datasets/EleutherAI/lambada_openai", repository);
+    let run = |args: &[&str]| {
+        let mut command = hub.command(args);
+        command.env_remove("SLIM_DATA").env("CARGO_MANIFEST_DIR", hub.bench.path("house/xtask"));
+        command.output().unwrap()
+    };
+    let dataset = "name = \"lambada\"\nprotocol = \"lambada-openai\"";
+    let file = hub.bench.write("g.toml", &pipeline("name = \"m\"\npath = \"model.gguf\"", dataset));
+    let grid = ["run-grid", &file, "--no-report"];
+    let advice = "text `lambada`: data/texts/lambada/lambada_test.jsonl is missing: run `cargo xtask \
+                  fetch --dataset lambada`, or set SLIM_DATA";
+    expect(&run(&grid), 3, &[advice]);
+    let fetch = ["fetch", "--dataset", "lambada"];
+    let put = "data/texts/lambada/lambada_test_en.jsonl: read by the name lambada";
+    expect(&run(&fetch), 0, &[put]);
+    let placed = PathBuf::from(hub.bench.path("house/data/texts/lambada/lambada_test_en.jsonl"));
+    assert_eq!(fs::read_to_string(&placed).unwrap(), text);
+    expect(&run(&fetch), 0, &["there already"]);
+    fs::remove_dir_all(hub.bench.path("hf")).unwrap();
+    use std::os::unix::fs::PermissionsExt;
+    let worker = hub.bench.write("no-worker", "#!/bin/sh\ncp \"$3\" order.json\n");
+    fs::set_permissions(worker, fs::Permissions::from_mode(0o755)).unwrap();
+    expect(&run(&grid), 0, &[]);
+    let order = fs::read_to_string(hub.bench.path("order.json")).unwrap();
+    let order: WorkOrder = serde_json::from_str(&order).unwrap();
+    assert_eq!(order.texts[0].path, placed);
+    assert_eq!(order.texts[0].sha256, sha256(text.as_bytes()));
+    fs::write(&placed, "other bytes").unwrap();
+    let wrong = "has 11 bytes, not 20: delete it and run";
+    expect(&run(&grid), 3, &[wrong, "`cargo xtask fetch --dataset lambada`"]);
+    expect(&run(&fetch), 3, &[wrong, "the same command again"]);
 }
 
 #[test]

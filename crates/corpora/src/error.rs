@@ -40,6 +40,24 @@ pub enum CorpusError {
         /// What the parser said.
         reason: String,
     },
+    /// A byte that belongs to no text in UTF-8.
+    #[error("{path}, line {line}: {reason}")]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// Which byte, and what to do.
+        reason: String,
+    },
+    /// Something that stands in place of a text that was not downloaded.
+    #[error("{path} is not the text but {what}")]
+    NotTheText {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what to do.
+        what: &'static str,
+    },
     /// A Parquet file cannot be read, or has no column of text.
     #[error("{path}: expected a Parquet file with a column `text` of strings: {reason}")]
     Parquet {
@@ -63,6 +81,21 @@ pub enum CorpusError {
         ids: usize,
         /// Ids of a window.
         window: usize,
+    },
+    /// More windows of calibration text are asked for than there are.
+    #[error(
+        "calibration text {path} has {windows} windows of {window} token ids, and {limit} are asked \
+         for: ask for at most {windows}, or for all by giving no limit"
+    )]
+    TooFewWindows {
+        /// The file.
+        path: PathBuf,
+        /// Whole windows of the text.
+        windows: usize,
+        /// Ids of a window.
+        window: usize,
+        /// Windows that are asked for.
+        limit: usize,
     },
     /// An item of a last-word task cannot be split into context and target.
     #[error("{path}, item {index}: {reason}")]

@@ -3,18 +3,17 @@
 //! A format that says what its entries are is taken at its word: lines of `.raw` are rows, lines of
 //! `.jsonl` are documents. Parquet says nothing, so the shape must be given.
 
-use std::{
-    fs::File,
-    io::{BufRead, BufReader, Read},
-    path::Path,
-};
+use std::{fs::File, io::Read, path::Path};
 
 use arrow_array::{Array, LargeStringArray, RecordBatch, StringArray};
 use flate2::read::MultiGzDecoder;
 use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
 use serde::Deserialize;
 
-use crate::{CorpusError, Reading, Shape};
+use crate::{
+    CorpusError, Reading, Shape,
+    lines::{Lines, is_python_space, refuse_stand_ins},
+};
 
 /// The field or column that holds the text.
 const TEXT: &str = "text";
@@ -41,6 +40,7 @@ pub(crate) fn read(path: &Path, reading: Reading) -> Result<Entries, CorpusError
     let limit = reading.entries.unwrap_or(usize::MAX);
     let open =
         || File::open(path).map_err(|source| CorpusError::Io { path: path.to_owned(), source });
+    refuse_stand_ins(path)?;
     let mut distances = Vec::new();
     let (shape, texts) = if is(&[".raw"]) {
         (Shape::Rows, rows(path, open()?, limit)?)
@@ -67,10 +67,12 @@ pub(crate) fn read(path: &Path, reading: Reading) -> Result<Entries, CorpusError
 /// Rows of WikiText as the Hub has them: a line with its newline; a blank line (`" \n"` in the file) is
 /// an empty row.
 fn rows(path: &Path, file: File, limit: usize) -> Result<Vec<String>, CorpusError> {
-    let content = std::io::read_to_string(file)
-        .map_err(|source| CorpusError::Io { path: path.to_owned(), source })?;
-    let row = |line: &str| if line.trim().is_empty() { String::new() } else { line.to_owned() };
-    Ok(content.split_inclusive('\n').take(limit).map(row).collect())
+    let row = |line: String| if is_blank(&line) { String::new() } else { line };
+    Lines::new(path, file).take(limit).map(|line| line.map(row)).collect()
+}
+
+fn is_blank(line: &str) -> bool {
+    line.chars().all(is_python_space)
 }
 
 /// A document a line, and its distance; blank lines do not count.
@@ -81,17 +83,16 @@ fn documents(
     distances: &mut Vec<Option<u32>>,
 ) -> Result<Vec<String>, CorpusError> {
     let mut documents = Vec::new();
-    for (index, line) in BufReader::new(file).lines().enumerate() {
-        if documents.len() == limit {
-            break;
-        }
-        let line = line.map_err(|source| CorpusError::Io { path: path.to_owned(), source })?;
-        if line.trim().is_empty() {
+    let mut lines = Lines::new(path, file);
+    while documents.len() < limit {
+        let Some(line) = lines.next() else { break };
+        let line = line?;
+        if is_blank(&line) {
             continue;
         }
         let parsed = serde_json::from_str::<Line>(&line).map_err(|error| CorpusError::Line {
             path: path.to_owned(),
-            line: index + 1,
+            line: lines.number(),
             reason: error.to_string(),
         })?;
         documents.push(parsed.text);
@@ -172,8 +173,8 @@ mod tests {
     }
 
     fn data(name: &str) -> Option<PathBuf> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-        let folder = std::env::var_os("SLIM_DATA").map_or(root, PathBuf::from);
+        let texts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/texts");
+        let folder = std::env::var_os("SLIM_DATA").map_or(texts, PathBuf::from);
         let path = folder.join(name);
         if !path.exists() {
             testing::skip(&format!("{} is not there", path.display()));
@@ -255,5 +256,52 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
         assert!(matches!(Text::read(&path), Err(CorpusError::Io { .. })));
+    }
+
+    /// Files written on another system hold the same text; what `json` reads from such lines is the same.
+    #[test]
+    fn line_ends_do_not_change_a_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |name: &str, content: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            Text::read(&path).unwrap()
+        };
+        let raw = " = Title = \n \n Body one . \n";
+        let lines =
+            "{\"text\": \"one\\r\\ntwo\"}\n\n{\"text\": \"three\", \"distance_sentences\": 2}\n";
+        for end in ["\r\n", "\r"] {
+            assert_eq!(
+                read("a.raw", &raw.replace('\n', end)).joined(),
+                read("b.raw", raw).joined()
+            );
+            let (a, b) = (read("a.jsonl", &lines.replace('\n', end)), read("b.jsonl", lines));
+            assert_eq!(a.items().unwrap(), b.items().unwrap());
+            assert_eq!(a.items().unwrap(), ["one\r\ntwo", "three"]);
+            assert_eq!(a.distance_sentences(1), Some(2));
+        }
+    }
+
+    #[test]
+    fn what_stands_for_a_text_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = |name: &str, content: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            let reading = if name.ends_with(".parquet") { ROWS } else { Reading::default() };
+            Text::read_as(&path, reading).unwrap_err().to_string()
+        };
+        let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n";
+        let page = b"\n <!DOCTYPE HTML>\n<title>Sign in</title>";
+        for name in ["a.raw", "a.jsonl", "a.jsonl.gz", "a.parquet"] {
+            let told = error(name, pointer);
+            assert!(told.contains(name) && told.contains("a Git LFS pointer: run"), "{told}");
+            let told = error(name, page);
+            assert!(told.contains(name) && told.contains("an HTML page: download"), "{told}");
+        }
+        let told = error("b.jsonl", b"{\"text\": \"one\"}\r\n{\"text\": \"caf\xE9\"}\r\n");
+        assert!(told.contains("b.jsonl, line 2: byte 14 is E9"), "{told}");
+        let told = error("b.raw", b"\xEF\xBB\xBF = Title = \n");
+        assert!(told.contains("b.raw, line 1: it begins with a byte-order mark"), "{told}");
     }
 }

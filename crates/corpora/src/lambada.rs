@@ -1,15 +1,19 @@
 //! Last-word prediction: LAMBADA as EleutherAI's harness scores it, and by the last token alone.
+//!
+//! What is followed is lm-evaluation-harness 0.4.13: `lm_eval/api/model.py` (how context and target are
+//! encoded), `lm_eval/models/huggingface.py` (what is read of a long text) and the task `lambada_openai`,
+//! version 1; `evaluation/tests/golden/harness.py` asks it.
 
-use crate::{CorpusError, Text, Tokenizer};
+use std::borrow::Cow;
+
+use crate::{CorpusError, Text, Tokenizer, lines::is_python_space};
 
 /// One item: ids to read, and how many of the last ones are to be predicted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     /// Number of the item in its file, from 0.
     pub index: usize,
-    /// Context and target, at most as many as the model has positions. The model reads all of them,
-    /// as it reads all ids of a perplexity window: the last one is predicted, and what follows it is
-    /// not asked for.
+    /// Context and target, at least two ids and at most one more than the model has positions.
     pub ids: Vec<u32>,
     /// The last `n_targets` ids are the target.
     pub n_targets: usize,
@@ -18,6 +22,11 @@ pub struct Item {
 }
 
 impl Item {
+    /// What the model reads: all ids but the last, which is predicted and followed by nothing.
+    pub fn read(&self) -> &[u32] {
+        &self.ids[..self.ids.len() - 1]
+    }
+
     /// The ids to be predicted.
     pub fn targets(&self) -> &[u32] {
         &self.ids[self.ids.len() - self.n_targets..]
@@ -25,11 +34,13 @@ impl Item {
 }
 
 /// Protocol `lambada-openai` (lm-evaluation-harness, task version 1): the target is a space and the
-/// last word; context and target are encoded together, the context also alone, and the target's ids
-/// are what the whole has beyond the context.
+/// last word, and white space at the end of the context belongs to it; context and target are encoded
+/// together, the context also alone. The item is the ids of the context alone, then what the whole has
+/// beyond as many ids, even where a token of the whole spans the join.
 ///
 /// # Errors
-/// An item without a space, or whose target has no id of its own.
+/// An item without context (the harness puts a token there that no post-processor names), whose target
+/// has no id of its own, or whose target is longer than the model.
 pub fn openai_items(
     text: &Text,
     tokenizer: &Tokenizer,
@@ -44,15 +55,18 @@ pub fn openai_items(
                 index,
                 reason: reason.to_owned(),
             };
-            let (context, target) =
-                split(item).ok_or_else(|| bad("no space between context and last word"))?;
-            let whole = tokenizer.encode(&format!("{context}{target}"))?;
-            let context = tokenizer.encode(context)?;
-            let n_targets = whole.len().saturating_sub(context.len());
-            if n_targets == 0 || context.is_empty() {
-                return Err(bad("context or last word has no token id of its own"));
+            let (context, target) = split(item);
+            let mut ids = tokenizer.encode_unless_begun(context)?;
+            let whole = tokenizer.encode_unless_begun(&format!("{context}{target}"))?;
+            if ids.is_empty() {
+                return Err(bad("nothing stands in front of its last word"));
             }
-            last_positions(text, index, whole, n_targets, max_positions).ok_or_else(|| {
+            let targets = whole.get(ids.len()..).unwrap_or_default();
+            if targets.is_empty() {
+                return Err(bad("its last word has no token id of its own"));
+            }
+            ids.extend(targets);
+            last_positions(text, index, ids, targets.len(), max_positions).ok_or_else(|| {
                 bad(&format!("its last word does not fit into {max_positions} positions"))
             })
         })
@@ -72,7 +86,7 @@ pub fn last_token_items(
     let items = text.items()?.iter().take(limit.unwrap_or(usize::MAX)).enumerate();
     items
         .map(|(index, item)| {
-            let whole = tokenizer.encode(item)?;
+            let whole = tokenizer.encode_unless_begun(item)?;
             last_positions(text, index, whole, 1, max_positions).ok_or_else(|| CorpusError::Item {
                 path: text.path().to_owned(),
                 index,
@@ -82,15 +96,21 @@ pub fn last_token_items(
         .collect()
 }
 
-/// Context and target: cut at the last ASCII space; further spaces at the end of the context belong to
-/// the target.
-fn split(text: &str) -> Option<(&str, &str)> {
-    let (before, _) = text.rsplit_once(' ')?;
-    let context = before.trim_end_matches(' ');
-    Some((context, &text[context.len()..]))
+/// Context and target: cut at the last ASCII space (without one there is no context, and the target gets
+/// a space all the same); white space at the end of the context, as Python's `rstrip` knows it, belongs
+/// to the target.
+fn split(text: &str) -> (&str, Cow<'_, str>) {
+    match text.rsplit_once(' ') {
+        Some((before, _)) => {
+            let context = before.trim_end_matches(is_python_space);
+            (context, Cow::Borrowed(&text[context.len()..]))
+        }
+        None => ("", Cow::Owned(format!(" {text}"))),
+    }
 }
 
-/// Keeps the last `max_positions` ids; at least one must be left in front of the target.
+/// Keeps the last `max_positions` + 1 ids, of which the model reads all but the last; at least one must
+/// be left in front of the target.
 fn last_positions(
     text: &Text,
     index: usize,
@@ -98,7 +118,7 @@ fn last_positions(
     n_targets: usize,
     max_positions: usize,
 ) -> Option<Item> {
-    let surplus = ids.len().saturating_sub(max_positions);
+    let surplus = ids.len().saturating_sub(max_positions.saturating_add(1));
     ids.drain(..surplus);
     let distance_sentences = text.distance_sentences(index);
     (n_targets < ids.len()).then_some(Item { index, ids, n_targets, distance_sentences })
@@ -110,10 +130,21 @@ mod tests {
 
     #[test]
     fn splits_like_the_harness() {
-        assert_eq!(split("one two three"), Some(("one two", " three")));
-        assert_eq!(split("one two  three"), Some(("one two", "  three")));
-        assert_eq!(split("word"), None);
-        assert_eq!(split("a “quote ”"), Some(("a “quote", " ”")));
+        for (text, context, target) in [
+            ("one two three", "one two", " three"),
+            ("one two  three", "one two", "  three"),
+            ("a “quote ”", "a “quote", " ”"),
+            ("one two\n three", "one two", "\n three"),
+            ("one two\u{a0} \t three", "one two", "\u{a0} \t three"),
+            ("one two\u{1c} three", "one two", "\u{1c} three"),
+            ("one two\u{200b} three", "one two\u{200b}", " three"),
+            ("one two\nthree", "one", " two\nthree"),
+            ("one two ", "one two", " "),
+            ("  word", "", "  word"),
+            ("word", "", " word"),
+        ] {
+            assert_eq!(split(text), (context, target.into()), "{text:?}");
+        }
     }
 
     #[test]
@@ -124,11 +155,15 @@ mod tests {
         std::fs::write(&path, lines).unwrap();
         let text = Text::read(&path).unwrap();
         let item = last_positions(&text, 0, (0..10).collect(), 2, 4).unwrap();
-        assert_eq!(item.ids, [6, 7, 8, 9]);
+        assert_eq!(item.ids, [5, 6, 7, 8, 9]);
+        assert_eq!(item.read(), [5, 6, 7, 8]);
         assert_eq!(item.targets(), [8, 9]);
         assert_eq!(item.distance_sentences, Some(3));
         let other = last_positions(&text, 1, (0..10).collect(), 2, 4).unwrap();
         assert_eq!(other.distance_sentences, None);
-        assert!(last_positions(&text, 0, (0..10).collect(), 4, 4).is_none());
+        assert_eq!(last_positions(&text, 0, (0..10).collect(), 4, 4).unwrap().ids.len(), 5);
+        let endless = last_positions(&text, 0, (0..10).collect(), 4, usize::MAX).unwrap();
+        assert_eq!(endless.ids.len(), 10);
+        assert!(last_positions(&text, 0, (0..10).collect(), 5, 4).is_none());
     }
 }

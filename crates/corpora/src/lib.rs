@@ -20,6 +20,7 @@
 mod error;
 mod formats;
 mod lambada;
+mod lines;
 mod overlap;
 mod perplexity;
 mod text;
@@ -29,6 +30,6 @@ mod tokenizer_folder;
 pub use error::CorpusError;
 pub use lambada::{Item, last_token_items, openai_items};
 pub use overlap::shared_document;
-pub use perplexity::windows;
+pub use perplexity::{calibration_windows, windows};
 pub use text::{Reading, Shape, Text};
 pub use tokenizer::{BytePairs, Tokenizer};

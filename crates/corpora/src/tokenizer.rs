@@ -120,6 +120,22 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
+    /// Ids of a text as [`Tokenizer::encode`] gives them, but where the text itself begins with the token
+    /// that would be put in front of it, none is put there: so lm-evaluation-harness does it.
+    ///
+    /// # Errors
+    /// What the tokenizer refuses.
+    pub fn encode_unless_begun(&self, text: &str) -> Result<Vec<u32>, CorpusError> {
+        let front = self.encode("")?.first().and_then(|&id| self.inner.id_to_token(id));
+        match front.filter(|front| text.starts_with(front.as_str())) {
+            None => self.encode(text),
+            Some(_) => {
+                let encoding = self.inner.encode_fast(text, false).map_err(bad(&self.path))?;
+                Ok(encoding.get_ids().to_vec())
+            }
+        }
+    }
+
     /// Ids of the vocabulary, added tokens included.
     pub fn vocabulary_size(&self) -> usize {
         self.inner.get_vocab_size(true)

@@ -20,7 +20,8 @@ pub struct ItemResult {
     pub distance_sentences: Option<u32>,
 }
 
-/// The items of one batch, in order. Only target positions are multiplied with the head.
+/// The items of one batch, in order. The last id of an item is predicted and not read; only target
+/// positions are multiplied with the head.
 ///
 /// # Errors
 /// What the model or the executor refuses, and a model that overflows.
@@ -29,12 +30,12 @@ pub fn evaluate_items(
     executor: &mut dyn Executor,
     items: &[Item],
 ) -> Result<Vec<ItemResult>, ExecutorError> {
-    let batch = Batch::new(items.iter().map(|item| item.ids.as_slice()));
+    let batch = Batch::new(items.iter().map(Item::read));
     let hidden = model.forward(&batch, executor)?;
     let results = items.iter().zip(batch.sequences()).map(|(item, rows)| {
         let targets = item.targets();
         // The row in front of an id predicts it.
-        let first = rows.end - 1 - targets.len();
+        let first = rows.end - targets.len();
         let hidden = hidden.clone().narrow(0, first, targets.len());
         let predictions = predictions(model, hidden, targets)?;
         Ok(ItemResult {

@@ -21,6 +21,22 @@ pub struct Calibration {
     pub window_tokens: usize,
 }
 
+/// Ids in one window of calibration text where nothing else is said and the protocol has no windows.
+pub const DEFAULT_CALIBRATION_WINDOW_TOKENS: usize = 1024;
+
+/// Ids in one window of calibration text: as many as are given; else as a window of the protocol has,
+/// so that sets are chosen on sequences like those that are measured (and a model whose positions hold
+/// the one holds the other); for last-word protocols 1,024.
+///
+/// Cells by hand and cells of a pipeline both ask here.
+pub fn calibration_window_tokens(protocol: Protocol, given: Option<usize>) -> usize {
+    let of_protocol = match protocol {
+        Protocol::Perplexity { window_tokens } => window_tokens,
+        Protocol::LambadaOpenai | Protocol::LambadaLastToken => DEFAULT_CALIBRATION_WINDOW_TOKENS,
+    };
+    given.unwrap_or(of_protocol)
+}
+
 /// One point of the grid, by names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

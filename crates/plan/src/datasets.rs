@@ -47,8 +47,8 @@ const C4: &str = "allenai/c4";
 /// than the Pile's test split.
 const PILE: &str = "JeanKaddour/minipile";
 
-/// Every known text. The data folder is `SLIM_DATA`, else `../shared/data` from the workspace root;
-/// what is not there is looked for in the Hub's cache.
+/// Every known text. The data folder is `SLIM_DATA`, else `data/texts` from the workspace root; what is
+/// not there is looked for in the Hub's cache.
 pub const KNOWN: &[KnownDataset] = &[
     KnownDataset {
         name: "wikitext2",

@@ -44,6 +44,7 @@ pub mod datasets;
 mod device;
 pub mod exit;
 mod filter;
+mod folder_name;
 mod hub;
 mod locks;
 mod model_entry;
@@ -58,10 +59,14 @@ mod treatment_error;
 mod treatment_spec;
 mod vocabulary;
 
-pub use cell::{Calibration, Cell, Inputs, cell_id, shortest_decimal};
+pub use cell::{
+    Calibration, Cell, DEFAULT_CALIBRATION_WINDOW_TOKENS, Inputs, calibration_window_tokens,
+    cell_id, shortest_decimal,
+};
 pub use claims::{Claim, Claims, Expectation, ModelGroup};
 pub use device::{DeviceName, UnknownDevice};
 pub use filter::{Filter, FilterError};
+pub use folder_name::{FolderNameError, LONGEST_FOLDER_NAME, check_folder_name};
 pub use hub::{
     DEFAULT_REVISION, FetchAnswer, FetchRequest, HubCache, HubName, HubNameError, RepositoryKind,
     Selection, hub_home,
@@ -76,9 +81,7 @@ pub use order::{
     CalibrationText, CellInspection, CellRequest, Event, Inspection, ModelInput, ModelInspection,
     OrderProvenance, OrderedCell, TextInput, WorkOrder,
 };
-pub use pipeline::{
-    CalibrationEntry, DEFAULT_CALIBRATION_WINDOW_TOKENS, DatasetEntry, Pipeline, TextSource,
-};
+pub use pipeline::{CalibrationEntry, DatasetEntry, Pipeline, TextSource};
 pub use reader::{Mistake, Mistakes};
 pub use reading::Reading;
 pub use treatment::{DEFAULT_DROPPED_WINDOW, DEFAULT_PROMPT_TOKENS, DEFAULT_SAMPLE, Treatment};

@@ -80,7 +80,7 @@ pub(crate) fn read_models<'a>(
             .required(&section, "name", "the name of a model")
             .and_then(|value| reader.string(value, place, "name"));
         let Some(name) = name else { continue };
-        if !check_entry_name(reader, &name, place) {
+        if !check_entry_name(reader, &name, place, "name") {
             continue;
         }
         if models.iter().any(|m| m.value.name == name.value) {

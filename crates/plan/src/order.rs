@@ -254,6 +254,9 @@ pub struct CalibrationText {
     pub reading: Reading,
     /// Windows of text used; none means all.
     pub limit: Option<usize>,
+    /// Ids in one window, see [`crate::calibration_window_tokens`].
+    #[serde(default)]
+    pub window_tokens: Option<usize>,
 }
 
 #[cfg(test)]

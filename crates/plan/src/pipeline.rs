@@ -1,14 +1,14 @@
 //! Pipeline files: TOML in, a validated list of cells out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::model_entry::read_models;
 use crate::reader::{At, Mistakes, Reader, Section, read_document};
-use crate::{Cell, ModelEntry, Protocol, Reading, TextShape, UnknownName, datasets, sweep};
-
-/// Ids in one window of calibration text when nothing else is said.
-pub const DEFAULT_CALIBRATION_WINDOW_TOKENS: usize = 1024;
+use crate::{
+    Cell, ModelEntry, Protocol, Reading, TextShape, UnknownName, calibration_window_tokens,
+    check_folder_name, datasets, sweep,
+};
 
 /// A pipeline file, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +42,16 @@ pub struct DatasetEntry {
     pub limit: Option<usize>,
     /// The text on which kept sets are chosen before the run.
     pub calibration: Option<CalibrationEntry>,
+}
+
+impl DatasetEntry {
+    /// Its texts by name: its own, and the one that calibrates.
+    fn files(&self) -> impl Iterator<Item = (&str, (Option<&Path>, Reading))> {
+        let own = (self.name.as_str(), (self.path.as_deref(), self.reading));
+        let calibration = self.calibration.as_ref();
+        let calibration = calibration.map(|c| (c.dataset.as_str(), (c.path.as_deref(), c.reading)));
+        std::iter::once(own).chain(calibration)
+    }
 }
 
 /// The `calibration` of a `[[dataset]]`.
@@ -108,20 +118,15 @@ impl Pipeline {
 
     /// The texts that the given cells need, calibration texts included, sorted by name.
     pub fn texts(&self, cells: &[Cell]) -> Vec<TextSource> {
-        let mut files: BTreeMap<&str, (Option<PathBuf>, Reading)> = BTreeMap::new();
-        for dataset in &self.datasets {
-            files.insert(&dataset.name, (dataset.path.clone(), dataset.reading));
-            if let Some(CalibrationEntry { dataset, path, reading, .. }) = &dataset.calibration {
-                files.insert(dataset, (path.clone(), *reading));
-            }
-        }
+        let files: BTreeMap<&str, (Option<&Path>, Reading)> =
+            self.datasets.iter().flat_map(DatasetEntry::files).collect();
         let evaluated = cells.iter().map(|cell| cell.dataset.as_str());
         let calibrated =
             cells.iter().filter_map(|cell| cell.calibration.as_ref()).map(|c| c.dataset.as_str());
         let needed: BTreeSet<&str> = evaluated.chain(calibrated).collect();
         let source = |name: &str| {
-            let (path, reading) = files.get(name).cloned().unwrap_or_default();
-            TextSource { name: name.to_owned(), path, reading }
+            let (path, reading) = files.get(name).copied().unwrap_or_default();
+            TextSource { name: name.to_owned(), path: path.map(Path::to_owned), reading }
         };
         needed.into_iter().map(source).collect()
     }
@@ -150,19 +155,24 @@ fn read_run_name(reader: &mut Reader<'_>, top: &Section<'_>) -> Option<String> {
         reader.mistake(&value.span(), "", message);
         return None;
     }
-    Some(text.to_owned())
+    let name = At { span: value.span(), value: text.to_owned() };
+    check_entry_name(reader, &name, "", "name").then_some(name.value)
 }
 
-/// A name that becomes part of a folder name, `model=…` or `dataset=…`.
-pub(crate) fn check_entry_name(reader: &mut Reader<'_>, name: &At<String>, place: &str) -> bool {
-    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let ok = !name.value.is_empty() && name.value.chars().all(valid);
-    if !ok {
-        let message =
-            format!("`name`: `{}` names a folder: use letters, digits, . _ - only", name.value);
-        reader.mistake(&name.span, place, message);
+/// A name that becomes a folder: `results/NAME`, or after its key, `model=NAME` or `dataset=NAME`.
+pub(crate) fn check_entry_name(
+    reader: &mut Reader<'_>,
+    name: &At<String>,
+    place: &str,
+    key: &str,
+) -> bool {
+    match check_folder_name(&name.value) {
+        Ok(()) => true,
+        Err(error) => {
+            reader.mistake(&name.span, place, format!("`{key}`: {error}"));
+            false
+        }
     }
-    ok
 }
 
 /// The path of a text and how it is read, with the checks shared by `[[dataset]]` and `calibration`.
@@ -227,9 +237,11 @@ fn read_datasets<'a>(reader: &mut Reader<'a>, top: &Section<'a>) -> Vec<At<Datas
             .required(&section, "protocol", "`ppl-T`, `lambada-openai` or `lambada-last-token`")
             .and_then(|value| reader.name::<Protocol>(value, place, "protocol"));
         let limit = section.table.get("limit").and_then(|v| reader.count(v, place, "limit"));
-        let calibration = read_calibration(reader, &section);
+        // Without a protocol there is no entry, and what its windows were is all one.
+        let of_protocol = protocol.as_ref().map_or(Protocol::LambadaOpenai, |at| at.value);
+        let calibration = read_calibration(reader, &section, of_protocol);
         let Some(name) = name else { continue };
-        if !check_entry_name(reader, &name, place) {
+        if !check_entry_name(reader, &name, place, "name") {
             continue;
         }
         let (path, reading) = read_text_file(reader, &section, &name);
@@ -263,20 +275,23 @@ fn check_against_others(
     entry: &DatasetEntry,
     others: &[At<DatasetEntry>],
 ) {
-    if let Some(calibration) = &entry.calibration
-        && calibration.dataset == entry.name
-    {
+    if entry.calibration.as_ref().is_some_and(|calibration| calibration.dataset == entry.name) {
         let message = format!("`{}` cannot be its own calibration text", entry.name);
         reader.mistake(&name.span, place, message);
+        return;
     }
-    for other in others.iter().map(|at| &at.value) {
-        if other.name == entry.name && other.protocol == entry.protocol {
-            let message = format!("`{}` with `{}` is listed twice", entry.name, entry.protocol);
-            reader.mistake(&name.span, place, message);
-        } else if other.name == entry.name
-            && (&other.path, other.reading) != (&entry.path, entry.reading)
-        {
-            let message = format!("`{}` stands for two files: rename one", entry.name);
+    let is_same = |other: &&At<DatasetEntry>| {
+        other.value.name == entry.name && other.value.protocol == entry.protocol
+    };
+    if others.iter().any(|other| is_same(&other)) {
+        let message = format!("`{}` with `{}` is listed twice", entry.name, entry.protocol);
+        reader.mistake(&name.span, place, message);
+        return;
+    }
+    let files = || others.iter().flat_map(|other| other.value.files()).chain(entry.files());
+    for (name_of_file, file) in entry.files() {
+        if files().any(|(other, other_file)| other == name_of_file && other_file != file) {
+            let message = format!("`{name_of_file}` stands for two files: rename one");
             reader.mistake(&name.span, place, message);
         }
     }
@@ -285,6 +300,7 @@ fn check_against_others(
 fn read_calibration<'a>(
     reader: &mut Reader<'a>,
     section: &Section<'a>,
+    protocol: Protocol,
 ) -> Option<CalibrationEntry> {
     let value = section.table.get("calibration")?;
     let Some(table) = value.get_ref().as_table() else {
@@ -306,12 +322,16 @@ fn read_calibration<'a>(
     let dataset = reader
         .required(&inner, "dataset", "the name of a text")
         .and_then(|value| reader.string(value, &place, "dataset"))?;
-    let (path, reading) = read_text_file(reader, &inner, &dataset);
+    // Its scores are stored under its name.
+    let (path, reading) = match check_entry_name(reader, &dataset, &place, "dataset") {
+        true => read_text_file(reader, &inner, &dataset),
+        false => Default::default(),
+    };
     Some(CalibrationEntry {
         dataset: dataset.value,
         path,
         reading,
         limit: limit.map(|at| at.value),
-        window_tokens: window_tokens.unwrap_or(DEFAULT_CALIBRATION_WINDOW_TOKENS),
+        window_tokens: calibration_window_tokens(protocol, window_tokens),
     })
 }

@@ -171,6 +171,9 @@ fn single_mistakes_are_found() {
         ("[[model]]", "[[model]]\nname = \"smollm2\"\n[[model]]", "`smollm2` is listed twice"),
         ("name = \"smollm2\"", "path = \"x.gguf\"", "missing key `name`"),
         ("name = \"smollm2\"", "name = \"../x\"\npath = \"x.gguf\"", "names a folder"),
+        ("name = \"smollm2\"", "name = \"..\"\npath = \"x.gguf\"", "must not begin with a dot"),
+        ("name = \"lambada\"", "name = \".hidden\"", "dataset 2: `name`: `.hidden` names a folder"),
+        ("dataset = \"wikitext2-valid\"", "dataset = \"..\"", "calibration: `dataset`: `..` names"),
         ("name = \"smollm2\"", "name = \"smollm2\"\npath = \"x.gguf\"", "takes no path"),
         ("seed = 7", "seed = ", "not TOML"),
     ];
@@ -178,6 +181,64 @@ fn single_mistakes_are_found() {
         let found = with(from, to);
         assert!(found.contains(message), "{from:?} -> {to:?}: expected {message:?} in {found:?}");
     }
+}
+
+/// What cannot be stored is refused when the file is read, wherever the name stands, and alone.
+#[test]
+fn long_names_are_refused_wherever_they_stand() {
+    let long = "a".repeat(300);
+    for (from, to) in [
+        ("name = \"small\"", format!("name = \"{long}\"")),
+        ("name = \"smollm2\"", format!("name = \"{long}\"\npath = \"x.gguf\"")),
+        ("dataset = \"wikitext2-valid\"", format!("dataset = \"{long}\", path = \"x.raw\"")),
+    ] {
+        let found = parse(&GOOD.replacen(from, &to, 1)).unwrap_err();
+        assert!(found[0].contains("it has 300 characters, 100 is most"), "{found:?}");
+        assert_eq!(found.len(), 1, "a mistake must not cause others: {found:?}");
+    }
+}
+
+/// Of two files under one name none is chosen in secret, be they evaluated or calibrated on.
+#[test]
+fn one_name_is_one_file() {
+    let text = r#"
+name = "own"
+seed = 1
+[[model]]
+name = "smollm2"
+[[dataset]]
+name = "a"
+path = "a.raw"
+protocol = "ppl-256"
+calibration = { dataset = "old", path = "old.raw" }
+[[dataset]]
+name = "b"
+path = "b.raw"
+protocol = "ppl-256"
+calibration = { dataset = "old", path = "old.raw" }
+"#;
+    assert_eq!(parse(text).unwrap().cells.len(), 2);
+    let second = text.rfind("old.raw").unwrap();
+    let two = [&text[..second], "older.raw", &text[second + "old.raw".len()..]].concat();
+    let found = parse(&two).unwrap_err();
+    assert_eq!(found, ["line 12: dataset 2: `old` stands for two files: rename one"]);
+    let found = parse(&text.replacen("\"old\"", "\"b\"", 1)).unwrap_err();
+    assert_eq!(found, ["line 12: dataset 2: `b` stands for two files: rename one"]);
+}
+
+/// Calibration text is cut into windows as the measured text is, unless the file says otherwise.
+#[test]
+fn calibration_windows_are_those_of_the_protocol() {
+    let window_tokens = |text: &str| {
+        let pipeline = parse(text).unwrap();
+        let mut cells = pipeline.cells.iter().filter_map(|cell| cell.calibration.as_ref());
+        cells.next().unwrap().window_tokens
+    };
+    let of_512 = GOOD.replacen("ppl-1024", "ppl-512", 1);
+    assert_eq!(window_tokens(&of_512), 512);
+    assert_eq!(window_tokens(&of_512.replacen("limit = 4", "window_tokens = 64", 1)), 64);
+    assert_eq!(plan::calibration_window_tokens(Protocol::LambadaOpenai, None), 1024);
+    assert_eq!(plan::calibration_window_tokens(Protocol::LambadaOpenai, Some(256)), 256);
 }
 
 #[test]

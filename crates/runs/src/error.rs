@@ -81,12 +81,12 @@ pub enum StoreError {
         table: Table,
     },
     /// A name that cannot be part of a folder or file name.
-    #[error("{what} `{name}` cannot name a file: use letters, digits, . _ - only")]
+    #[error("{what}: {source}")]
     Name {
         /// What kind of name.
         what: &'static str,
-        /// The name.
-        name: String,
+        /// What is wrong with it.
+        source: plan::FolderNameError,
     },
 }
 

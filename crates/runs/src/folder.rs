@@ -146,10 +146,7 @@ fn check_is_folder(folder: &Path) -> Result<(), StoreError> {
 }
 
 fn check_name<'a>(what: &'static str, name: &'a str) -> Result<&'a str, StoreError> {
-    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.starts_with('.') || !name.chars().all(valid) {
-        return Err(StoreError::Name { what, name: name.to_owned() });
-    }
+    plan::check_folder_name(name).map_err(|source| StoreError::Name { what, source })?;
     Ok(name)
 }
 

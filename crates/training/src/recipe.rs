@@ -187,17 +187,15 @@ impl Recipe {
     fn mistakes(&self) -> Vec<String> {
         let Self { schedule, optimiser, corpus, measure, .. } = self;
         let rate = schedule.learning_rate;
-        let good_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        let mut mistakes = Vec::new();
+        let mut mistakes: Vec<String> = Vec::new();
+        if let Err(error) = plan::check_folder_name(&self.name) {
+            mistakes.push(format!("`name`: {error}"));
+        }
         let mut require = |holds: bool, what: &str| {
             if !holds {
                 mistakes.push(what.to_owned());
             }
         };
-        require(
-            !self.name.is_empty() && self.name.chars().all(good_name),
-            "`name` names a folder: use letters, digits, . _ - only",
-        );
         for (field, n) in [
             ("corpus.sequence_tokens", corpus.sequence_tokens),
             ("schedule.steps", schedule.steps),

@@ -3,10 +3,12 @@
 use std::{io::Write as _, path::Path};
 
 use anyhow::Context as _;
-use corpora::{shared_document, windows};
+use corpora::{calibration_windows, shared_document};
 use importance::Calibration;
 use models::{Device, Model};
-use plan::{CellRequest, Needs, Part, Policy, Protocol, Recalibration, Score, Treatment};
+use plan::{
+    CellRequest, Needs, Part, Policy, Recalibration, Score, Treatment, calibration_window_tokens,
+};
 use pruning::{Selection, StateSelection, cut, cut_states};
 use serde::Serialize;
 
@@ -107,14 +109,12 @@ fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
     }
     let windows = match calibration {
         Some(text) => {
-            let limit = request.calibration.as_ref().and_then(|c| c.limit);
-            let window_tokens = match request.protocol {
-                Protocol::Perplexity { window_tokens } => window_tokens,
-                _ => plan::DEFAULT_CALIBRATION_WINDOW_TOKENS,
-            };
-            let (windows, _) =
-                windows(&text, &tokenizer, window_tokens, limit).map_err(Fail::input)?;
-            Some(windows)
+            let given = request.calibration.as_ref();
+            let (limit, length) =
+                (given.and_then(|c| c.limit), given.and_then(|c| c.window_tokens));
+            let length = calibration_window_tokens(request.protocol, length);
+            let windows = calibration_windows(&text, &tokenizer, length, limit);
+            Some(windows.map_err(Fail::input)?)
         }
         None => None,
     };

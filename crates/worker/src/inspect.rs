@@ -67,7 +67,7 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
     }
     let inspection = Inspection {
         peak_memory_bytes: models.iter().map(|m| m.peak_memory_bytes).max().unwrap_or(0),
-        seconds_expected: costs.iter().map(|cell| cell.seconds_expected).sum(),
+        seconds_expected: costs.iter().fold(0.0, |sum, cell| sum + cell.seconds_expected),
         models,
         cells: costs,
     };

@@ -56,7 +56,7 @@ impl Material {
     pub(crate) fn tokens_of(&self, unit: usize) -> usize {
         match self {
             Self::Windows { windows, .. } => windows[unit].len(),
-            Self::Items(items) => items[unit].ids.len(),
+            Self::Items(items) => items[unit].read().len(),
         }
     }
 
@@ -90,8 +90,12 @@ mod tests {
 
     #[test]
     fn batches_cover_every_unit_once() {
-        let item =
-            |n: usize| Item { index: 0, ids: vec![0; n], n_targets: 1, distance_sentences: None };
+        let item = |n: usize| Item {
+            index: 0,
+            ids: vec![0; n + 1],
+            n_targets: 1,
+            distance_sentences: None,
+        };
         let lengths = [600, 400, 24, 1, 3000, 5, 1020];
         let material = Material::Items(lengths.iter().map(|n| item(*n)).collect());
         assert_eq!(material.batches(), [0..3, 3..4, 4..5, 5..6, 6..7]);

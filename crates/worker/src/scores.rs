@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use anyhow::Context as _;
-use corpora::windows;
+use corpora::calibration_windows;
 use importance::{Calibrating, Calibration, Gradients};
 use models::{Batch, Device, ExecutorError, Model};
 use plan::{
@@ -99,7 +99,7 @@ impl Scores {
         if !self.windows.contains_key(&key) {
             let tokenizer = runner.inputs.ready_tokenizer(&cell.model)?;
             let text = runner.inputs.text(&cell.dataset)?;
-            let (windows, _) = windows(text, tokenizer, length, limit)?;
+            let windows = calibration_windows(text, tokenizer, length, limit)?;
             self.windows.insert(key.clone(), windows);
         }
         Ok(&self.windows[&key])

@@ -3,7 +3,7 @@
 //! implementation.
 //!
 //! Runs where the weights (`cargo xtask fetch smollm2`) and the texts (`SLIM_DATA` or
-//! `../shared/data`) are; says so where it skips, and fails instead where `SLIM_REQUIRE` is set.
+//! `data/texts`) are; says so where it skips, and fails instead where `SLIM_REQUIRE` is set.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 #![allow(clippy::print_stdout, reason = "what a test saw, and why it skipped")]
@@ -29,7 +29,7 @@ fn gguf() -> PathBuf {
 
 fn data(file: &str) -> PathBuf {
     let folder = std::env::var_os("SLIM_DATA");
-    let folder = folder.map_or_else(|| repository().join("../shared/data"), PathBuf::from);
+    let folder = folder.map_or_else(|| repository().join("data/texts"), PathBuf::from);
     folder.join(file)
 }
 
@@ -87,6 +87,7 @@ fn perplexity(treatment: Treatment) -> f64 {
         path: data(VALID),
         reading: plan::Reading::default(),
         limit: Some(8),
+        window_tokens: None,
     });
     let protocol = Protocol::Perplexity { window_tokens: 1024 };
     let answer = answer(TEST, protocol, 4, treatment, calibration);

@@ -11,6 +11,7 @@ use plan::exit::DONE;
 use plan::{HubName, RepositoryKind, Selection, UnknownName, datasets};
 
 use crate::exit::Exit;
+use crate::texts;
 use crate::workspace::Workspace;
 
 const EXAMPLES: &str = "\
@@ -25,7 +26,8 @@ Examples:
   cargo xtask fetch Qwen/Qwen2.5-0.5B --offline only check what is there
 
 smollm2 goes to data/cache (or SLIM_CACHE), what comes from the Hub to the Hub's own cache, which
-transformers uses too. What is fetched first is written to data/models.lock or data/data.lock (or
+transformers uses too; texts are put into data/texts as well, unless SLIM_DATA names a folder of
+texts. What is fetched first is written to data/models.lock or data/data.lock (or
 SLIM_LOCKS) with its commit and SHA-256; from then on nothing else is accepted. To take a newer one,
 remove the entry.
 
@@ -85,18 +87,23 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         let tokenizer = args.tokenizer.clone();
         wanted.extend(tokenizer.map(|name| (RepositoryKind::Model, name, Selection::Tokenizer)));
     }
+    let mut known_texts = Vec::new();
     for name in &args.dataset {
         let known = datasets::find(name)
             .ok_or_else(|| usage(UnknownName::new("dataset", name.as_str(), datasets::names())))?;
         let repo = HubName { repo: known.hub.repo.to_owned(), revision: None };
         let part = Selection::File(known.hub.path.to_owned());
         wanted.push((RepositoryKind::Dataset, repo, part));
+        known_texts.push(known);
     }
     for (kind, name, part) in wanted {
         let code = hub::fetch(workspace, kind, &name, &part, is_offline)?;
         if code != DONE {
             return Ok(code);
         }
+    }
+    for known in &known_texts {
+        texts::place(workspace, known)?;
     }
     Ok(DONE)
 }

@@ -2,9 +2,11 @@
 
 use std::fs;
 
-use plan::Policy;
+use plan::{Cell, Policy};
 
-use crate::fixtures::{Results, dense, pruned, put, put_order, row, table_rows, text_cell};
+use crate::fixtures::{
+    Results, dense, pruned, put, put_order, record, row, table_rows, text_cell, windows,
+};
 
 #[test]
 fn unreadable_files_are_listed_and_their_cells_are_missing() {
@@ -94,4 +96,32 @@ fn no_flipped_bit_ends_the_report() {
     let n_listed = table_rows(&page).iter().filter(|row| row[0].contains("/f")).count();
     assert_eq!(n_listed, n_copies);
     assert_eq!(row(&page, &["dynamic"])[6], "1.649");
+}
+
+/// Folder names have no type of their own; models that are one number and a text that is a date stay apart.
+#[test]
+fn names_that_look_like_numbers_or_dates_survive() {
+    let results = Results::new();
+    let store = results.run("run");
+    let models = ["01001", "1001", "1e3"];
+    for (number, model) in models.into_iter().enumerate() {
+        let of = |treatment| Cell {
+            model: model.to_owned(),
+            dataset: "2024-01-01".to_owned(),
+            ..text_cell(treatment)
+        };
+        for (kind, treatment) in [("0", dense()), ("1", pruned(Policy::Dynamic, 0.9))] {
+            let record = record(&format!("{number}{kind}"), of(treatment), "code-a");
+            store.write_windows(&record, &windows(&[number as f64; 4])).unwrap();
+        }
+    }
+    let output = results.report(&["--results", "run", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let tables = json["runs"][0]["perplexity_tables"].as_array().unwrap();
+    let names: Vec<_> =
+        tables.iter().map(|t| (t["model"].as_str(), t["dataset"].as_str())).collect();
+    assert_eq!(names, models.map(|model| (Some(model), Some("2024-01-01"))));
+    for table in tables {
+        assert_eq!(table["rows"].as_array().unwrap().len(), 2, "{table}");
+    }
 }
