@@ -6,9 +6,10 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+use crate::bench_record::{Begun, Kind};
 use crate::python::{self, object, succeed};
 use crate::workspace::Workspace;
-use crate::{bench_families, build};
+use crate::{bench_families, bench_record, build};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,7 +19,9 @@ Examples:
   cargo xtask bench --families              # dense, every model family, random weights
 
 Both sides run the same windows of WikiText-2 on the same machine, one after the other, `--repeats`
-times; what is reported is the median of the ratios of neighbouring runs, since machines drift.";
+times; what is reported is the median of the ratios of neighbouring runs, since machines drift.
+What all cases (or families) measured is kept in bench/record, and `cargo xtask readme` writes it
+into docs/speed.md.";
 
 /// Cases: name, policy arguments of ours, arguments of the peer, and the ratio that is aimed at.
 const CASES: [Case; 4] = [
@@ -117,13 +120,22 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         succeed(command.arg(script).arg(&gguf).arg(&folder))?;
     }
     let bench = Bench { workspace, args, python, gguf, folder, data };
+    let begun = Begun::now();
     let mut rows = Vec::new();
     for case in &CASES {
         if args.case.as_deref().is_none_or(|name| name == case.name) {
             rows.push(bench.case(case)?);
         }
     }
-    print(&rows, args.json);
+    if args.json {
+        println!("{}", json!({ "cases": rows }));
+    } else {
+        print!("{}", table(&rows));
+    }
+    if args.case.is_none() {
+        let file = bench_record::keep(workspace, Kind::Cases, &begun, &bench.python, &rows)?;
+        eprintln!("record: {}", workspace.show(&file));
+    }
     Ok(plan::exit::DONE)
 }
 
@@ -133,12 +145,15 @@ fn families(workspace: &Workspace, args: &Args) -> Result<i32> {
         Some(python) => python.clone(),
         None => environment(workspace)?,
     };
+    let begun = Begun::now();
     let rows = bench_families::run(workspace, &programs, &python, args.repeats)?;
     if args.json {
         println!("{}", json!({ "families": rows }));
     } else {
-        bench_families::print(&rows);
+        print!("{}", bench_families::table(&rows));
     }
+    let file = bench_record::keep(workspace, Kind::Families, &begun, &python, &rows)?;
+    eprintln!("record: {}", workspace.show(&file));
     Ok(plan::exit::DONE)
 }
 
@@ -230,20 +245,17 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
 }
 
-fn print(rows: &[Value], as_json: bool) {
-    if as_json {
-        println!("{}", json!({ "cases": rows }));
-        return;
-    }
-    println!(
-        "| case | tokens/s | PyTorch | ratio | target | peak MiB | PyTorch | ratio | target |"
-    );
-    println!("| --- | --: | --: | --: | --: | --: | --: | --: | --: |");
+/// The rows as a Markdown table.
+pub(crate) fn table(rows: &[Value]) -> String {
+    let mut table =
+        "| case | tokens/s | PyTorch | ratio | target | peak MiB | PyTorch | ratio | target \
+                     |\n| --- | --: | --: | --: | --: | --: | --: | --: | --: |\n"
+            .to_owned();
     for row in rows {
         let number = |name: &str| row[name].as_f64().unwrap_or(f64::NAN);
         let mib = |name: &str| number(name) / f64::from(1 << 20);
-        println!(
-            "| {} | {:.0} | {:.0} | {:.2} | ≥ {} | {:.0} | {:.0} | {:.2} | ≤ {} |",
+        table += &format!(
+            "| {} | {:.0} | {:.0} | {:.2} | ≥ {} | {:.0} | {:.0} | {:.2} | ≤ {} |\n",
             row["case"].as_str().unwrap_or_default(),
             number("ours_tokens_per_second"),
             number("peer_tokens_per_second"),
@@ -255,6 +267,7 @@ fn print(rows: &[Value], as_json: bool) {
             number("memory_target"),
         );
     }
+    table
 }
 
 #[cfg(test)]

@@ -85,16 +85,16 @@ fn row(name: &str, target: f64, ours: &[Value], peers: &[Value]) -> Result<Value
     }))
 }
 
-/// Prints the rows as a Markdown table.
-pub(crate) fn print(rows: &[Value]) {
-    println!(
-        "| family | M parameters | tokens/s | transformers | ratio | target | of matmul rate |"
-    );
-    println!("| --- | --: | --: | --: | --: | --: | --: |");
+/// The rows as a Markdown table.
+pub(crate) fn table(rows: &[Value]) -> String {
+    let mut table =
+        "| family | M parameters | tokens/s | transformers | ratio | target | of matmul rate \
+                     |\n| --- | --: | --: | --: | --: | --: | --: |\n"
+            .to_owned();
     for row in rows {
         let number = |name: &str| row[name].as_f64().unwrap_or(f64::NAN);
-        println!(
-            "| {} | {:.0} | {:.0} | {:.0} | {:.2} | ≥ {:.1} | {:.0} % |",
+        table += &format!(
+            "| {} | {:.0} | {:.0} | {:.0} | {:.2} | ≥ {:.1} | {:.0} % |\n",
             row["family"].as_str().unwrap_or_default(),
             number("parameters") / 1e6,
             number("ours_tokens_per_second"),
@@ -104,4 +104,5 @@ pub(crate) fn print(rows: &[Value]) {
             100.0 * number("share_of_product_rate"),
         );
     }
+    table
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use plan::exit::DONE;
@@ -10,11 +11,14 @@ use crate::build::cargo;
 use crate::exit::OTHER;
 use crate::report::status;
 use crate::workspace::Workspace;
-use crate::{check_fresh, check_gpu, check_notebooks, check_page};
+use crate::{check_dependencies, check_fresh, check_gpu, check_notebooks, check_page};
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask check          purpose lines, format, clippy
+  cargo xtask check          purpose lines, dependencies, format, clippy, documentation
+  cargo xtask check dependencies
+                             unused ones, licences, several versions of one crate: some seconds
+  cargo xtask check fuzz     the fuzz targets compile; goes to target/fuzz
   cargo xtask check gpu      type-check cuda, run the golden tests on wgpu; its first build takes some
                              30 minutes and goes to target/gpu
   cargo xtask check fresh    clone the last commit into an empty folder, build it from nothing and run
@@ -36,8 +40,12 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// Purpose lines, format and lints of all sources
+    /// Purpose lines, dependencies, format, lints and documentation of all sources
     Sources,
+    /// Unused dependencies, licences, and crates in several versions
+    Dependencies,
+    /// The fuzz targets, which are no part of the workspace, compile
+    Fuzz,
     /// The features `cuda` and `wgpu`
     Gpu,
     /// A fresh clone, by the README's commands
@@ -73,6 +81,8 @@ enum What {
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     match args.what.as_ref().unwrap_or(&What::Sources) {
         What::Sources => sources(workspace),
+        What::Dependencies => check_dependencies::run(workspace),
+        What::Fuzz => fuzz(workspace),
         What::Gpu => check_gpu::run(workspace),
         What::Fresh { warm, keep } => check_fresh::run(workspace, *warm, keep.as_deref()),
         What::Page { html, require } => check_page::run(workspace, html.as_deref(), *require),
@@ -82,10 +92,10 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     }
 }
 
-/// Checks that every source file says what it is for, then format, then lints.
+/// Checks that every source file says what it is for, then dependencies, format, lints, documentation.
 fn sources(workspace: &Workspace) -> Result<i32> {
     let mut silent = Vec::new();
-    for folder in ["crates", "xtask"] {
+    for folder in ["crates", "xtask", "fuzz"] {
         files_without_purpose(&workspace.root().join(folder), &mut silent)?;
     }
     for path in &silent {
@@ -94,12 +104,19 @@ fn sources(workspace: &Workspace) -> Result<i32> {
     if !silent.is_empty() {
         return Ok(OTHER);
     }
-    let steps: [&[&str]; 2] = [
-        &["fmt", "--all", "--check"],
-        &["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"],
-    ];
-    for step in steps {
-        let code = status(cargo().args(step).current_dir(workspace.root()))?;
+    let code = check_dependencies::run(workspace)?;
+    if code != DONE {
+        return Ok(code);
+    }
+    let format = in_workspace(workspace, &["fmt", "--all", "--check"]);
+    let mut clippy = in_workspace(workspace, &["clippy", "--locked", "--release", "--workspace"]);
+    clippy.args(["--all-targets", "--", "-D", "warnings"]);
+    // Rustdoc's own checks reach what clippy does not see: links, and code that is not Rust.
+    let mut documentation = in_workspace(workspace, &["doc", "--locked", "--release", "--quiet"]);
+    documentation.args(["--workspace", "--no-deps"]);
+    documentation.env("RUSTDOCFLAGS", "-D warnings");
+    for mut step in [format, clippy, documentation] {
+        let code = status(&mut step)?;
         if code != DONE {
             return Ok(code);
         }
@@ -107,12 +124,31 @@ fn sources(workspace: &Workspace) -> Result<i32> {
     Ok(DONE)
 }
 
+/// Type-checks the fuzz targets, which run on a nightly toolchain only but compile on any.
+fn fuzz(workspace: &Workspace) -> Result<i32> {
+    let mut check = in_workspace(workspace, &["check", "--locked", "--features", "config"]);
+    check.args(["--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target/fuzz"]);
+    // Nothing is linked, so libFuzzer itself (C++) need not be compiled: its build script takes the
+    // name of a ready one at its word.
+    check.env("CUSTOM_LIBFUZZER_PATH", workspace.root().join("target/fuzz/libfuzzer.a"));
+    status(&mut check)
+}
+
+fn in_workspace(workspace: &Workspace, words: &[&str]) -> Command {
+    let mut command = cargo();
+    command.args(words).current_dir(workspace.root());
+    command
+}
+
 fn files_without_purpose(folder: &Path, found: &mut Vec<String>) -> Result<()> {
     let cannot = || format!("cannot read {}", folder.display());
     for entry in fs::read_dir(folder).with_context(cannot)? {
         let path = entry.with_context(cannot)?.path();
         if path.is_dir() {
-            files_without_purpose(&path, found)?;
+            // A fuzzer's own build, corpus and findings.
+            if !path.ends_with("fuzz/target") {
+                files_without_purpose(&path, found)?;
+            }
         } else if path.extension().is_some_and(|ending| ending == "rs") {
             let text = fs::read_to_string(&path)
                 .with_context(|| format!("cannot read {}", path.display()))?;

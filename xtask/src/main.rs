@@ -5,9 +5,11 @@
 
 mod bench;
 mod bench_families;
+mod bench_record;
 mod build;
 mod cell;
 mod check;
+mod check_dependencies;
 mod check_fresh;
 mod check_gpu;
 mod check_notebooks;
@@ -23,11 +25,14 @@ mod grid;
 mod hashing;
 mod hub_inputs;
 mod inputs;
+mod licence;
 mod logits;
 mod progress;
 mod python;
+mod readme;
 mod report;
 mod run_grid;
+mod slow_tests;
 mod snapshot;
 mod stop;
 mod test;
@@ -67,9 +72,11 @@ enum Command {
     Train(train::Args),
     /// Time this project against PyTorch + transformers on this machine
     Bench(bench::Args),
+    /// Write the tables and pictures of README.md and docs/ from results, or check them
+    Readme(readme::Args),
     /// Make the golden files again, with PyTorch + transformers
     Golden(golden::Args),
-    /// Run every test of the workspace
+    /// Run every test of the workspace, or those that take seconds
     Test(test::Args),
     /// Check format and lints, cheapest first; or what needs a build of its own
     Check(check::Args),
@@ -99,6 +106,7 @@ fn run(command: &Command) -> anyhow::Result<i32> {
         Command::Logits(args) => logits::run(&workspace, args),
         Command::Train(args) => train::run(&workspace, args),
         Command::Bench(args) => bench::run(&workspace, args),
+        Command::Readme(args) => readme::run(&workspace, args),
         Command::Golden(args) => golden::run(&workspace, args),
         Command::Test(args) => test::run(&workspace, args),
         Command::Check(args) => check::run(&workspace, args),

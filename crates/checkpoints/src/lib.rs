@@ -4,6 +4,22 @@
 //! Nothing here knows of a model or of a tensor library. What a file claims about itself is checked
 //! against its length before it decides how much is read or kept: no file, however damaged or
 //! hostile, makes this crate panic, run anything or use memory beyond a small multiple of the file.
+//!
+//! # Example
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use checkpoints::open_folder;
+//!
+//! let source = open_folder(Path::new("../../data/models/opt-relu"))?;
+//! let name = "model.decoder.final_layer_norm.weight";
+//! let shape = source.shape(name).unwrap();
+//! let values = source.values(name)?;
+//! assert_eq!(values.len(), shape.iter().product());
+//! assert!(values.iter().all(|value| value.is_finite()));
+//! # Ok::<(), checkpoints::LoadError>(())
+//! ```
 
 mod error;
 mod file;

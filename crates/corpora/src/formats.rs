@@ -176,7 +176,7 @@ mod tests {
         let folder = std::env::var_os("SLIM_DATA").map_or(root, PathBuf::from);
         let path = folder.join(name);
         if !path.exists() {
-            eprintln!("skipped: {} is not there", path.display());
+            testing::skip(&format!("{} is not there", path.display()));
             return None;
         }
         Some(path)

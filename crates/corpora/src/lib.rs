@@ -1,4 +1,21 @@
 //! Texts, tokenizers, and what the evaluation protocols cut out of them.
+//!
+//! # Example
+//!
+//! The windows of a text of this project, under one of its tokenizers:
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use corpora::{Text, Tokenizer, windows};
+//!
+//! let text = Text::read(Path::new("../../data/stories/narrative.test.jsonl"))?;
+//! let tokenizer = Tokenizer::from_folder(Path::new("../../data/models/opt-relu"))?;
+//! let (windows, n_ids) = windows(&text, &tokenizer, 256, Some(4))?;
+//! assert_eq!(windows.len(), 4);
+//! assert!(windows.iter().all(|window| window.len() == 256) && n_ids > 4 * 256);
+//! # Ok::<(), corpora::CorpusError>(())
+//! ```
 
 mod error;
 mod formats;

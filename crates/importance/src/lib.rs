@@ -4,6 +4,29 @@
 //! ([`Moments`]; of a state, those of [`StateMoments`]): the tokens may be a calibration text (static), one
 //! token (dynamic) or a window. So one pass over a text serves them all, and a new set of tokens is not a
 //! new score. Gradients ([`Gradients`]) and ablations ([`ablate`]) take passes of their own.
+//!
+//! # Example
+//!
+//! One pass over some tokens, then the score of every neuron of the first site:
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use importance::{Calibrating, Impact, SiteWeights};
+//! use models::{Batch, Device, load};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let model = load(Path::new("../../data/models/opt-relu"), &Device::flex())?.model;
+//! let mut calibrating = Calibrating::new();
+//! model.forward(&Batch::new([&[1, 2, 3, 4][..]]), &mut calibrating)?;
+//! let calibration = calibrating.finish();
+//!
+//! let ffn = model.ffns()[0];
+//! let scores = calibration.score(0, &Impact, &SiteWeights::of(ffn), 1);
+//! assert_eq!(scores.len(), ffn.neurons());
+//! # Ok(())
+//! # }
+//! ```
 
 mod ablation;
 mod calibrate;

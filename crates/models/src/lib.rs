@@ -3,6 +3,25 @@
 //!
 //! A forward pass knows nothing of pruning. At every feed-forward block it hands the block and its
 //! input to an executor, whose default is the plain dense computation.
+//!
+//! # Example
+//!
+//! Logits of a model of this project:
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use models::{Batch, Dense, Device, into_values, load};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let loaded = load(Path::new("../../data/models/opt-relu"), &Device::flex())?;
+//! let batch = Batch::new([&[1, 2, 3][..]]);
+//! let hidden = loaded.model.forward(&batch, &mut Dense)?;
+//! let logits = into_values(loaded.model.logits(hidden));
+//! assert_eq!(logits.len(), 3 * loaded.facts.vocabulary);
+//! # Ok(())
+//! # }
+//! ```
 
 mod architecture;
 mod architectures;

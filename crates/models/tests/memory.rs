@@ -50,7 +50,7 @@ fn load_and_tell_the_peak() {
 
 fn measure(path: &Path, format: &str) {
     if peak().is_none() {
-        println!("skipped: this system does not tell a process its peak memory");
+        testing::skip("this system does not tell a process its peak memory");
         return;
     }
     let output = Command::new(std::env::current_exe().unwrap())

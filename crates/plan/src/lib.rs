@@ -8,6 +8,35 @@
 //!
 //! Key decision: everything that a person can get wrong in a pipeline file is found in one pass and
 //! reported at once ([`Mistakes`]), each with its line and the nearest valid name.
+//!
+//! # Example
+//!
+//! ```
+//! use plan::Pipeline;
+//!
+//! let pipeline = Pipeline::parse(
+//!     r#"
+//! name = "two"
+//! seed = 1
+//! [[model]]
+//! name = "mine"
+//! path = "model.gguf"
+//! [[dataset]]
+//! name = "text"
+//! path = "text.raw"
+//! protocol = "ppl-256"
+//! [[sweep]]
+//! policy = "dynamic"
+//! score = "magnitude"
+//! sparsity = [0.5, 0.9]
+//! "#,
+//!     &[],
+//! )?;
+//! let labels: Vec<String> = pipeline.cells.iter().map(|cell| cell.label()).collect();
+//! assert_eq!(labels[0], "mine text ppl-256 dense");
+//! assert_eq!(labels[2], "mine text ppl-256 dynamic κ=.9 magnitude");
+//! # Ok::<(), plan::Mistakes>(())
+//! ```
 
 mod cell;
 mod claims;

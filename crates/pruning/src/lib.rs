@@ -4,6 +4,39 @@
 //! dense product with zeros. [`Skipping`] is what runs: the same kept sets by other means, and no
 //! work for what is dropped. They share the words below and nothing that computes. [`StateMasking`] and
 //! [`StateScanning`] are the same for the channels of recurrent states.
+//!
+//! # Example
+//!
+//! The same kept sets by the reference and by the fast executor:
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use importance::Magnitude;
+//! use models::{Batch, Device, Executor, into_values, load};
+//! use pruning::{Commitment, Masking, Selection, Skipping, Windowed};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let model = load(Path::new("../../data/models/opt-relu"), &Device::flex())?.model;
+//! let selection = || {
+//!     Selection::Windowed(Windowed {
+//!         score: Box::new(Magnitude),
+//!         sparsity: 0.5,
+//!         commitment: Commitment::DYNAMIC,
+//!         seed: 1,
+//!         calibrated: Vec::new(),
+//!     })
+//! };
+//! let batch = Batch::new([&[1, 2, 3, 4][..]]);
+//! let logits = |executor: &mut dyn Executor| {
+//!     model.forward(&batch, executor).map(|hidden| into_values(model.logits(hidden)))
+//! };
+//! let reference = logits(&mut Masking::new(selection()))?;
+//! let fast = logits(&mut Skipping::new(selection(), model.ffns().len()))?;
+//! assert!(reference.iter().zip(&fast).all(|(a, b)| (a - b).abs() < 1e-4));
+//! # Ok(())
+//! # }
+//! ```
 
 mod commitment;
 mod cut;

@@ -6,6 +6,25 @@
 //!
 //! Proportions are dimensionless, losses are in nats, p-values are two-sided unless a name says
 //! otherwise. A quantity that does not exist (an interval of no trials) is an error, never NaN.
+//!
+//! # Example
+//!
+//! Of 300 items both policies answer 190, only the first 15 and only the second 4:
+//!
+//! ```
+//! use statistics::{ConfidenceLevel, PairedCounts, holm, mcnemar_exact_p, newcombe_paired};
+//!
+//! let counts = PairedCounts { both: 190, only_first: 15, only_second: 4, neither: 91 };
+//! let difference = newcombe_paired(counts, ConfidenceLevel::P95)?;
+//! assert!((difference.estimate - 11.0 / 300.0).abs() < 1e-12);
+//! assert!(difference.lower > 0.0 && difference.contains(difference.estimate));
+//!
+//! let p = mcnemar_exact_p(counts);
+//! assert!((p - 0.0192).abs() < 1e-4);
+//! // With a second test beside it, the smaller p counts twice.
+//! assert!(holm(&[p, 0.5])?[0] > p);
+//! # Ok::<(), statistics::StatisticsError>(())
+//! ```
 
 mod bca;
 mod bootstrap;

@@ -1,5 +1,22 @@
 //! The corpus that the project generates itself; its grammar, in full:
 #![doc = include_str!("../GRAMMAR.md")]
+//!
+//! # Example
+//!
+//! ```
+//! use stories::{Distances, Register, Split, Stories, answers};
+//!
+//! let stories = Stories::new(1);
+//! let document = stories.document(Split::Test, Register::Narrative, 0);
+//! assert_eq!(document, Stories::new(1).document(Split::Test, Register::Narrative, 0));
+//!
+//! // A passage of the last-word task has one answer, which its last word is.
+//! let item = stories.item(Split::Test, Distances::new(5, 5)?, 0);
+//! assert_eq!(item.distance_sentences, 5);
+//! assert!(item.text.ends_with(&item.answer));
+//! assert_eq!(answers(&item.text).unwrap(), [item.answer.as_str()]);
+//! # Ok::<(), stories::DistanceError>(())
+//! ```
 
 mod author;
 mod corpus;

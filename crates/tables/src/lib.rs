@@ -17,6 +17,48 @@
 //! Key decision: the file system is the only book-keeping. A file gets its final name only when all
 //! of it is on disk (temporary name, sync, rename, sync of the folder), so a complete file *is* the
 //! record that its cell is done, and a process that is killed leaves nothing but a temporary file.
+//!
+//! # Example
+//!
+//! ```
+//! use plan::{Cell, Treatment};
+//! use tables::{CellRecord, Provenance, Store, Table, Touched, WindowRow, read_windows};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let provenance = Provenance {
+//! #     revision: "abc".into(), code_version: "0123456789abcdef".into(), versions: "slim 0.1.0".into(),
+//! #     host: "here".into(), cpu: "some cpu".into(), device: "cpu".into(), started_at_ms: 0, seconds: 1.0,
+//! #     peak_rss_bytes: 0, tokens: 256, weights_sha256: "aa".into(), tokenizer_sha256: "bb".into(),
+//! #     text_sha256: "cc".into(), calibration_sha256: None,
+//! # };
+//! let cell = Cell {
+//!     model: "opt-relu".into(),
+//!     dataset: "narrative".into(),
+//!     protocol: "ppl-256".parse()?,
+//!     limit: Some(1),
+//!     calibration: None,
+//!     treatment: Treatment::dense(1),
+//! };
+//! let touched = Touched { parameters: 0.0, flops: 0.0, state_bytes: 0.0 };
+//! let record = CellRecord { id: "0a1b2c3d4e5f6071".into(), cell, touched, provenance };
+//! let row = WindowRow {
+//!     window_index: 0,
+//!     nll_nats: 255.0 * 1.5,
+//!     n_targets: 255,
+//!     reached_sparsity: 0.0,
+//!     natural_sparsity: 0.86,
+//!     kept_energy: 1.0,
+//! };
+//!
+//! let folder = tempfile::tempdir()?;
+//! let store = Store::open(folder.path())?;
+//! let _held = store.lock()?;
+//! let file = store.write_windows(&record, &[row])?;
+//! assert!(store.has(&record.id, &record.cell)?);
+//! assert_eq!(read_windows(&file)?[0].nll_nats, 255.0 * 1.5);
+//! # Ok(())
+//! # }
+//! ```
 
 mod atlas;
 mod channels;

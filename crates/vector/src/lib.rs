@@ -6,6 +6,24 @@
 //! registers of the machine at run time and `rayon` splits the rows. The split depends on the shape
 //! alone, never on the number of threads, and no sum crosses a row, so the same input gives the same
 //! bits on one machine. Each has a naive version in its tests.
+//!
+//! # Example
+//!
+//! ```
+//! use vector::{LogSumExp, add_logits, rms_norm};
+//!
+//! let y = rms_norm(&[3.0, 4.0], &[1.0, 2.0], 0.0);
+//! let rms = 12.5_f32.sqrt();
+//! assert!((y[0] - 3.0 / rms).abs() < 1e-6 && (y[1] - 8.0 / rms).abs() < 1e-6);
+//!
+//! // The log-sum-exp of a row of logits that is seen in two parts.
+//! let mut rows = [LogSumExp::EMPTY];
+//! add_logits(&mut rows, &[0.0, 1.0], 0..2);
+//! add_logits(&mut rows, &[2.0], 2..3);
+//! let exact = (1.0 + 1_f64.exp() + 2_f64.exp()).ln();
+//! assert!((rows[0].nats() - exact).abs() < 1e-6);
+//! assert_eq!(rows[0].argmax(), 2);
+//! ```
 
 mod activation;
 mod columns;

@@ -3,7 +3,7 @@
 //! implementation.
 //!
 //! Runs where the weights (`cargo xtask fetch smollm2`) and the texts (`SLIM_DATA` or
-//! `../shared/data`) are; says so where it skips.
+//! `../shared/data`) are; says so where it skips, and fails instead where `SLIM_REQUIRE` is set.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 #![allow(clippy::print_stdout, reason = "what a test saw, and why it skipped")]
@@ -44,7 +44,7 @@ fn ready() -> bool {
         .filter(|p| !p.is_file())
         .collect();
     if !missing.is_empty() {
-        println!("skipped: not here: {missing:?}");
+        testing::skip(&format!("not here: {missing:?}"));
     }
     missing.is_empty()
 }

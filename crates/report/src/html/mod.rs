@@ -83,8 +83,6 @@ fn policy() -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::markdown::{Align, Table, code};
 
@@ -114,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_rows_take_less_than_a_second() {
+    fn ten_thousand_rows_are_one_page() {
         let names: Vec<String> = (0..20).map(|column| format!("column {column}")).collect();
         let columns = names.iter().map(|name| (name.as_str(), Align::Right));
         let mut table = Table::new(columns);
@@ -123,10 +121,7 @@ mod tests {
             table.push(fields.chain([code(&format!("{row:012}"))]));
         }
         let markdown = format!("# R\n\n## T\n\n{}", table.render());
-        let begun = Instant::now();
         let page = render(&markdown, &BTreeMap::new(), &Cells::of([]));
-        let seconds = begun.elapsed().as_secs_f64();
         assert_eq!(page.matches("<tr>").count(), 10_001);
-        assert!(seconds < 1.0, "{seconds} s for {} bytes", page.len());
     }
 }

@@ -1,0 +1,19 @@
+//! Tables made of what benches measured, from the newest record.
+
+use anyhow::Result;
+
+use super::Sources;
+use crate::bench_record::{Kind, newest};
+use crate::{bench, bench_families};
+
+/// Pruned and dense, beside PyTorch.
+pub(super) fn cases(sources: &Sources) -> Result<Option<String>> {
+    let record = newest(&sources.records, Kind::Cases)?;
+    Ok(record.map(|record| format!("{}\n\n{}", record.origin, bench::table(&record.rows))))
+}
+
+/// Every family, beside transformers.
+pub(super) fn families(sources: &Sources) -> Result<Option<String>> {
+    let record = newest(&sources.records, Kind::Families)?;
+    Ok(record.map(|record| format!("{}\n\n{}", record.origin, bench_families::table(&record.rows))))
+}
