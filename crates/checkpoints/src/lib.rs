@@ -16,7 +16,7 @@
 //! let name = "model.decoder.final_layer_norm.weight";
 //! let shape = source.shape(name).unwrap();
 //! let values = source.values(name)?;
-//! assert_eq!(values.len(), shape.iter().product());
+//! assert_eq!(values.len(), shape.iter().product::<usize>());
 //! assert!(values.iter().all(|value| value.is_finite()));
 //! # Ok::<(), checkpoints::LoadError>(())
 //! ```

@@ -100,10 +100,13 @@ impl Sources {
         Ok(Sources { report, records: workspace.root().join("bench/record") })
     }
 
-    /// The report's numbers of one run.
+    /// The report's numbers of one run; none of a run that is not complete, which would write a part of a
+    /// table as if it were the whole.
     fn run(&self, name: &str) -> Option<&Value> {
         let runs = self.report.as_ref()?["runs"].as_array()?;
-        runs.iter().find(|run| run["run"] == name)
+        let lacks = |run: &Value, what: &str| run["counts"][what].as_u64().is_some_and(|n| n > 0);
+        let is_whole = |run: &Value| !lacks(run, "n_missing") && !lacks(run, "n_failed");
+        runs.iter().find(|run| run["run"] == name && is_whole(run))
     }
 }
 
@@ -167,7 +170,7 @@ fn filled(page: &str, own: &[&Block], sources: &Sources) -> Result<String> {
         match text {
             Some(text) => page = blocks::replaced(&page, block.name, &text)?,
             None => eprintln!(
-                "{}: left as it is: there are no results of `{}`",
+                "{}: left as it is: there are no complete results of `{}`",
                 block.name, block.command
             ),
         }

@@ -15,19 +15,19 @@ const SPARSITY: f64 = 0.9;
 pub(super) fn glance(sources: &Sources) -> Result<Option<String>> {
     let Some(run) = sources.run("quick") else { return Ok(None) };
     let models = list(run, "glance")?;
-    let Some(first) = models.first() else { return Ok(None) };
-    let sparsity = number(first, "sparsity")?;
-    let (dataset, protocol) = (text(first, "dataset")?, text(first, "protocol")?);
-    let mut table = format!(
-        "{} of the neurons dropped by size; text `{dataset}`, protocol `{protocol}`.\n\n\
-         | model | dense perplexity | zeros anyway | per token | for good | last words, dense | per \
-         token | for good |\n| --- | --: | --: | --: | --: | --: | --: | --: |\n",
-        percent(sparsity)
-    );
+    if models.is_empty() {
+        return Ok(None);
+    }
+    let mut table = "Neurons dropped by size.\n\n| model | text | dropped | dense perplexity | zeros anyway | \
+                     per token | for good | last words, dense | per token | for good |\n| --- | --- | --: \
+                     | --: | --: | --: | --: | --: | --: | --: |\n"
+        .to_owned();
     for model in models {
         let words = |name: &str| model[name].as_f64().map_or(NOTHING.to_owned(), percent);
         table += &row([
             text(model, "model")?.to_owned(),
+            text(model, "dataset")?.to_owned(),
+            number(model, "sparsity").map(percent)?,
             number(model, "dense_perplexity").map(figure)?,
             number(model, "natural_sparsity").map(percent)?,
             number(model, "dynamic_ratio").map(figure)?,
@@ -68,7 +68,8 @@ pub(super) fn quadrants(sources: &Sources) -> Result<Option<String>> {
     let mut table = row([""].into_iter().chain(columns.map(|column| column.0)));
     table += &row(["---"].into_iter().chain(columns.map(|_| "--:")));
     for model in ["zamba2", "mamba2"] {
-        let rows = rows(run, model, "narrative")?;
+        // A run of which only a part was made fills no table.
+        let Some(rows) = rows(run, model, "narrative")? else { return Ok(None) };
         for (kind, of_neurons, of_state) in kinds {
             let mut fields = vec![format!("{model}, {kind}")];
             for (_, part, policy, mode) in columns {
@@ -88,7 +89,7 @@ pub(super) fn quadrants(sources: &Sources) -> Result<Option<String>> {
 /// What every score does to the neurons of SmolLM2.
 pub(super) fn smollm2_neurons(sources: &Sources) -> Result<Option<String>> {
     let Some(run) = sources.run("smollm2-quadrants") else { return Ok(None) };
-    let rows = rows(run, "smollm2", "wikitext2")?;
+    let Some(rows) = rows(run, "smollm2", "wikitext2")? else { return Ok(None) };
     let dense = rows.iter().find(|own| own["cell"]["treatment"]["policy"] == "dense");
     let dense = dense.context("there is no dense row")?;
     let mut table = format!(
@@ -166,12 +167,11 @@ impl Wanted<'_> {
     }
 }
 
-/// The perplexity rows of a model on a text.
-fn rows<'a>(run: &'a Value, model: &str, dataset: &str) -> Result<&'a [Value]> {
+/// The perplexity rows of a model on a text; none where it was not run.
+fn rows<'a>(run: &'a Value, model: &str, dataset: &str) -> Result<Option<&'a [Value]>> {
     let tables = list(run, "perplexity_tables")?;
     let own = tables.iter().find(|table| table["model"] == model && table["dataset"] == dataset);
-    let own = own.with_context(|| format!("the report has no table of {model} on {dataset}"))?;
-    list(own, "rows")
+    own.map(|own| list(own, "rows")).transpose()
 }
 
 fn list<'a>(value: &'a Value, name: &str) -> Result<&'a [Value]> {
@@ -231,6 +231,8 @@ mod tests {
         let table = quadrants(&sources(json!({ "runs": [run] }))).unwrap().unwrap();
         let line = "| mamba2, by measured effect | – | – | 5.81 | 1.009 | – |";
         assert!(table.lines().any(|own| own == line), "{table}");
+        let part = json!({ "run": "quick", "counts": { "n_missing": 1 }, "perplexity_tables": [of("zamba2"), of("mamba2")] });
+        assert!(quadrants(&sources(json!({ "runs": [part] }))).unwrap().is_none());
         assert!(smollm2_neurons(&sources(json!({ "runs": [] }))).unwrap().is_none());
     }
 
