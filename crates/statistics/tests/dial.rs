@@ -144,7 +144,7 @@ fn fits_of_nothing_one_and_ties() {
     assert_eq!(isotonic_fit(&[-2.5]), [-2.5]);
     assert_eq!(isotonic_fit(&[0.1; 3]), [0.1; 3]);
     assert_eq!(isotonic_fit(&[3.0, 1.0]), [2.0; 2]);
-    assert_eq!(isotonic_fit(&[1.0, 4.0, 1.0, 1.0]), [1.0, 2.0, 2.0, 2.0]);
+    assert_eq!(isotonic_fit(&[1.0, 3.0, 1.0, 3.0, 1.0]), [1.0, 2.0, 2.0, 2.0, 2.0]);
 }
 
 #[test]
