@@ -147,8 +147,17 @@ fn locked_model(
     })
 }
 
+/// What of a model a command reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// Weights alone: the command has token ids.
+    Weights,
+    /// Weights and tokenizer.
+    WeightsAndTokenizer,
+}
+
 /// What is wrong with the file or folder of a model, one line a problem, as far as a glance tells.
-pub(crate) fn model_problems(workspace: &Workspace, path: &Path) -> Vec<String> {
+pub(crate) fn model_problems(workspace: &Workspace, path: &Path, reads: Reads) -> Vec<String> {
     let shown = workspace.show(path);
     if path.is_dir() {
         let names = names_in(path).unwrap_or_default();
@@ -156,8 +165,8 @@ pub(crate) fn model_problems(workspace: &Workspace, path: &Path) -> Vec<String> 
         if !names.iter().any(|name| name == CONFIG) {
             problems.push(format!("{shown}/{CONFIG} is missing"));
         }
-        if tokenizer_names(&names).is_empty() {
-            let instead = "and so are vocab.json and merges.txt";
+        if reads == Reads::WeightsAndTokenizer && tokenizer_names(&names).is_empty() {
+            let instead = "and so are vocab.json with merges.txt and tokenizer.model";
             problems.push(format!("{shown}/tokenizer.json is missing, {instead}"));
         }
         if weight_names(&names).is_empty() {
@@ -177,7 +186,7 @@ pub(crate) fn model_problems(workspace: &Workspace, path: &Path) -> Vec<String> 
 }
 
 fn own_model(workspace: &Workspace, name: &str, path: &Path) -> Result<ModelInput, Vec<String>> {
-    let problems = model_problems(workspace, path);
+    let problems = model_problems(workspace, path, Reads::WeightsAndTokenizer);
     if !problems.is_empty() {
         return Err(problems);
     }
