@@ -54,9 +54,7 @@ impl GgufFile {
             self.optional(&key("token_type"), "a list of numbers from 1 to 6", |value| {
                 let kinds = metadata::scalars(value)?.into_iter();
                 let kind = |kind| metadata::whole(kind).filter(|kind| (1..=6).contains(kind));
-                kinds
-                    .map(|found| Some(u8::try_from(kind(found)?).ok()?))
-                    .collect::<Option<Vec<u8>>>()
+                kinds.map(|found| u8::try_from(kind(found)?).ok()).collect::<Option<Vec<u8>>>()
             })?;
         let scores = self.optional(&key("scores"), "a list of finite numbers", |value| {
             metadata::scalars(value)?.into_iter().map(finite).collect::<Option<Vec<f32>>>()

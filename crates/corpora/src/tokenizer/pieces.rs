@@ -134,7 +134,7 @@ fn check(pieces: &[Piece]) -> Result<(), String> {
     if !pieces.iter().any(|piece| piece.kind == Kind::Normal && piece.text.contains(SPACE)) {
         return Err(format!(
             "no piece holds `{SPACE}`, which SentencePiece writes for a space: the vocabulary is of \
-             another kind"
+             another kind or not the whole one; fetch it again, or use the model's tokenizer.json"
         ));
     }
     Ok(())
