@@ -128,10 +128,10 @@ impl Settings {
                 }
                 _ => return Err(bad(file, format!("field `{key}`: expected a list of tokens"))),
             }
-        } else if NAMES.contains(&key.as_str()) {
-            let token = token(file, &key, &value, true)?;
-            self.named.push((key, token));
-        } else if key.ends_with("_token") && (value.is_string() || is_token(&value)) {
+        } else if NAMES.contains(&key.as_str())
+            // A name of the model's own; `add_bos_token` and the like are flags.
+            || key.ends_with("_token") && (value.is_string() || is_token(&value))
+        {
             let token = token(file, &key, &value, true)?;
             self.named.push((key, token));
         }
