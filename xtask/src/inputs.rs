@@ -243,3 +243,24 @@ fn find_text(
 pub(crate) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever has token ids needs no tokenizer.
+    #[test]
+    fn a_folder_without_tokenizer_is_enough_where_none_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["config.json", "model.safetensors"] {
+            fs::write(folder.path().join(name), "{}").expect("a file");
+        }
+        let workspace = Workspace::find();
+        let problems = |reads| model_problems(&workspace, folder.path(), reads);
+        assert_eq!(problems(Reads::Weights), Vec::<String>::new());
+        let found = problems(Reads::WeightsAndTokenizer).join("\n");
+        assert!(found.contains("tokenizer.json is missing"), "{found}");
+        fs::write(folder.path().join("tokenizer.model"), "{}").expect("a file");
+        assert_eq!(problems(Reads::WeightsAndTokenizer), Vec::<String>::new());
+    }
+}
