@@ -92,11 +92,6 @@ impl Tokenizer {
         let encoding = encoding.map_err(|error| bad(&self.path, error.to_string()))?;
         Ok(encoding.get_ids().to_vec())
     }
-
-    /// Ids of the vocabulary, added tokens included.
-    pub fn vocabulary_size(&self) -> usize {
-        self.inner.get_vocab_size(true)
-    }
 }
 
 /// Takes the bytes of a tokenizer.model apart and builds what they describe; for fuzzing.
