@@ -13,7 +13,7 @@ use plan::{
 
 use crate::build;
 use crate::exit::Exit;
-use crate::inputs::{absolute, model_problems};
+use crate::inputs::{Reads, absolute, model_problems};
 use crate::report::status;
 use crate::texts;
 use crate::workspace::Workspace;
@@ -218,10 +218,11 @@ fn text(workspace: &Workspace, args: &Args, given: &Path) -> Result<(PathBuf, Re
 
 /// All files that are missing, at once.
 fn check_files(workspace: &Workspace, request: &CellRequest) -> Result<(), Exit> {
-    let mut problems: Vec<String> = model_problems(workspace, &request.model)
-        .into_iter()
-        .map(|problem| format!("--model: {problem}"))
-        .collect();
+    let mut problems: Vec<String> =
+        model_problems(workspace, &request.model, Reads::WeightsAndTokenizer)
+            .into_iter()
+            .map(|problem| format!("--model: {problem}"))
+            .collect();
     let mut check = |flag: &str, path: &Path| {
         if !path.is_file() {
             let known = datasets::names().collect::<Vec<_>>().join(", ");

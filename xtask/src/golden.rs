@@ -1,5 +1,5 @@
-//! `golden`: makes the golden checkpoints again, and the expected logits of the small models, with the
-//! reference implementations.
+//! `golden`: makes the golden checkpoints and tokenizers again, and the expected logits of the small
+//! models, with the reference implementations.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,7 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask golden                      # makes target/golden-venv with pip (about 5 GB), once
   cargo xtask golden --python ~/venv/bin/python
-  git diff --stat crates/models/tests
+  git diff --stat crates/models/tests crates/corpora/tests
 
 The scripts are seeded: with the packages of requirements.txt they write the files that are committed.";
 
@@ -35,7 +35,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         Some(python) => python.clone(),
         None => python::environment(workspace, "golden-venv", &golden.join("requirements.txt"))?,
     };
-    for script in [golden.join("all.py"), golden.with_file_name("trained").join("make.py")] {
+    let tokenizers = workspace.root().join("crates/corpora/tests/golden/make.py");
+    let trained = golden.with_file_name("trained").join("make.py");
+    for script in [golden.join("all.py"), trained, tokenizers] {
         let code = status(Command::new(&python).arg(script))?;
         if code != DONE {
             return Ok(code);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use plan::{Cell, DeviceName, Filter, OrderProvenance, OrderedCell, Pipeline, WorkOrder, cell_id};

@@ -32,7 +32,7 @@ pub(crate) fn sha256_file(path: &Path) -> io::Result<String> {
 pub(crate) struct Digests {
     /// Over `config.json` and the weights.
     pub(crate) weights: String,
-    /// Of `tokenizer.json`, or over the files in its place; none where there is no tokenizer.
+    /// Over the files of the tokenizer, or of the one file that it has; none where there is none.
     pub(crate) tokenizer: Option<String>,
 }
 
@@ -56,8 +56,8 @@ pub(crate) fn digests<E>(
     weights.sort_unstable();
     let tokenizer = match tokenizer_names(names).as_slice() {
         [] => None,
-        [whole] => Some(sha256(whole)?),
-        parts => Some(over(parts.to_vec())?),
+        [file] => Some(sha256(file)?),
+        files => Some(over(files.to_vec())?),
     };
     Ok(Digests { weights: over(weights)?, tokenizer })
 }
@@ -74,18 +74,19 @@ pub(crate) fn weight_names(names: &[String]) -> Vec<&str> {
     if safetensors.is_empty() { ending_with(".bin") } else { safetensors }
 }
 
-/// What ids depend on, sorted: `tokenizer.json`, else the files that older folders have in its place.
+/// What ids depend on, sorted: a vocabulary in one of its forms, and what says more of it. config.json is
+/// among them since the family decides how an old vocabulary is read. Empty where there is no vocabulary.
 pub(crate) fn tokenizer_names(names: &[String]) -> Vec<&str> {
-    let has = |name: &&&str| names.iter().any(|other| other == **name);
-    let parts = ["merges.txt", "tokenizer_config.json", "vocab.json"];
-    let required = [parts[0], parts[2]];
-    if has(&&"tokenizer.json") {
-        vec!["tokenizer.json"]
-    } else if required.iter().all(|name| has(&name)) {
-        parts.iter().filter(has).copied().collect()
-    } else {
-        Vec::new()
-    }
+    let has = |name: &&str| names.iter().any(|other| other == *name);
+    let forms: [&[&str]; 3] =
+        [&["tokenizer.json"], &["merges.txt", "vocab.json"], &["tokenizer.model"]];
+    let Some(form) = forms.into_iter().find(|form| form.iter().all(has)) else {
+        return Vec::new();
+    };
+    let beside = [CONFIG, "added_tokens.json", "special_tokens_map.json", "tokenizer_config.json"];
+    let mut found: Vec<&str> = form.iter().copied().chain(beside.into_iter().filter(has)).collect();
+    found.sort_unstable();
+    found
 }
 
 /// The names of the files of a folder, sorted.
@@ -111,17 +112,25 @@ mod tests {
 
     #[test]
     fn only_what_decides_numbers_enters() {
+        let over = |names: &[&str]| {
+            let lines: String = names.iter().map(|name| format!("{name} <{name}>\n")).collect();
+            hex(&Sha256::digest(lines))
+        };
         let whole = ["config.json", "m.safetensors", "tokenizer.json"];
         let more = ["README.md", "merges.txt", "pytorch_model.bin", "vocab.json"];
         let (weights, tokenizer) = digests_of(&whole);
         assert_eq!(digests_of(&[&whole[..], &more].concat()), (weights.clone(), tokenizer.clone()));
-        assert_eq!(tokenizer.as_deref(), Some("<tokenizer.json>"));
-        let expected = Sha256::digest("config.json <config.json>\nm.safetensors <m.safetensors>\n");
-        assert_eq!(weights, hex(&expected));
+        assert_eq!(tokenizer, Some(over(&["config.json", "tokenizer.json"])));
+        assert_eq!(weights, over(&["config.json", "m.safetensors"]));
         let (old, tokenizer) = digests_of(&[&more[..], &["config.json"]].concat());
         assert_ne!(old, weights);
-        let expected = Sha256::digest("merges.txt <merges.txt>\nvocab.json <vocab.json>\n");
-        assert_eq!(tokenizer, Some(hex(&expected)));
-        assert_eq!(digests_of(&["config.json", "m.safetensors", "vocab.json"]), (weights, None));
+        assert_eq!(tokenizer, Some(over(&["config.json", "merges.txt", "vocab.json"])));
+        // Every file beside a vocabulary may change ids.
+        let beside = ["added_tokens.json", "special_tokens_map.json", "tokenizer_config.json"];
+        let (_, tokenizer) = digests_of(&[&beside[..], &["tokenizer.model"]].concat());
+        let all = [&beside[..2], &["tokenizer.model"], &beside[2..]].concat();
+        assert_eq!(tokenizer, Some(over(&all)));
+        let (_, none) = digests_of(&["config.json", "m.safetensors", "vocab.json"]);
+        assert_eq!(none, None);
     }
 }

@@ -150,8 +150,17 @@ fn locked_model(
     })
 }
 
+/// What of a model a command reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// Weights alone: the command has token ids.
+    Weights,
+    /// Weights and tokenizer.
+    WeightsAndTokenizer,
+}
+
 /// What is wrong with the file or folder of a model, one line a problem, as far as a glance tells.
-pub(crate) fn model_problems(workspace: &Workspace, path: &Path) -> Vec<String> {
+pub(crate) fn model_problems(workspace: &Workspace, path: &Path, reads: Reads) -> Vec<String> {
     let shown = workspace.show(path);
     if path.is_dir() {
         let names = names_in(path).unwrap_or_default();
@@ -159,8 +168,8 @@ pub(crate) fn model_problems(workspace: &Workspace, path: &Path) -> Vec<String> 
         if !names.iter().any(|name| name == CONFIG) {
             problems.push(format!("{shown}/{CONFIG} is missing"));
         }
-        if tokenizer_names(&names).is_empty() {
-            let instead = "and so are vocab.json and merges.txt";
+        if reads == Reads::WeightsAndTokenizer && tokenizer_names(&names).is_empty() {
+            let instead = "and so are vocab.json with merges.txt and tokenizer.model";
             problems.push(format!("{shown}/tokenizer.json is missing, {instead}"));
         }
         if weight_names(&names).is_empty() {
@@ -182,7 +191,7 @@ pub(crate) fn model_problems(workspace: &Workspace, path: &Path) -> Vec<String> 
 }
 
 fn own_model(workspace: &Workspace, name: &str, path: &Path) -> Result<ModelInput, Vec<String>> {
-    let problems = model_problems(workspace, path);
+    let problems = model_problems(workspace, path, Reads::WeightsAndTokenizer);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -212,4 +221,25 @@ fn own_model(workspace: &Workspace, name: &str, path: &Path) -> Result<ModelInpu
 /// The worker may run elsewhere: it gets whole paths.
 pub(crate) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever has token ids needs no tokenizer.
+    #[test]
+    fn a_folder_without_tokenizer_is_enough_where_none_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["config.json", "model.safetensors"] {
+            fs::write(folder.path().join(name), "{}").expect("a file");
+        }
+        let workspace = Workspace::find();
+        let problems = |reads| model_problems(&workspace, folder.path(), reads);
+        assert_eq!(problems(Reads::Weights), Vec::<String>::new());
+        let found = problems(Reads::WeightsAndTokenizer).join("\n");
+        assert!(found.contains("tokenizer.json is missing"), "{found}");
+        fs::write(folder.path().join("tokenizer.model"), "{}").expect("a file");
+        assert_eq!(problems(Reads::WeightsAndTokenizer), Vec::<String>::new());
+    }
 }

@@ -8,7 +8,7 @@ use plan::DeviceName;
 
 use crate::build;
 use crate::exit::Exit;
-use crate::inputs::model_problems;
+use crate::inputs::{Reads, model_problems};
 use crate::report::status;
 use crate::workspace::Workspace;
 
@@ -22,7 +22,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// A GGUF file or a Hugging Face folder
+    /// A GGUF file or a Hugging Face folder; no tokenizer is needed
     #[arg(long, value_name = "DIR_OR_GGUF")]
     model: PathBuf,
     /// Token ids, separated by spaces or commas
@@ -47,7 +47,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         let message = format!("--out: the folder {} does not exist", folder.display());
         return Err(Exit::usage(message).into());
     }
-    let problems = model_problems(workspace, &args.model);
+    let problems = model_problems(workspace, &args.model, Reads::Weights);
     if !problems.is_empty() {
         return Err(Exit::inputs(format!("--model: {}", problems.join("\n  "))).into());
     }

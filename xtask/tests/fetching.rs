@@ -142,10 +142,11 @@ fn a_model_is_fetched_locked_and_found_by_a_grid() {
     assert_eq!(hub.lock_text("models.lock"), text);
     let model = &order.models[0];
     assert_eq!((&model.path, &model.tokenizer), (&snapshot, &None));
-    let weights =
-        ["config.json", "model.safetensors"].map(|name| format!("{name} {}\n", hash(name)));
-    assert_eq!(model.sha256, sha256(weights.concat().as_bytes()));
-    assert_eq!(model.tokenizer_sha256, hash("tokenizer.json"));
+    let over = |names: [&str; 2]| {
+        sha256(names.map(|name| format!("{name} {}\n", hash(name))).concat().as_bytes())
+    };
+    assert_eq!(model.sha256, over(["config.json", "model.safetensors"]));
+    assert_eq!(model.tokenizer_sha256, over(["config.json", "tokenizer.json"]));
     // What is damaged is refused by both commands.
     let blob = snapshot.join("model.safetensors").canonicalize().unwrap();
     let mut bytes = fs::read(&blob).unwrap();
@@ -330,7 +331,7 @@ fn mistakes_of_usage_are_told_before_anything_is_asked() {
         (&["fetch"], "--dataset"),
         (
             &["fetch", "smolm2"],
-            "did you mean `smollm2`? (one of: smollm2); a model of the Hub is named",
+            "did you mean `smollm2`? (one of: smollm2, gemma3-270m); a model of the Hub is named",
         ),
         (&["fetch", "a/b/c"], "`a/b/c` is no repository of the Hub"),
         (&["fetch", "a/b", "--file", "x.bin"], "--file: expected a .gguf file"),

@@ -209,10 +209,17 @@ fn the_tokenizer_of_a_file() {
     std::fs::write(&path, file.finish()).unwrap();
     let vocabulary = GgufFile::open(&path).unwrap().vocabulary().unwrap();
     assert_eq!(vocabulary.tokens, ["a", "<|end|>", "é"]);
-    assert_eq!(vocabulary.control, [false, true, false]);
-    assert_eq!(vocabulary.merges, ["a b"]);
-    assert_eq!((vocabulary.model.as_str(), vocabulary.pre_tokenizer.as_str()), ("gpt2", "smollm"));
-    assert_eq!(vocabulary.bos, Some(1));
+    assert_eq!(vocabulary.kinds, Some(vec![1, 3, 1]));
+    assert_eq!(vocabulary.merges, Some(vec!["a b".to_owned()]));
+    assert_eq!(
+        (vocabulary.model.as_str(), vocabulary.pre_tokenizer.as_deref()),
+        ("gpt2", Some("smollm"))
+    );
+    assert_eq!(
+        (vocabulary.bos, vocabulary.add_bos, vocabulary.add_eos),
+        (Some(1), Some(true), None)
+    );
+    assert_eq!((vocabulary.scores, vocabulary.add_space_prefix), (None, None));
     std::fs::write(&path, tiny().finish()).unwrap();
     let error = GgufFile::open(&path).unwrap().vocabulary().unwrap_err().to_string();
     assert!(error.contains("field `tokenizer.ggml.tokens`: is missing"), "{error}");

@@ -25,11 +25,10 @@ mod overlap;
 mod perplexity;
 mod text;
 mod tokenizer;
-mod tokenizer_folder;
 
 pub use error::CorpusError;
 pub use lambada::{Item, last_token_items, openai_items};
 pub use overlap::shared_document;
 pub use perplexity::{calibration_windows, windows};
 pub use text::{Reading, Shape, Text};
-pub use tokenizer::{BytePairs, Tokenizer};
+pub use tokenizer::{Metadata, Tokenizer, parse_sentencepiece};

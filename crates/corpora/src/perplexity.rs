@@ -9,7 +9,7 @@ use crate::{CorpusError, Text, Tokenizer};
 /// - returns: at most `limit` windows, each of `window_tokens` ids, and the number of ids of the text
 ///
 /// # Errors
-/// A text shorter than one window.
+/// A text shorter than one window, and an id in a window that the model has no row for.
 pub fn windows(
     text: &Text,
     tokenizer: &Tokenizer,
@@ -29,6 +29,7 @@ pub fn windows(
             window: window_tokens,
         });
     }
+    windows.iter().try_for_each(|window| tokenizer.check(window, text.path()))?;
     Ok((windows, ids.len()))
 }
 

@@ -20,11 +20,13 @@ pub const WEIGHTS: &[&str] = &[
 ];
 
 const CONFIG: &str = "config.json";
-/// The tokenizer as one file, and the two files that older repositories have in its place.
+/// The tokenizer as one file, and what older repositories have in its place.
 const TOKENIZER: &[&str] = &["tokenizer.json"];
 const VOCABULARY: &[&str] = &["vocab.json", "merges.txt"];
-/// What says more of either, where it is there.
-const TOKENIZER_SETTINGS: &[&str] = &["tokenizer_config.json", "special_tokens_map.json"];
+const SENTENCEPIECE: &[&str] = &["tokenizer.model"];
+/// What says more of any of them, where it is there.
+const TOKENIZER_SETTINGS: &[&str] =
+    &["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
 
 /// The files that are needed, but for the parts that an index among them names ([`parts`]).
 ///
@@ -41,10 +43,12 @@ pub fn files(repo: &str, listing: &[String], wanted: &Selection) -> Result<Vec<S
         Selection::File(path) if has(&path.as_str()) => vec![path.as_str()],
         Selection::File(path) => return Err(missing(path)),
         Selection::Tokenizer => {
-            let chosen = tokenizer(listing);
+            let mut chosen = tokenizer(listing);
             if chosen.is_empty() {
                 return Err(HubError::NoTokenizer { repo: repo.to_owned() });
             }
+            // The family decides how an old vocabulary cuts a text.
+            chosen.extend(Some(CONFIG).filter(has));
             chosen
         }
         Selection::Model => {
@@ -63,7 +67,7 @@ pub fn files(repo: &str, listing: &[String], wanted: &Selection) -> Result<Vec<S
 
 fn tokenizer(listing: &[String]) -> Vec<&'static str> {
     let has = |name: &&str| listing.iter().any(|file| file == name);
-    let form = [TOKENIZER, VOCABULARY].into_iter().find(|form| form.iter().all(has));
+    let form = [TOKENIZER, VOCABULARY, SENTENCEPIECE].into_iter().find(|form| form.iter().all(has));
     let Some(form) = form else { return Vec::new() };
     let settings = TOKENIZER_SETTINGS.iter().filter(|name| has(name));
     form.iter().chain(settings).copied().collect()
@@ -164,6 +168,11 @@ mod tests {
             "vocab.json",
         ];
         assert_eq!(choose(&old).unwrap(), expected);
+        // As a Llama 2 of the first hour is: SentencePiece's file alone.
+        let alone = ["added_tokens.json", "config.json", "model.safetensors", "tokenizer.model"];
+        assert_eq!(choose(&alone).unwrap(), alone);
+        let words = super::files("a/b", &listing(&alone), &Selection::Tokenizer).unwrap();
+        assert_eq!(words, ["added_tokens.json", "config.json", "tokenizer.model"]);
         // As state-spaces/mamba2-130m is: no tokenizer at all.
         let bare = choose(&["config.json", "pytorch_model.bin"]).unwrap();
         assert_eq!(bare, ["config.json", "pytorch_model.bin"]);

@@ -67,7 +67,7 @@ fn locks_survive_writing_and_refuse_nonsense() {
     let repository = repository.replace("SHA", &"0".repeat(64));
     let lock = ModelsLock::parse(&format!("{text}\n{repository}")).unwrap();
     assert_eq!(ModelsLock::parse(&lock.to_toml().unwrap()).unwrap(), lock);
-    assert_eq!(lock.names(), ["smollm2"], "a repository is no name of its own");
+    assert_eq!(lock.names(), ["smollm2", "gemma3-270m"], "a repository is no name of its own");
     let found = |asked| lock.find_part("a/b", asked, &Selection::Model).is_some();
     assert_eq!((found("main"), found("c0ffee"), found("v1")), (true, true, false));
     assert!(lock.find_part("a/b", "main", &Selection::Tokenizer).is_none());

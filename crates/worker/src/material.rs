@@ -30,7 +30,7 @@ impl Material {
         max_positions: usize,
         limit: Option<usize>,
     ) -> Result<Self, CorpusError> {
-        Ok(match protocol {
+        let material = match protocol {
             Protocol::Perplexity { window_tokens } => {
                 let (windows, n_ids) = windows(text, tokenizer, window_tokens, limit)?;
                 Self::Windows { windows, n_ids }
@@ -41,7 +41,11 @@ impl Material {
             Protocol::LambadaLastToken => {
                 Self::Items(last_token_items(text, tokenizer, max_positions, limit)?)
             }
-        })
+        };
+        if let Self::Items(items) = &material {
+            items.iter().try_for_each(|item| tokenizer.check(&item.ids, text.path()))?;
+        }
+        Ok(material)
     }
 
     /// Number of windows or items.

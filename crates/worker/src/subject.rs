@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
-use corpora::{BytePairs, Tokenizer};
+use anyhow::Context as _;
+use corpora::{Metadata, Tokenizer};
 use models::{
     Device, LoadedModel, ModelFacts, Options, gguf_vocabulary, inspect_with, load_with, sizes,
 };
@@ -38,14 +38,22 @@ pub(crate) fn tokenizer(path: &Path) -> anyhow::Result<Tokenizer> {
         return Ok(Tokenizer::from_folder(path)?);
     }
     let vocabulary = gguf_vocabulary(path)?;
-    Ok(Tokenizer::from_byte_pairs(&BytePairs {
+    Ok(Tokenizer::from_gguf(&Metadata {
         path,
         model: &vocabulary.model,
-        pre_tokenizer: &vocabulary.pre_tokenizer,
+        pre_tokenizer: vocabulary.pre_tokenizer.as_deref(),
         tokens: &vocabulary.tokens,
-        control: &vocabulary.control,
-        merges: &vocabulary.merges,
+        scores: vocabulary.scores.as_deref(),
+        kinds: vocabulary.kinds.as_deref(),
+        merges: vocabulary.merges.as_deref(),
+        charsmap: vocabulary.charsmap.as_deref(),
         bos: vocabulary.bos,
+        eos: vocabulary.eos,
+        unknown: vocabulary.unknown,
+        add_bos: vocabulary.add_bos,
+        add_eos: vocabulary.add_eos,
+        add_space_prefix: vocabulary.add_space_prefix,
+        remove_extra_whitespaces: vocabulary.remove_extra_whitespaces,
     })?)
 }
 
@@ -54,22 +62,15 @@ pub(crate) fn planned(folder: &Path) -> anyhow::Result<ModelFacts> {
     Ok(sizes(&folder.join("config.json"))?)
 }
 
-/// Sizes and tokenizer of a model, without its weights; checked against each other. The tokenizer may
-/// lie in a folder of its own.
+/// Sizes and tokenizer of a model, without its weights. The tokenizer may lie in a folder of its own,
+/// and may have more ids than the model has rows: such an id is an error where a text holds it.
 pub(crate) fn facts_and_tokenizer(
     path: &Path,
     tokenizer_folder: Option<&Path>,
     time_steps: TimeSteps,
 ) -> anyhow::Result<(ModelFacts, Tokenizer)> {
     let facts = inspect_with(path, options(time_steps))?;
-    let tokenizer = tokenizer(tokenizer_folder.unwrap_or(path))?;
-    ensure!(
-        tokenizer.vocabulary_size() <= facts.vocabulary,
-        "{}: the tokenizer has {} ids, but vocab_size is {}; the two are not of one model",
-        path.display(),
-        tokenizer.vocabulary_size(),
-        facts.vocabulary
-    );
+    let tokenizer = tokenizer(tokenizer_folder.unwrap_or(path))?.with_rows(facts.vocabulary);
     Ok((facts, tokenizer))
 }
 

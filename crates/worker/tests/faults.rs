@@ -63,18 +63,43 @@ fn config_and_tensors_must_agree() {
     );
 }
 
-/// The tokenizer of a larger vocabulary would ask for ids that the model has no embedding for.
+/// A tokenizer may have more ids than the model has rows; a text that holds one of them is refused.
 #[test]
-fn a_tokenizer_of_another_model_is_refused() {
+fn an_id_without_a_row_is_an_error_where_a_text_holds_it() {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("model");
-    copied("llama-relu", &model);
-    std::fs::copy(golden_model("llama").join("tokenizer.json"), model.join("tokenizer.json"))
-        .unwrap();
-    let output = run(&order(&folder.path().join("run"), &model, cells()), folder.path());
-    assert_eq!(output.status.code(), Some(plan::exit::BAD_INPUTS));
-    let message = stderr(&output);
-    assert!(message.contains("the tokenizer has") && message.contains("vocab_size"), "{message}");
+    copied("llama", &model);
+    let file = model.join("tokenizer.json");
+    let mut tokenizer: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let config = std::fs::read_to_string(model.join("config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    let rows = config["vocab_size"].as_u64().unwrap();
+    let extra = |id: u64| {
+        serde_json::json!({
+            "id": id, "content": format!("<|extra{id}|>"), "single_word": false, "lstrip": false,
+            "rstrip": false, "normalized": false, "special": true,
+        })
+    };
+    let known = tokenizer["model"]["vocab"].as_object().unwrap().len() as u64;
+    tokenizer["added_tokens"].as_array_mut().unwrap().extend((known..=rows).map(extra));
+    std::fs::write(&file, tokenizer.to_string()).unwrap();
+    let mut with_extra = order(&folder.path().join("run"), &model, cells());
+    let output = run(&with_extra, folder.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+    // The same text with the id that the model has no row for.
+    let text = std::fs::read_to_string(&with_extra.texts[0].path).unwrap();
+    let path = folder.path().join("extra.raw");
+    std::fs::write(&path, text.replacen(' ', &format!(" <|extra{rows}|> "), 5)).unwrap();
+    with_extra.texts[0].path = path;
+    with_extra.results = folder.path().join("other");
+    let output = run(&with_extra, folder.path());
+    assert!(!output.status.success());
+    let message = [output.stdout, output.stderr].concat();
+    let message = String::from_utf8_lossy(&message);
+    let expected =
+        format!("extra.raw holds `<|extra{rows}|>`, id {rows}, and the model has rows for");
+    assert!(message.contains(&expected), "{message}");
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn present_inputs(
     let order = asked.run.order.as_ref();
     let order = WorkOrder {
         run: pipeline.name.clone(),
-        results: asked.run.store.folder().to_owned(),
+        results: asked.run.folder.path().to_owned(),
         device: asked
             .recorded
             .map(|inputs| inputs.device)

@@ -17,7 +17,7 @@ pub(crate) fn value(workspace: &Workspace, explanation: &Explanation<'_>) -> Val
     let relations = |all: &[Relation]| all.iter().map(relation).collect::<Vec<_>>();
     json!({
         "run": run.name,
-        "folder": workspace.show(run.store.folder()),
+        "folder": workspace.show(run.folder.path()),
         "label": known.label(),
         "is_ordered": known.is_ordered,
         "is_by_product": known.is_by_product,

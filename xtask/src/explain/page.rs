@@ -22,7 +22,7 @@ const SHORT: usize = 16;
 /// Heading by heading; what a heading says is indented.
 pub(crate) fn render(workspace: &Workspace, explanation: &Explanation<'_>) -> String {
     let Explanation { run, id, known, .. } = explanation;
-    let folder = workspace.show(run.store.folder());
+    let folder = workspace.show(run.folder.path());
     let mut text = format!("{id}  {}\nrun {} in {folder}\n", known.label(), run.name);
     if let Some(About { cell, .. }) = &explanation.about {
         section(&mut text, "What it is", [words::sentence(cell)]);

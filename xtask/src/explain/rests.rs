@@ -72,6 +72,10 @@ fn recorded(run: &KnownRun, id: &str, cell: &Cell, state: &State) -> Option<Inpu
         return Some(inputs);
     }
     let State::Done { origin, .. } = state else { return None };
+    // A file does not say it; the order says it of the model that is called the same.
+    let models = run.order.iter().flat_map(|order| &order.models);
+    let model = models.into_iter().find(|model| model.name == cell.model);
+    let time_steps = model.map(|model| model.time_steps).unwrap_or_default();
     let from = &origin.provenance;
     Some(Inputs {
         weights: from.weights_sha256.clone(),
@@ -81,6 +85,7 @@ fn recorded(run: &KnownRun, id: &str, cell: &Cell, state: &State) -> Option<Inpu
         code_version: from.code_version.clone(),
         dtype: "f32".to_owned(),
         device: from.device.parse().unwrap_or(DeviceName::Cpu),
+        time_steps,
     })
 }
 

