@@ -84,8 +84,8 @@ fn recorded(run: &KnownRun, id: &str, cell: &Cell, state: &State) -> Option<Inpu
         time_steps,
     };
     // The file does not say the rule, but its name does: only one gives the cell its id.
-    let rules = TimeSteps::ALL.iter().map(|rule| with(*rule));
-    let found = rules.into_iter().find(|inputs| plan::cell_id(cell, inputs) == id);
+    let mut rules = TimeSteps::ALL.iter().map(|rule| with(*rule));
+    let found = rules.find(|inputs| plan::cell_id(cell, inputs) == id);
     Some(found.unwrap_or_else(|| with(TimeSteps::default())))
 }
 
