@@ -78,6 +78,7 @@ fn answer(
         limit: Some(limit),
         calibration,
         device: DeviceName::Cpu,
+        time_steps: plan::TimeSteps::default(),
         cut: false,
         json: true,
     };
