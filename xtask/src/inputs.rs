@@ -5,9 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use plan::{
-    Cell, ModelEntry, ModelInput, ModelSource, ModelsLock, Pipeline, TextInput, TimeSteps,
-};
+use plan::{Cell, ModelEntry, ModelInput, ModelSource, ModelsLock, Pipeline, TextInput, TimeSteps};
 
 use crate::exit::Exit;
 use crate::hashing::{CONFIG, digests, names_in, sha256_file, tokenizer_names, weight_names};
