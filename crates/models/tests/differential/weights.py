@@ -52,7 +52,7 @@ CHANGES = {
     "same-head": lambda found: found | {HEAD: embedding(found).clone()},
     "other-head": lambda found: found | {HEAD: embedding(found).flip(0).contiguous()},
     "no-head": lambda found: {name: tensor for name, tensor in found.items() if name != HEAD},
-    "bf16-head": lambda found: found | {HEAD: embedding(found).to(torch.bfloat16)},
+    "bf16-head": lambda found: found | {HEAD: embedding(found).to(torch.bfloat16, copy=True)},
     "buffers": buffers,
     "unknown": lambda found: found | {f"{base(found)}x.weight": torch.ones(3)},
     "gap": lambda found: {name: found[name] for name in sorted(found)[1:]},
