@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use plan::{
     CalibrationText, CellRequest, DeviceName, Mode, Part, Policy, Protocol, Reading, Recalibration,
-    Rule, Score, TextShape, Treatment, TreatmentSpec,
+    Rule, Score, TextShape, TimeSteps, Treatment, TreatmentSpec,
 };
 
 use crate::build;
@@ -96,6 +96,9 @@ pub(crate) struct Args {
     /// Where to compute: cpu, cuda:0 or wgpu:0 (the first use builds for it)
     #[arg(long, value_name = "DEVICE", default_value_t)]
     device: DeviceName,
+    /// How the time steps of a Zamba2 model are limited
+    #[arg(long, value_parser = names::<TimeSteps>(TimeSteps::NAMES), default_value_t)]
+    time_steps: TimeSteps,
     /// Run a static cell on weights that are really cut: faster, but natural sparsity and kept energy
     /// are not measured
     #[arg(long)]
@@ -187,6 +190,7 @@ fn request(args: &Args) -> Result<CellRequest, Exit> {
             limit: as_count(args.calibrate_limit),
         }),
         device: args.device,
+        time_steps: args.time_steps,
         cut: args.cut,
         json: args.json,
     })

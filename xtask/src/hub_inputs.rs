@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use plan::datasets::HubText;
 use plan::{
     DEFAULT_REVISION, DataLock, HubCache, HubModel, HubName, LockedRepository, ModelInput,
-    ModelsLock, RepositoryKind, Selection, TextInput,
+    ModelsLock, RepositoryKind, Selection, TextInput, TimeSteps,
 };
 
 use crate::hashing::{Digests, digests};
@@ -61,6 +61,7 @@ pub(crate) fn find_model(
         tokenizer_sha256,
         tokenizer,
         planned: false,
+        time_steps: TimeSteps::default(),
     })
 }
 

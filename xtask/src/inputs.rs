@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use plan::{
     Cell, DataLock, ModelEntry, ModelInput, ModelSource, ModelsLock, Pipeline, Reading, TextInput,
-    TextSource, datasets,
+    TextSource, TimeSteps, datasets,
 };
 
 use crate::exit::Exit;
@@ -104,6 +104,7 @@ fn find_model(
         ModelSource::Hub(hub) => hub_inputs::find_model(workspace, name, hub, lock),
         ModelSource::Locked => locked_model(workspace, name, lock).map_err(|text| vec![text]),
     }
+    .map(|input| ModelInput { time_steps: model.time_steps, ..input })
     .map_err(|problems| problems.into_iter().map(say).collect())
 }
 
@@ -118,6 +119,7 @@ fn planned_model(workspace: &Workspace, model: &ModelEntry) -> Option<ModelInput
         tokenizer_sha256: hub.name.to_string(),
         tokenizer: None,
         planned: true,
+        time_steps: model.time_steps,
     })
 }
 
@@ -144,6 +146,7 @@ fn locked_model(
         tokenizer_sha256: entry.sha256.clone(),
         planned: false,
         tokenizer: None,
+        time_steps: TimeSteps::default(),
     })
 }
 
@@ -172,6 +175,8 @@ pub(crate) fn model_problems(workspace: &Workspace, path: &Path) -> Vec<String> 
     let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
     match read {
         Ok(()) if magic == *b"GGUF" => Vec::new(),
+        // The worker reads more of what lies in its place: a Git LFS pointer, a web page.
+        Ok(()) if path.extension().is_some_and(|ending| ending == "gguf") => Vec::new(),
         _ => vec![format!("{shown} is neither a GGUF file nor a Hugging Face folder")],
     }
 }
@@ -192,7 +197,16 @@ fn own_model(workspace: &Workspace, name: &str, path: &Path) -> Result<ModelInpu
     let (sha256, tokenizer_sha256) =
         hashes.map_err(|error| vec![format!("cannot read {} ({error})", workspace.show(path))])?;
     let (name, path) = (name.to_owned(), absolute(path));
-    Ok(ModelInput { name, path, sha256, tokenizer_sha256, tokenizer: None, planned: false })
+    let time_steps = TimeSteps::default();
+    Ok(ModelInput {
+        name,
+        path,
+        sha256,
+        tokenizer_sha256,
+        tokenizer: None,
+        planned: false,
+        time_steps,
+    })
 }
 
 fn find_text(

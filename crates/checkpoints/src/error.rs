@@ -111,6 +111,29 @@ pub enum LoadError {
         /// Their names.
         tensors: Vec<String>,
     },
+    /// Two tensors that should be the same have other values.
+    #[error(
+        "{path}: tensor `{tensor}` is not the same as `{other}` (at flat index {index}: {found} and \
+         {expected}), though {reason}; {advice}"
+    )]
+    Differs {
+        /// The file that holds the tensor.
+        path: PathBuf,
+        /// Its name.
+        tensor: String,
+        /// What it should be the same as.
+        other: String,
+        /// Flat index of the first value that differs.
+        index: usize,
+        /// The value there.
+        found: f32,
+        /// That of the other.
+        expected: f32,
+        /// Why they should be the same.
+        reason: String,
+        /// What can be done about it.
+        advice: &'static str,
+    },
     /// Config and tensor disagree.
     #[error("{path}: tensor `{tensor}` has shape {found:?}, but the config says {expected}")]
     Shape {
@@ -149,6 +172,12 @@ pub enum LoadError {
         /// The types that this format is read in.
         known: &'static str,
     },
+}
+
+impl LoadError {
+    /// What can be done about quantized weights that are not read.
+    pub const UNQUANTIZED: &'static str =
+        "use the unquantized weights of the model, or a GGUF file of it";
 }
 
 /// The known name that is closest by edit distance, as part of a sentence; nothing where all are far.

@@ -16,6 +16,7 @@ use std::{
 use crate::{
     LoadError,
     numbers::{Float, count, pieces, row_length},
+    stand_in::{TELLING, refuse_stand_in},
 };
 
 /// An open file with the length that it had when it was opened.
@@ -28,10 +29,13 @@ pub(crate) struct OpenFile {
 impl OpenFile {
     pub(crate) fn open(path: PathBuf) -> Result<Self, LoadError> {
         let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
-        match opened {
-            Ok((length, file)) => Ok(Self { path, file: RefCell::new(file), length }),
-            Err(source) => Err(LoadError::Io { path, source }),
-        }
+        let file = match opened {
+            Ok((length, file)) => Self { path, file: RefCell::new(file), length },
+            Err(source) => return Err(LoadError::Io { path, source }),
+        };
+        let start = file.bytes(0, file.length.min(TELLING as u64) as usize)?;
+        refuse_stand_in(&file.path, &start)?;
+        Ok(file)
     }
 
     pub(crate) fn path(&self) -> &Path {

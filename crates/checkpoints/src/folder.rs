@@ -7,7 +7,10 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{Conversion, LoadError, Source, pytorch::TorchFile, safetensors::SafetensorsFile};
+use crate::{
+    Conversion, LoadError, Source, pytorch::TorchFile, quantized::refuse_quantized, read_text,
+    renamed::without_wrappers, safetensors::SafetensorsFile,
+};
 
 /// One file of a folder.
 pub(crate) trait Shard: Sized {
@@ -26,18 +29,21 @@ pub(crate) trait Shard: Sized {
 }
 
 /// Opens the weights of a folder: safetensors where there are any, else PyTorch's `.bin`; a single
-/// file before an index, as transformers does.
+/// file before an index, as transformers does. What wrappers of training put into names is dropped.
 ///
 /// # Errors
-/// No weights, missing shards (all of them are named), and whatever does not fit in a header.
+/// No weights, missing shards (all of them are named), weights that are quantized in a way that is not
+/// read, and whatever does not fit in a header.
 pub fn open_folder(folder: &Path) -> Result<Box<dyn Source>, LoadError> {
-    if let Some(source) = Folder::<SafetensorsFile>::open(folder)? {
-        return Ok(Box::new(source));
-    }
-    if let Some(source) = Folder::<TorchFile>::open(folder)? {
-        return Ok(Box::new(source));
-    }
-    Err(LoadError::NoModel { path: folder.to_owned() })
+    let source: Box<dyn Source> = match Folder::<SafetensorsFile>::open(folder)? {
+        Some(source) => Box::new(source),
+        None => match Folder::<TorchFile>::open(folder)? {
+            Some(source) => Box::new(source),
+            None => return Err(LoadError::NoModel { path: folder.to_owned() }),
+        },
+    };
+    refuse_quantized(source.as_ref())?;
+    without_wrappers(source)
 }
 
 /// All tensors of a folder.
@@ -106,8 +112,7 @@ impl<F: Shard> Folder<F> {
 
 impl Index {
     fn read(path: &Path) -> Result<Self, LoadError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
+        let text = read_text(path)?;
         serde_json::from_str(&text).map_err(|e| LoadError::Damaged {
             path: path.to_owned(),
             reason: format!("it is not an index of shards: {e}"),

@@ -11,10 +11,14 @@ mod folder;
 mod gguf;
 mod numbers;
 mod pytorch;
+mod quantized;
+mod renamed;
 mod safetensors;
 mod source;
+mod stand_in;
 
 pub use error::LoadError;
 pub use folder::open_folder;
 pub use gguf::{GgufFile, Vocabulary};
 pub use source::{Conversion, Source};
+pub use stand_in::read_text;

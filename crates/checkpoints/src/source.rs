@@ -17,6 +17,9 @@ pub struct Conversion {
 }
 
 impl Conversion {
+    /// What [`Conversion::also`] says of a tensor whose name a wrapper of training had changed.
+    pub const BARE_NAME: &'static str = "name without `_orig_mod.`, `module.` or the like";
+
     /// Of a tensor whose numbers are only converted.
     pub(crate) fn of(dtype: &'static str) -> Self {
         Self { dtype, also: None }

@@ -23,7 +23,7 @@ pub struct ItemResult {
 /// The items of one batch, in order. Only target positions are multiplied with the head.
 ///
 /// # Errors
-/// What the model or the executor refuses.
+/// What the model or the executor refuses, and a model that overflows.
 pub fn evaluate_items(
     model: &dyn Model,
     executor: &mut dyn Executor,
@@ -36,15 +36,15 @@ pub fn evaluate_items(
         // The row in front of an id predicts it.
         let first = rows.end - 1 - targets.len();
         let hidden = hidden.clone().narrow(0, first, targets.len());
-        let predictions = predictions(model, hidden, targets);
-        ItemResult {
+        let predictions = predictions(model, hidden, targets)?;
+        Ok(ItemResult {
             index: item.index,
             correct: predictions.iter().all(|p| p.is_argmax),
             logprob_nats: predictions.iter().map(|p| p.logprob).sum(),
             n_targets: targets.len(),
             n_tokens: rows.len(),
             distance_sentences: item.distance_sentences,
-        }
+        })
     });
-    Ok(results.collect())
+    results.collect()
 }

@@ -14,7 +14,7 @@ pub struct WindowResult {
 /// The windows of one batch, in order. Every id is read; all but the first of a window are targets.
 ///
 /// # Errors
-/// What the model or the executor refuses.
+/// What the model or the executor refuses, and a model that overflows.
 pub fn evaluate_windows(
     model: &dyn Model,
     executor: &mut dyn Executor,
@@ -22,7 +22,7 @@ pub fn evaluate_windows(
 ) -> Result<Vec<WindowResult>, ExecutorError> {
     let batch = Batch::new(windows.iter().copied());
     let hidden = model.forward(&batch, executor)?;
-    let nll = nll_by_sequence(model, &hidden, &batch);
+    let nll = nll_by_sequence(model, &hidden, &batch)?;
     let results = batch
         .sequences()
         .zip(nll)

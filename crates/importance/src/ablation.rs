@@ -89,7 +89,7 @@ pub fn ablate(
         layers.get(ablation.site).copied()
     };
     let streams = streams(model, &batch)?;
-    let dense = nll_by_sequence(model, &model.finish(streams[layers].clone()), &batch)[0];
+    let dense = nll_by_sequence(model, &model.finish(streams[layers].clone()), &batch)?[0];
     let mut rises = vec![0.0; ablations.len()];
     let copies = (TOKENS_AT_A_TIME / ids.len()).max(1);
     for (layer, stream) in streams[..layers].iter().enumerate() {
@@ -117,7 +117,7 @@ fn without(
     let x = Tensor::cat(vec![stream.clone(); copies.len()], rows);
     let x = model.through(first.clone(), x, &batch, None, &mut Without { copies })?;
     let x = model.through(first.end..layers.end, x, &batch, None, &mut Dense)?;
-    Ok(nll_by_sequence(model, &model.finish(x), &batch))
+    nll_by_sequence(model, &model.finish(x), &batch)
 }
 
 /// Runs every sequence of a batch without what its copy leaves out.

@@ -29,6 +29,15 @@ impl Calibrating {
 impl Executor for Calibrating {
     fn ffn(&mut self, site: &FfnSite<'_>, x: Tensor<2>) -> Result<Tensor<2>, ExecutorError> {
         let h = Values::of(site.ffn.hidden(x));
+        if let Some(at) = h.iter().position(|h| !h.is_finite()) {
+            let (token, neuron) = (at / site.ffn.neurons(), at % site.ffn.neurons());
+            return Err(ExecutorError::NonFinite {
+                layer: site.layer,
+                token,
+                neuron,
+                value: h[at],
+            });
+        }
         while self.sites.len() <= site.index {
             self.sites.push(Moments::new(site.ffn.neurons()));
         }
@@ -51,6 +60,11 @@ impl Executor for Calibrating {
         for sequence in site.batch.sequences() {
             let mut state = past.as_ref().map_or_else(Vec::new, |past| past.state().to_vec());
             let energies = site.mixer.energies(rows.writes(sequence.clone()), &mut state);
+            if let Some(at) = energies.iter().position(|energy| !energy.is_finite()) {
+                let (token, channel) = (sequence.start + at / shape.mixed(), at % shape.mixed());
+                let (layer, value) = (site.layer, energies[at]);
+                return Err(ExecutorError::NonFiniteState { layer, token, channel, value });
+            }
             moments.add(&energies, rows.reads(sequence.clone()));
             moments.add_decay(rows.steps(sequence), &rates);
             moments.add_held(&state);

@@ -67,11 +67,11 @@ impl Gradients {
     /// Of one sequence. The model must lie on a device that records gradients.
     ///
     /// # Errors
-    /// What the model refuses.
+    /// What the model refuses, a model that overflows, and a site that leads to no loss.
     pub fn of(model: &dyn Model, ids: &[u32]) -> Result<Self, ExecutorError> {
         let batch = Batch::new([ids]);
         let mut streams = streams(model, &batch)?;
-        let mut of_stream = at_last_stream(model, streams.pop(), ids);
+        let mut of_stream = at_last_stream(model, streams.pop(), ids)?;
         let mut gradients = Self {
             ffn: vec![Slopes::default(); model.ffns().len()],
             states: vec![Slopes::default(); model.mixers().len()],
@@ -83,12 +83,14 @@ impl Gradients {
                 model.through(layer..layer + 1, leaf.clone(), &batch, None, &mut recording)?;
             let mut recorded = (out * of_stream.autodiff()).sum().backward();
             for site in &recording.ffn {
-                site.add_to(&mut gradients.ffn[site.index], &mut recorded);
+                site.add_to(&mut gradients.ffn[site.index], &mut recorded, layer, "neuron")?;
             }
             for site in &recording.states {
-                site.add_to(&mut gradients.states[site.index], &mut recorded);
+                let slopes = &mut gradients.states[site.index];
+                site.add_to(slopes, &mut recorded, layer, "state channel")?;
             }
-            of_stream = gradient(&leaf, &mut recorded);
+            of_stream =
+                gradient(&leaf, &mut recorded, || format!("the stream in front of layer {layer}"))?;
         }
         Ok(gradients)
     }
@@ -106,7 +108,11 @@ impl Gradients {
 }
 
 /// The gradient of the mean NLL at the residual stream after the last layer, `[tokens, d_model]`.
-fn at_last_stream(model: &dyn Model, stream: Option<Tensor<2>>, ids: &[u32]) -> Tensor<2> {
+fn at_last_stream(
+    model: &dyn Model,
+    stream: Option<Tensor<2>>,
+    ids: &[u32],
+) -> Result<Tensor<2>, ExecutorError> {
     let (rows, targets) = (0, &ids[1..]);
     let Some(stream) = stream else {
         unreachable!("every model has a stream before its first layer")
@@ -119,17 +125,24 @@ fn at_last_stream(model: &dyn Model, stream: Option<Tensor<2>>, ids: &[u32]) -> 
         let some = hidden.clone().narrow(rows, part * ROWS_AT_A_TIME, targets_of_part.len());
         let some = some.detach().require_grad();
         let logits = model.logits(some.clone());
-        let (_, slope) = nll_and_slope(logits.clone().inner(), targets_of_part, targets.len());
-        parts.push(gradient(&some, &mut (logits * slope.autodiff()).sum().backward()));
+        let (_, slope) = nll_and_slope(logits.clone().inner(), targets_of_part, targets.len())?;
+        let mut recorded = (logits * slope.autodiff()).sum().backward();
+        parts.push(gradient(&some, &mut recorded, || "what the head reads".to_owned())?);
     }
     // The last token predicts nothing that is there.
     parts.push(Tensor::zeros([1, width], &parts[0].device()));
     let of_hidden: Tensor<2> = Tensor::cat(parts, rows);
-    gradient(&leaf, &mut (hidden * of_hidden.autodiff()).sum().backward())
+    let mut recorded = (hidden * of_hidden.autodiff()).sum().backward();
+    gradient(&leaf, &mut recorded, || "the stream after the last layer".to_owned())
 }
 
-fn gradient(leaf: &Tensor<2>, recorded: &mut models::RecordedGradients) -> Tensor<2> {
-    leaf.grad_remove(recorded).unwrap_or_else(|| leaf.clone().inner().zeros_like())
+/// What was recorded for a leaf. Nothing is not zero: it means that the leaf was cut off from the loss.
+fn gradient(
+    leaf: &Tensor<2>,
+    recorded: &mut models::RecordedGradients,
+    what: impl FnOnce() -> String,
+) -> Result<Tensor<2>, ExecutorError> {
+    leaf.grad_remove(recorded).ok_or_else(|| ExecutorError::NoGradient { what: what() })
 }
 
 /// What a site adds up, and the leaf whose gradient is that of it.
@@ -140,10 +153,21 @@ struct Site {
 }
 
 impl Site {
-    fn add_to(&self, slopes: &mut Slopes, recorded: &mut models::RecordedGradients) {
+    fn add_to(
+        &self,
+        slopes: &mut Slopes,
+        recorded: &mut models::RecordedGradients,
+        layer: usize,
+        what: &'static str,
+    ) -> Result<(), ExecutorError> {
         let [_, entries] = self.leaf.dims();
-        let gradient = Values::of(gradient(&self.leaf, recorded));
-        slopes.add(&Values::of(self.values.clone()), &gradient, entries);
+        let gradient = gradient(&self.leaf, recorded, || format!("layer {layer}: each {what}"))?;
+        slopes.add(&Values::of(self.values.clone()), &Values::of(gradient), entries);
+        let sums = slopes.slope.iter().zip(&slopes.squared);
+        match sums.map(|(a, b)| a + b).position(|sum| !sum.is_finite()) {
+            None => Ok(()),
+            Some(index) => Err(ExecutorError::NonFiniteGradient { layer, what, index }),
+        }
     }
 }
 
@@ -176,5 +200,39 @@ impl Executor for Recording {
         let (c, leaf) = with_leaf(site.index, inputs.c);
         self.states.push(leaf);
         Ok(site.mixer.scan(StateInputs { c, ..inputs }, site.batch, past))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use models::Device;
+
+    use super::*;
+
+    #[test]
+    fn a_leaf_that_leads_to_no_loss_has_no_gradient() {
+        let device = Device::flex().autodiff();
+        let leaf = || Tensor::<2>::ones([2, 3], &device).require_grad();
+        let (used, cut_off) = (leaf(), leaf());
+        let mut recorded = (used.clone() * 2.0 + cut_off.clone().detach()).sum().backward();
+        let found = gradient(&used, &mut recorded, || "used".to_owned()).expect("recorded");
+        assert_eq!(Values::of(found).to_vec(), [2.0; 6]);
+        let error = gradient(&cut_off, &mut recorded, || "cut off".to_owned());
+        let error = error.map(drop).expect_err("nothing was recorded").to_string();
+        assert!(error.starts_with("cut off has no gradient"), "{error}");
+    }
+
+    #[test]
+    fn an_infinite_gradient_is_an_error() {
+        let device = Device::flex().autodiff();
+        let site = Site {
+            index: 0,
+            values: Tensor::ones([1, 2], &Device::flex()),
+            leaf: Tensor::<2>::ones([1, 2], &device).require_grad(),
+        };
+        let mut recorded = (site.leaf.clone() * f32::MAX * 2.0).sum().backward();
+        let error = site.add_to(&mut Slopes::default(), &mut recorded, 3, "neuron");
+        let error = error.expect_err("2e38 twice over").to_string();
+        assert!(error.starts_with("layer 3: a gradient of neuron 0"), "{error}");
     }
 }

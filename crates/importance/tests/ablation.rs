@@ -58,7 +58,7 @@ fn nll(model: &dyn Model, ids: &[u32], executor: &mut dyn Executor) -> f64 {
     let hidden = model.forward(&Batch::new([ids]), executor).unwrap();
     let targets = &ids[1..];
     let hidden = hidden.narrow(0, 0, targets.len());
-    predictions(model, hidden, targets).iter().map(|p| -p.logprob).sum()
+    predictions(model, hidden, targets).unwrap().iter().map(|p| -p.logprob).sum()
 }
 
 /// Both ways compute the same numbers in another order: Σ NLL of 33 targets is rounded at some 1e-5.

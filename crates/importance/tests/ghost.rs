@@ -54,7 +54,7 @@ impl<F: FnMut(&StateSite<'_>, StateInputs)> Executor for Looking<F> {
 /// The largest relative difference.
 fn worst(found: &[f64], expected: &[f64]) -> f64 {
     assert_eq!(found.len(), expected.len());
-    found.iter().zip(expected).map(|(f, e)| (f - e).abs() / e).fold(0.0, f64::max)
+    vector::largest(found.iter().zip(expected).map(|(f, e)| (f - e).abs() / e))
 }
 
 /// `sqrt(mean_t Σ_k Σ_p H²·C'²)` by the loops of the formula over an explicit state in `f64`.

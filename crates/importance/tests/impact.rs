@@ -34,11 +34,10 @@ impl Executor for Dropping {
         moments.add(&into_values(h.clone()));
         let impact =
             Impact.score(&SiteWeights::of(site.ffn), &moments, &Draw::of_site(1, site.index));
-        let largest = impact.iter().copied().fold(0.0, f64::max);
-        for (i, impact) in impact.iter().enumerate() {
-            let off = (change(site, &h, &whole, i) - impact).abs() / largest;
-            self.worst = self.worst.max(off);
-        }
+        let largest = vector::largest(impact.iter().copied());
+        let off =
+            |(i, impact): (usize, &f64)| (change(site, &h, &whole, i) - impact).abs() / largest;
+        self.worst = self.worst.max(vector::largest(impact.iter().enumerate().map(off)));
         Dense.ffn(site, x)
     }
 }

@@ -27,7 +27,7 @@ impl Architecture {
     /// # Errors
     /// A config that cannot be read or is not supported.
     pub fn read(config: &Path) -> Result<Self, LoadError> {
-        let blueprint = blueprint(&HubConfig::read(config)?)?;
+        let blueprint = blueprint(HubConfig::read(config)?)?;
         Ok(Self { config: config.to_owned(), blueprint })
     }
 

@@ -19,6 +19,32 @@ pub enum ExecutorError {
         /// The value.
         value: f32,
     },
+    /// A logit is NaN or infinite, so no log-probability and no argmax of its row means anything.
+    #[error("the logit of token id {id} in row {row} is {value}; the model has overflowed")]
+    NonFiniteLogit {
+        /// Row, counted from the first that was predicted from.
+        row: usize,
+        /// The id.
+        id: usize,
+        /// The value.
+        value: f32,
+    },
+    /// A gradient is NaN or infinite.
+    #[error("layer {layer}: a gradient of {what} {index} is not finite; the model has overflowed")]
+    NonFiniteGradient {
+        /// Layer of the site.
+        layer: usize,
+        /// What it is the gradient of: a neuron, or a state channel.
+        what: &'static str,
+        /// Its index.
+        index: usize,
+    },
+    /// Nothing was recorded for a tensor whose gradient was asked for.
+    #[error("{what} has no gradient: no operation that leads to the loss was recorded")]
+    NoGradient {
+        /// The tensor.
+        what: String,
+    },
     /// The executor was made for another model.
     #[error("site {site} has {found} neurons, but its kept set was chosen for {expected}")]
     SiteMismatch {

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use checkpoints::{GgufFile, Source, open_folder};
 
 use crate::{
-    Model, ModelFacts,
+    Model, ModelFacts, Options,
     architectures::{Blueprint, HubConfig, blueprint},
     error::LoadError,
     weights::{Conversions, Stored, Weights},
@@ -27,13 +27,13 @@ pub struct LoadedModel {
 /// What stands at a path: a checked config, and tensors.
 type Opened = (Box<dyn Blueprint>, Box<dyn Source>);
 
-fn open(path: &Path) -> Result<Opened, LoadError> {
+fn open(path: &Path, options: Options) -> Result<Opened, LoadError> {
     if path.is_dir() {
         let config = path.join("config.json");
         if !config.is_file() {
             return Err(LoadError::NoModel { path: path.to_owned() });
         }
-        let blueprint = blueprint(&HubConfig::read(&config)?)?;
+        let blueprint = blueprint(HubConfig::read(&config)?.with(options))?;
         return Ok((blueprint, open_folder(path)?));
     }
     std::fs::metadata(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
@@ -42,7 +42,7 @@ fn open(path: &Path) -> Result<Opened, LoadError> {
     }
     let file = GgufFile::open(path)?;
     let config = HubConfig::from_fields(path, file.fields()?);
-    Ok((blueprint(&config)?, Box::new(file)))
+    Ok((blueprint(config.with(options))?, Box::new(file)))
 }
 
 /// Sizes of a model from a `config.json` alone; no weights need be there.
@@ -50,7 +50,7 @@ fn open(path: &Path) -> Result<Opened, LoadError> {
 /// # Errors
 /// A config that cannot be read or is not supported.
 pub fn sizes(config: &Path) -> Result<ModelFacts, LoadError> {
-    Ok(blueprint(&HubConfig::read(config)?)?.facts())
+    Ok(blueprint(HubConfig::read(config)?)?.facts())
 }
 
 /// Sizes of a model; weights are opened but not read.
@@ -58,7 +58,15 @@ pub fn sizes(config: &Path) -> Result<ModelFacts, LoadError> {
 /// # Errors
 /// As [`load`], for what the header and the config tell.
 pub fn inspect(path: &Path) -> Result<ModelFacts, LoadError> {
-    Ok(open(path)?.0.facts())
+    inspect_with(path, Options::default())
+}
+
+/// The same by other rules than the default.
+///
+/// # Errors
+/// As [`inspect`], and a rule that the family does not have.
+pub fn inspect_with(path: &Path, options: Options) -> Result<ModelFacts, LoadError> {
+    Ok(open(path, options)?.0.facts())
 }
 
 /// Loads a GGUF file or a Hugging Face folder, all weights as `f32`.
@@ -67,7 +75,15 @@ pub fn inspect(path: &Path) -> Result<ModelFacts, LoadError> {
 /// [`LoadError`] names the file and the field or tensor: nothing missing, nothing left over, every
 /// shape as the config says, every weight finite.
 pub fn load(path: &Path, device: &Device) -> Result<LoadedModel, LoadError> {
-    let (blueprint, source) = open(path)?;
+    load_with(path, device, Options::default())
+}
+
+/// The same by other rules than the default.
+///
+/// # Errors
+/// As [`load`], and a rule that the family does not have.
+pub fn load_with(path: &Path, device: &Device, options: Options) -> Result<LoadedModel, LoadError> {
+    let (blueprint, source) = open(path, options)?;
     let stored = Stored(source.as_ref());
     let mut weights = Weights::new(&stored, device);
     let model = blueprint.load(&mut weights)?;

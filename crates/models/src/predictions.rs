@@ -4,7 +4,7 @@
 use burn::tensor::Tensor;
 use vector::LogSumExp;
 
-use crate::{Batch, Model, tensor::Values};
+use crate::{Batch, ExecutorError, Model, tensor::Values};
 
 /// Columns of the vocabulary whose logits are held at a time: 17 MB for a window of 1,024 tokens. The
 /// head, the largest matrix of a small model, is read once that way.
@@ -24,7 +24,14 @@ pub struct Prediction {
 /// # Shapes
 /// - `hidden`: `[rows, d_model]`
 /// - `targets`: one id a row
-pub fn predictions(model: &dyn Model, hidden: Tensor<2>, targets: &[u32]) -> Vec<Prediction> {
+///
+/// # Errors
+/// A logit that is NaN or infinite, of whatever id.
+pub fn predictions(
+    model: &dyn Model,
+    hidden: Tensor<2>,
+    targets: &[u32],
+) -> Result<Vec<Prediction>, ExecutorError> {
     let vocabulary = model.facts().vocabulary;
     let mut sums = vec![LogSumExp::EMPTY; targets.len()];
     let mut of_targets = vec![0.0_f64; targets.len()];
@@ -40,12 +47,22 @@ pub fn predictions(model: &dyn Model, hidden: Tensor<2>, targets: &[u32]) -> Vec
             }
         }
     }
+    all_finite(&sums)?;
     let rows = sums.iter().zip(of_targets).zip(targets);
-    rows.map(|((sum, logit), target)| Prediction {
+    let predictions = rows.map(|((sum, logit), target)| Prediction {
         logprob: logit - sum.nats(),
         is_argmax: sum.argmax() == *target as usize,
-    })
-    .collect()
+    });
+    Ok(predictions.collect())
+}
+
+/// Every way from logits to a loss, a log-probability or an argmax leads through here.
+fn all_finite(sums: &[LogSumExp]) -> Result<(), ExecutorError> {
+    let bad = sums.iter().enumerate().find_map(|(row, sum)| Some((row, sum.non_finite()?)));
+    match bad {
+        None => Ok(()),
+        Some((row, (id, value))) => Err(ExecutorError::NonFiniteLogit { row, id, value }),
+    }
 }
 
 /// Σ −ln p, nats, of the targets of every sequence of a batch: all its ids but the first; 0 where there is
@@ -53,15 +70,22 @@ pub fn predictions(model: &dyn Model, hidden: Tensor<2>, targets: &[u32]) -> Vec
 ///
 /// # Shapes
 /// - `hidden`: `[tokens, d_model]`, rows in the order of `batch`
-pub fn nll_by_sequence(model: &dyn Model, hidden: &Tensor<2>, batch: &Batch) -> Vec<f64> {
+///
+/// # Errors
+/// As [`predictions`].
+pub fn nll_by_sequence(
+    model: &dyn Model,
+    hidden: &Tensor<2>,
+    batch: &Batch,
+) -> Result<Vec<f64>, ExecutorError> {
     let rows = 0;
     let of_sequence = |tokens: std::ops::Range<usize>| {
         let targets = &batch.ids()[tokens.start + 1..tokens.end];
         if targets.is_empty() {
-            return 0.0;
+            return Ok(0.0);
         }
         let hidden = hidden.clone().narrow(rows, tokens.start, targets.len());
-        predictions(model, hidden, targets).iter().map(|p| -p.logprob).sum()
+        Ok(predictions(model, hidden, targets)?.iter().map(|p| -p.logprob).sum())
     };
     batch.sequences().map(of_sequence).collect()
 }
@@ -72,13 +96,21 @@ pub fn nll_by_sequence(model: &dyn Model, hidden: &Tensor<2>, batch: &Batch) -> 
 ///
 /// # Shapes
 /// - `logits` and the gradient: `[targets, vocabulary]`, on a device without gradients
-pub fn nll_and_slope(logits: Tensor<2>, targets: &[u32], n: usize) -> (f64, Tensor<2>) {
+///
+/// # Errors
+/// As [`predictions`].
+pub fn nll_and_slope(
+    logits: Tensor<2>,
+    targets: &[u32],
+    n: usize,
+) -> Result<(f64, Tensor<2>), ExecutorError> {
     let [rows, vocabulary] = logits.dims();
     let mut logits = Values::of(logits);
     let mut sums = vec![LogSumExp::EMPTY; rows];
     vector::add_logits(&mut sums, &logits, 0..vocabulary);
+    all_finite(&sums)?;
     let of_target = |row: usize| f64::from(logits[row * vocabulary + targets[row] as usize]);
     let nll = sums.iter().enumerate().map(|(row, sum)| sum.nats() - of_target(row)).sum();
     vector::nll_slope(&sums, &mut logits, targets, 1.0 / n as f32);
-    (nll, logits.into_tensor())
+    Ok((nll, logits.into_tensor()))
 }

@@ -18,8 +18,9 @@ use models::{
     StateSite, Tensor, into_values, load,
 };
 use safetensors::{Dtype, SafeTensors};
+use vector::worst;
 
-const TOLERANCE: f32 = 1e-4;
+const TOLERANCE: f64 = 1e-4;
 
 /// Every folder of `golden` that holds a model.
 fn folders() -> Vec<PathBuf> {
@@ -100,13 +101,6 @@ fn sequences(file: &SafeTensors<'_>) -> Vec<(usize, Vec<u32>)> {
     sequences
 }
 
-/// Largest difference, both sides of one length and finite.
-fn worst(a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    assert!(a.iter().chain(b).all(|x| x.is_finite()));
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-}
-
 fn logits(model: &dyn Model, sequences: &[&[u32]]) -> Vec<f32> {
     let hidden = model.forward(&Batch::new(sequences.iter().copied()), &mut Dense).unwrap();
     into_values(model.logits(hidden))
@@ -118,7 +112,7 @@ fn every_architecture_equals_its_reference() {
         let (name, model) = (name(&folder), model(&folder));
         let bytes = std::fs::read(folder.join("expected.safetensors")).unwrap();
         let file = SafeTensors::deserialize(&bytes).unwrap();
-        let (mut largest, mut compared) = (0.0_f32, 0);
+        let (mut largest, mut compared) = (0.0_f64, 0);
         for (n, ids) in sequences(&file) {
             let mut seen = Remembering::default();
             let mut cache = model.new_cache();

@@ -12,7 +12,7 @@ use models::{
 use safetensors::{Dtype, SafeTensors};
 
 /// Of every number, as in `golden.rs`.
-const TOLERANCE: f32 = 1e-4;
+const TOLERANCE: f64 = 1e-4;
 
 /// Folder, shared block of every use.
 const MODELS: [(&str, &[usize]); 6] = [
@@ -44,9 +44,7 @@ fn ids(file: &SafeTensors<'_>, name: &str) -> Vec<u32> {
 }
 
 fn assert_close(found: &[f32], expected: &[f32], what: &str) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    let differences = found.iter().zip(expected).map(|(f, e)| (f - e).abs());
-    let worst = differences.fold(0.0, f32::max);
+    let worst = vector::worst(found, expected);
     assert!(worst < TOLERANCE, "{what} differs by {worst:e}");
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{DeviceName, Needs, Observation, Part, Policy, Protocol, Treatment};
+use crate::{DeviceName, Needs, Observation, Part, Policy, Protocol, TimeSteps, Treatment};
 
 /// Where the kept sets are chosen when they are chosen before the run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -115,6 +115,9 @@ pub struct Inputs {
     pub dtype: String,
     /// Where they are computed: devices round in different ways.
     pub device: DeviceName,
+    /// How the time steps of a Zamba2 model are limited.
+    #[serde(default)]
+    pub time_steps: TimeSteps,
 }
 
 /// The id of a cell: the first 16 hex digits of the SHA-256 of a canonical JSON object.
@@ -126,7 +129,8 @@ pub fn cell_id(cell: &Cell, inputs: &Inputs) -> String {
     let Cell { model: _, dataset: _, protocol, limit, calibration, treatment } = cell;
     let Treatment { part, policy, score, sparsity, window, rule, prompt_tokens, .. } = treatment;
     let Treatment { mode, recalibration, observation, sample, seed, .. } = treatment;
-    let Inputs { weights, tokenizer, text, calibration_text, code_version, dtype, device } = inputs;
+    let Inputs { weights, tokenizer, text, calibration_text, code_version, dtype, .. } = inputs;
+    let Inputs { device, time_steps, .. } = inputs;
     let calibration = calibration.as_ref();
     let mut fields: BTreeMap<&str, Value> = BTreeMap::from([
         ("calibration", json!(calibration.is_some())),
@@ -156,6 +160,7 @@ pub fn cell_id(cell: &Cell, inputs: &Inputs) -> String {
         ("observation", observation.map(|o| json!(o.as_str()))),
         ("recalibration", recalibration.map(|r| json!(r.as_str()))),
         ("sample", sample.map(|n| json!(n))),
+        ("time_steps", Some(time_steps).filter(|t| **t != TimeSteps::default()).map(|t| json!(t))),
     ];
     fields.extend(later.into_iter().filter_map(|(key, value)| Some((key, value?))));
     let canonical = Value::from_iter(fields.iter().map(|(k, v)| (*k, v.clone())));

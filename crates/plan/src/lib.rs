@@ -57,5 +57,5 @@ pub use treatment_error::TreatmentError;
 pub use treatment_spec::TreatmentSpec;
 pub use vocabulary::{
     Mode, Needs, Observation, Part, Policy, Predicate, Protocol, Recalibration, Rule, Score,
-    TextShape, Whole,
+    TextShape, TimeSteps, Whole,
 };

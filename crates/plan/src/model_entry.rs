@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::pipeline::check_entry_name;
 use crate::reader::{At, Reader, Section};
-use crate::{HubName, UnknownName};
+use crate::{HubName, TimeSteps, UnknownName};
 
 /// A `[[model]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct ModelEntry {
     pub name: String,
     /// Where it comes from.
     pub source: ModelSource,
+    /// How the time steps of a Zamba2 model are limited; other families have but one rule.
+    pub time_steps: TimeSteps,
 }
 
 /// Where a model comes from.
@@ -53,7 +55,7 @@ impl HubModel {
     }
 }
 
-const MODEL_KEYS: &[&str] = &["name", "path", "hub", "revision", "file", "tokenizer"];
+const MODEL_KEYS: &[&str] = &["name", "path", "hub", "revision", "file", "tokenizer", "time_steps"];
 /// Keys that say more of a model of the Hub.
 const HUB_KEYS: &[&str] = &["revision", "file", "tokenizer"];
 
@@ -72,6 +74,8 @@ pub(crate) fn read_models<'a>(
         let place = section.place.as_str();
         reader.check_keys(&section, MODEL_KEYS);
         let source = read_source(reader, &section);
+        let time_steps = section.table.get("time_steps");
+        let time_steps = time_steps.and_then(|value| reader.name(value, place, "time_steps"));
         let name = reader
             .required(&section, "name", "the name of a model")
             .and_then(|value| reader.string(value, place, "name"));
@@ -84,7 +88,8 @@ pub(crate) fn read_models<'a>(
             continue;
         }
         check_against_lock(reader, &section, &name, known_models);
-        let entry = ModelEntry { name: name.value, source };
+        let time_steps = time_steps.map_or_else(TimeSteps::default, |at| at.value);
+        let entry = ModelEntry { name: name.value, source, time_steps };
         models.push(At { span: name.span, value: entry });
     }
     models

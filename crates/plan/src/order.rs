@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cell, DeviceName, Inputs, Protocol, Reading, Treatment};
+use crate::{Cell, DeviceName, Inputs, Protocol, Reading, TimeSteps, Treatment};
 
 /// Everything the worker needs for a run; a JSON file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,7 @@ impl WorkOrder {
             code_version: self.provenance.code_version.clone(),
             dtype: "f32".to_owned(),
             device: self.device,
+            time_steps: model.time_steps,
         })
     }
 }
@@ -81,6 +82,9 @@ pub struct ModelInput {
     /// The folder of the tokenizer where it is not the model's own.
     #[serde(default)]
     pub tokenizer: Option<PathBuf>,
+    /// How the time steps of a Zamba2 model are limited.
+    #[serde(default)]
+    pub time_steps: TimeSteps,
 }
 
 /// A text, found and hashed.
@@ -228,6 +232,9 @@ pub struct CellRequest {
     /// Where it is computed.
     #[serde(default)]
     pub device: DeviceName,
+    /// How the time steps of a Zamba2 model are limited.
+    #[serde(default)]
+    pub time_steps: TimeSteps,
     /// Whether a static cell runs on weights that are really cut, instead of on kept sets: faster,
     /// but what was dropped is not there to be measured.
     #[serde(default)]

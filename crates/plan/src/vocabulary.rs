@@ -68,6 +68,23 @@ macro_rules! vocabulary {
 }
 
 vocabulary! {
+    /// How the time steps of a Zamba2 model are limited.
+    TimeSteps, "rule of time steps" {
+        /// Raised to `time_step_min`, as transformers does with whole sequences.
+        Transformers => "transformers",
+        /// Not at all, as the original code has it, unless `time_step_limit` says so.
+        Original => "original",
+    }
+}
+
+impl Default for TimeSteps {
+    /// What published numbers rest on.
+    fn default() -> Self {
+        Self::Transformers
+    }
+}
+
+vocabulary! {
     /// How the kept set of a site is chosen over time.
     Policy, "policy" {
         /// Nothing is dropped.

@@ -2,7 +2,7 @@
 
 use plan::{
     Calibration, Cell, DeviceName, Inputs, Mode, Observation, Part, Policy, Protocol,
-    Recalibration, Rule, Score, Treatment, TreatmentSpec, cell_id,
+    Recalibration, Rule, Score, TimeSteps, Treatment, TreatmentSpec, cell_id,
 };
 use proptest::prelude::*;
 
@@ -82,6 +82,7 @@ fn inputs() -> Inputs {
         code_version: "v".into(),
         dtype: "f32".into(),
         device: DeviceName::Cpu,
+        time_steps: TimeSteps::Transformers,
     }
 }
 
@@ -152,6 +153,7 @@ fn every_input_enters() {
         Inputs { code_version: other(), ..inputs() },
         Inputs { dtype: other(), ..inputs() },
         Inputs { device: DeviceName::Cuda(0), ..inputs() },
+        Inputs { time_steps: TimeSteps::Original, ..inputs() },
     ];
     for changed in changes {
         assert_ne!(cell_id(&cell, &changed), id, "{changed:?}");

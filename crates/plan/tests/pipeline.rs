@@ -2,7 +2,7 @@
 
 use plan::{
     Filter, FilterError, HubModel, ModelSource, Pipeline, Policy, Protocol, Reading, TextShape,
-    TextSource,
+    TextSource, TimeSteps,
 };
 
 const GOOD: &str = r#"
@@ -235,6 +235,17 @@ fn models_of_the_hub_are_given_by_repository() {
         let found = with(lines).unwrap_err().join("\n");
         assert!(found.contains(message), "{lines:?}: expected {message:?} in {found:?}");
     }
+}
+
+/// A locked model takes it too: it says how the weights are read, not where they are.
+#[test]
+fn time_steps_have_a_rule() {
+    let with = |lines: &str| parse(&GOOD.replacen("name = \"smollm2\"", lines, 1));
+    let rule = |lines: &str| with(lines).unwrap().models[0].time_steps;
+    assert_eq!(rule("name = \"smollm2\""), TimeSteps::Transformers);
+    assert_eq!(rule("name = \"smollm2\"\ntime_steps = \"original\""), TimeSteps::Original);
+    let found = with("name = \"smollm2\"\ntime_steps = \"orginal\"").unwrap_err().join("\n");
+    assert!(found.contains("did you mean `original`?"), "{found}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use proptest::{prelude::*, test_runner::RngSeed};
 use pruning::{
     Commitment, Masking, Measuring as _, Rule, Selection, Skipping, Windowed, cut, static_sets,
 };
+use vector::worst;
 
 struct Subject {
     model: Box<dyn Model>,
@@ -27,7 +28,7 @@ impl std::fmt::Debug for Subject {
 
 const LONGEST: usize = 40;
 /// Logits are of size 10; two orders of the same f32 sums stay a factor of ten below this.
-const TOLERANCE: f32 = 1e-4;
+const TOLERANCE: f64 = 1e-4;
 
 static SUBJECTS: LazyLock<Vec<Subject>> = LazyLock::new(|| {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/golden");
@@ -61,11 +62,6 @@ impl Subject {
 /// An executor for models of up to four sites.
 fn skipping(selection: Selection) -> Skipping {
     Skipping::new(selection, 4)
-}
-
-fn worst(a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
 fn subject() -> impl Strategy<Value = &'static Subject> {

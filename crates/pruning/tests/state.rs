@@ -14,6 +14,7 @@ use pruning::{
     StateWindowed, cut_states, recalibrated_state_sets, state_sets,
 };
 use sparse::kept_count;
+use vector::worst;
 
 struct Subject {
     name: &'static str,
@@ -28,7 +29,7 @@ impl std::fmt::Debug for Subject {
 }
 
 /// Logits are of size 1 to 10; what scan and recurrence round differently stays a factor of five below this.
-const TOLERANCE: f32 = 1e-4;
+const TOLERANCE: f64 = 1e-4;
 
 const MODES: [StateMode; 2] = [StateMode::Read, StateMode::Write];
 
@@ -101,7 +102,7 @@ impl Subject {
     }
 
     /// Logits and shares of both executors; the largest difference of logits.
-    fn compare(&self, batch: &Batch, selection: impl Fn() -> StateSelection) -> f32 {
+    fn compare(&self, batch: &Batch, selection: impl Fn() -> StateSelection) -> f64 {
         let (mut fast, mut slow) = (self.scanning(selection()), StateMasking::new(selection()));
         let off = worst(&self.logits(batch, &mut fast), &self.logits(batch, &mut slow));
         let (fast, slow) = (fast.take_shares(), slow.take_shares());
@@ -117,11 +118,6 @@ impl Subject {
 
 fn logits(model: &dyn Model, batch: &Batch, executor: &mut dyn Executor) -> Vec<f32> {
     into_values(model.logits(model.forward(batch, executor).unwrap()))
-}
-
-fn worst(a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
 /// Two sequences of the same text for every test that needs no other.
@@ -224,7 +220,7 @@ fn cut_is_masked() {
         sets.push(vec![(0..all).filter(|n| n * n % 7 < 3).collect(); sites]);
         sets.push(vec![(0..shape.channels as u32).collect(); sites]);
         let dense = subject.logits(&batch(), &mut Dense);
-        let (mut off, mut narrowest, mut moved) = (0.0_f32, usize::MAX, 0.0_f32);
+        let (mut off, mut narrowest, mut moved) = (0.0_f64, usize::MAX, 0.0_f64);
         for sets in sets {
             let cut = cut_states(subject.model.as_ref(), &sets);
             for (mixer, set) in cut.mixers().into_iter().zip(&sets) {

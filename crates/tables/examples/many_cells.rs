@@ -216,6 +216,7 @@ fn order(store: &Store, n_cells: usize) -> Result<WorkOrder, Box<dyn Error>> {
             tokenizer_sha256: hash("tokenizer"),
             planned: false,
             tokenizer: None,
+            time_steps: plan::TimeSteps::default(),
             name,
         }
     };

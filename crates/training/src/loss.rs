@@ -82,7 +82,7 @@ pub(crate) fn loss_and_gradients(
     };
     let targets: Vec<u32> = sequences.iter().flat_map(|ids| &ids[1..]).copied().collect();
     let logits = model.logits(hidden);
-    let (nll_nats, slope) = nll_and_slope(logits.clone().inner(), &targets, all_targets);
+    let (nll_nats, slope) = nll_and_slope(logits.clone().inner(), &targets, all_targets)?;
     // Its gradient with respect to the logits is `slope`, which was worked out in one pass instead of
     // the dozen that the chain rule through log-softmax takes.
     let mut objective = (logits * slope.autodiff()).sum();

@@ -8,6 +8,7 @@
 //! bits on one machine. Each has a naive version in its tests.
 
 mod activation;
+mod apart;
 mod columns;
 mod convolution;
 mod energies;
@@ -24,6 +25,7 @@ mod unwritten;
 mod wide;
 
 pub use activation::{Activation, activate, gate_mul};
+pub use apart::{largest, worst};
 pub use columns::Columns;
 pub use convolution::causal_convolution;
 pub use energies::{Writes, energies};

@@ -85,6 +85,26 @@ fn maximum(row: &[f32]) -> f32 {
     lanes.iter().fold(rest, |m, x| m.max(*x))
 }
 
+/// Index of the first value that is NaN or infinite: times zero, it is all that is not zero.
+#[inline(always)]
+fn first_non_finite(row: &[f32]) -> Option<usize> {
+    let mut lanes = [0.0_f32; LANES];
+    let blocks = row.chunks_exact(LANES);
+    let mut rest = 0.0;
+    for x in blocks.remainder() {
+        rest += x * 0.0;
+    }
+    for block in blocks {
+        for (lane, x) in lanes.iter_mut().zip(block) {
+            *lane += x * 0.0;
+        }
+    }
+    match rest + lanes.iter().sum::<f32>() == 0.0 {
+        true => None,
+        false => row.iter().position(|x| !x.is_finite()),
+    }
+}
+
 /// `ln Σ exp(logit)` and the argmax of a row of logits that is seen part by part.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogSumExp {
@@ -92,11 +112,19 @@ pub struct LogSumExp {
     /// Σ exp(logit − max).
     sum: f64,
     argmax: usize,
+    /// The first logit that is no number, and its index.
+    non_finite: Option<(usize, f32)>,
 }
 
 impl LogSumExp {
     /// Of no logit.
-    pub const EMPTY: Self = Self { max: f32::NEG_INFINITY, sum: 0.0, argmax: 0 };
+    pub const EMPTY: Self = Self { max: f32::NEG_INFINITY, sum: 0.0, argmax: 0, non_finite: None };
+
+    /// The first logit that is NaN or infinite, and its index: then sum and argmax mean nothing, for a NaN
+    /// passes every comparison unseen.
+    pub fn non_finite(&self) -> Option<(usize, f32)> {
+        self.non_finite
+    }
 
     /// `ln Σ exp(logit)`, nats.
     pub fn nats(&self) -> f64 {
@@ -126,6 +154,9 @@ pub fn add_logits(rows: &mut [LogSumExp], logits: &[f32], columns: Range<usize>)
 vectorised! {
     fn add_logits_row<'a>(row: &'a mut LogSumExp, logits: &'a [f32], first: usize) -> () {
         const BLOCK: usize = 1024;
+        if row.non_finite.is_none() {
+            row.non_finite = first_non_finite(logits).map(|at| (first + at, logits[at]));
+        }
         let largest = maximum(logits);
         if largest > row.max {
             row.sum *= f64::from(row.max - largest).exp();
@@ -188,7 +219,7 @@ mod tests {
             for (i, logits) in row.chunks(part).enumerate() {
                 add_logits(&mut fast, logits, i * part..i * part + logits.len());
             }
-            let max = row.iter().copied().fold(f32::MIN, f32::max);
+            let max = row.iter().copied().max_by(f32::total_cmp).unwrap_or(f32::MIN);
             let naive = f64::from(max)
                 + row.iter().map(|x| (f64::from(*x) - f64::from(max)).exp()).sum::<f64>().ln();
             prop_assert!((fast[0].nats() - naive).abs() < 2e-6);
@@ -234,6 +265,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Wherever it stands, in lanes or after them, in the first part or a later one.
+    #[test]
+    fn what_is_no_number_is_found() {
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for at in [0, 31, 64, 69, 70, 139] {
+                let mut logits = vec![-1.5; 140];
+                logits[at] = value;
+                let mut row = [LogSumExp::EMPTY];
+                add_logits(&mut row, &logits[..70], 0..70);
+                add_logits(&mut row, &logits[70..], 70..140);
+                let found = row[0].non_finite().map(|(at, value)| (at, value.to_bits()));
+                assert_eq!(found, Some((at, value.to_bits())));
+            }
+        }
+        let mut row = [LogSumExp::EMPTY];
+        add_logits(&mut row, &[f32::MAX, -f32::MAX, 0.0], 0..3);
+        assert_eq!(row[0].non_finite(), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The loops of the state-space scan, token by token and by chunks, against the recurrence in `f64`.
 
 use proptest::prelude::*;
-use vector::{Columns, Decays, Token, step, time_steps};
+use vector::{Columns, Decays, Token, step, time_steps, worst};
 
 /// Inputs of spec.md, section 5.
 #[derive(Debug)]
@@ -152,11 +152,6 @@ impl Case {
         decays.carry(&mut state, &written);
         [y, state]
     }
-}
-
-fn worst(found: &[f32], exact: &[f64]) -> f64 {
-    assert_eq!(found.len(), exact.len());
-    found.iter().zip(exact).map(|(f, e)| (f64::from(*f) - e).abs()).fold(0.0, f64::max)
 }
 
 proptest! {

@@ -82,7 +82,9 @@ fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
     let device = subject::device(request.device).map_err(Fail::Usage)?;
     let mut errors = Vec::new();
     let mut keep = |error: anyhow::Error| errors.push(error);
-    let subject = subject::facts_and_tokenizer(&request.model, None).map_err(&mut keep).ok();
+    let subject = subject::facts_and_tokenizer(&request.model, None, request.time_steps)
+        .map_err(&mut keep)
+        .ok();
     let read = |path: &Path, reading| text::read(path, reading).map_err(anyhow::Error::from);
     let text = read(&request.dataset, request.reading).map_err(&mut keep).ok();
     let calibration = match &request.calibration {
@@ -98,7 +100,8 @@ fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
     let material =
         Material::of(request.protocol, &text, &tokenizer, facts.max_positions, request.limit)
             .map_err(Fail::input)?;
-    let model = subject::model(&request.model, &device).map_err(Fail::input)?.model;
+    let model = subject::model(&request.model, &device, request.time_steps);
+    let model = model.map_err(Fail::input)?.model;
     if request.treatment.policy != Policy::Dense {
         observe::check(model.as_ref(), request.treatment.part).map_err(Fail::Cell)?;
     }
@@ -165,7 +168,9 @@ fn measured(
         return Ok(sets.map(Measured::Sets));
     }
     let scores = match treatment.score.map(Score::needs) {
-        Some(Needs::Gradient) => gradients(&request.model, device, windows, stop)?,
+        Some(Needs::Gradient) => {
+            gradients(&request.model, device, request.time_steps, windows, stop)?
+        }
         _ => calibrate(model, windows, stop)?,
     };
     Ok(scores.map(Measured::Scores))
@@ -212,7 +217,7 @@ fn answer(request: &CellRequest, evaluated: &Evaluated, cut_to: Option<f64>) -> 
         Rows::Windows(rows) => {
             let nll: f64 = rows.iter().map(|row| row.nll_nats).sum();
             let n_targets: u64 = rows.iter().map(|row| u64::from(row.n_targets)).sum();
-            answer.perplexity = Some((nll / n_targets as f64).exp());
+            answer.perplexity = finite("perplexity", (nll / n_targets as f64).exp());
             answer.nll_nats = Some(nll);
             answer.n_windows = Some(rows.len());
             answer.n_targets = Some(n_targets);
@@ -223,13 +228,23 @@ fn answer(request: &CellRequest, evaluated: &Evaluated, cut_to: Option<f64>) -> 
             answer.accuracy = Some(n_correct as f64 / rows.len() as f64);
             answer.n_correct = Some(n_correct);
             answer.n_items = Some(rows.len());
-            answer.word_perplexity = Some((-logprob / rows.len() as f64).exp());
+            answer.word_perplexity =
+                finite("word_perplexity", (-logprob / rows.len() as f64).exp());
         }
         Rows::Neurons(_) | Rows::Channels(_) | Rows::Overlaps(_) => {
             unreachable!("an evaluation gives windows or items")
         }
     }
     answer
+}
+
+/// A number that can be written down; one that cannot is left out, and that is said.
+fn finite(name: &str, value: f64) -> Option<f64> {
+    if value.is_finite() {
+        return Some(value);
+    }
+    tracing::warn!("{name} is left out: it is larger than the largest number");
+    None
 }
 
 fn print(request: &CellRequest, answer: &Answer) -> anyhow::Result<()> {

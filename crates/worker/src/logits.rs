@@ -33,13 +33,18 @@ pub(crate) fn logits(
 ) -> Outcome {
     let device = subject::device(device).map_err(Fail::Usage)?;
     let ids = parse(tokens).map_err(Fail::Usage)?;
-    let model = subject::model(model, &device).map_err(Fail::input)?.model;
+    let model = subject::model(model, &device, Default::default()).map_err(Fail::input)?.model;
     let vocabulary = model.facts().vocabulary;
     let batch = Batch::new([ids.as_slice()]);
     let mut remembering = Remembering::default();
     let executor: &mut dyn Executor = if hidden { &mut remembering } else { &mut Dense };
     let last = model.forward(&batch, executor).map_err(|e| Fail::Usage(e.into()))?;
     let logits = into_values(model.logits(last));
+    if let Some(at) = logits.iter().position(|logit| !logit.is_finite()) {
+        let (row, id, value) = (at / vocabulary, at % vocabulary, logits[at]);
+        let overflow = ExecutorError::NonFiniteLogit { row, id, value };
+        tracing::warn!("{overflow}; the logits are written as they are");
+    }
     let mut tensors = BTreeMap::from([("logits".to_owned(), (vocabulary, logits))]);
     for (site, values) in remembering.hidden.into_iter().enumerate() {
         tensors.insert(format!("h.{site}"), values);

@@ -48,7 +48,7 @@ pub(crate) fn run(order: &Path) -> Outcome {
             continue;
         }
         say(&Event::Phase { message: format!("loading {}", model.name) });
-        let loaded = subject::model(&model.path, &device).map_err(Fail::input)?;
+        let loaded = subject::model(&model.path, &device, model.time_steps).map_err(Fail::input)?;
         let runner = Runner {
             order: &order,
             inputs: &inputs,
@@ -91,11 +91,11 @@ impl Inputs {
     pub(crate) fn read(order: &WorkOrder, cells: &[&OrderedCell]) -> Result<Self, Fail> {
         let mut errors = Vec::new();
         let (mut models, mut texts) = (BTreeMap::new(), BTreeMap::new());
-        for ModelInput { name, path, tokenizer, planned, .. } in &order.models {
+        for ModelInput { name, path, tokenizer, planned, time_steps, .. } in &order.models {
             if cells.iter().any(|cell| cell.cell.model == *name) {
                 let subject = match planned {
                     true => subject::planned(path).map(|facts| (facts, None)),
-                    false => subject::facts_and_tokenizer(path, tokenizer.as_deref())
+                    false => subject::facts_and_tokenizer(path, tokenizer.as_deref(), *time_steps)
                         .map(|(f, t)| (f, Some(t))),
                 };
                 match subject {

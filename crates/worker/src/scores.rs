@@ -6,7 +6,10 @@ use anyhow::Context as _;
 use corpora::windows;
 use importance::{Calibrating, Calibration, Gradients};
 use models::{Batch, Device, ExecutorError, Model};
-use plan::{Cell, Event, Observation, OrderedCell, Part, Protocol, Treatment, cell_id};
+use plan::{
+    Cell, Event, ModelInput, Observation, OrderedCell, Part, Protocol, TimeSteps, Treatment,
+    cell_id,
+};
 use tables::read_channels;
 
 use crate::{
@@ -115,7 +118,8 @@ impl Scores {
             let calibration = match cell.treatment.observation {
                 Some(Observation::Gradient) => {
                     say(&Event::Phase { message: format!("gradients on {dataset}") });
-                    gradients(&runner.input.path, runner.device, windows, stop)?
+                    let ModelInput { path, time_steps, .. } = runner.input;
+                    gradients(path, runner.device, *time_steps, windows, stop)?
                 }
                 _ => {
                     say(&Event::Phase { message: format!("calibrating on {dataset}") });
@@ -178,10 +182,11 @@ pub(crate) fn calibrate(
 pub(crate) fn gradients(
     path: &Path,
     device: &Device,
+    time_steps: TimeSteps,
     windows: &[Vec<u32>],
     stop: &Stop,
 ) -> anyhow::Result<Option<Calibration>> {
-    let model = subject::model(path, &device.clone().autodiff())?.model;
+    let model = subject::model(path, &device.clone().autodiff(), time_steps)?.model;
     let parts = in_order(windows, stop, |window| Gradients::of(model.as_ref(), window), |_| {})?;
     Ok(parts.map(|parts| Calibration::of_gradients(model.as_ref(), &Gradients::sum(parts))))
 }

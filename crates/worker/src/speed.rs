@@ -35,7 +35,7 @@ pub(crate) struct Args {
 /// Runs the windows once to warm up and once for the clock; one JSON object on standard output.
 pub(crate) fn speed(args: &Args) -> Outcome {
     let device = subject::device(args.device).map_err(Fail::Usage)?;
-    let loaded = subject::model(&args.model, &device).map_err(Fail::input)?;
+    let loaded = subject::model(&args.model, &device, Default::default()).map_err(Fail::input)?;
     let (model, facts) = (loaded.model, loaded.facts);
     let windows: Vec<Vec<u32>> =
         (0..args.windows).map(|w| made_up(w, args.tokens, facts.vocabulary)).collect();

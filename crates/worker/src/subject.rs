@@ -4,8 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use corpora::{BytePairs, Tokenizer};
-use models::{Device, LoadedModel, ModelFacts, gguf_vocabulary, inspect, load, sizes};
-use plan::DeviceName;
+use models::{
+    Device, LoadedModel, ModelFacts, Options, gguf_vocabulary, inspect_with, load_with, sizes,
+};
+use plan::{DeviceName, TimeSteps};
 
 /// The device of a name.
 pub(crate) fn device(name: DeviceName) -> anyhow::Result<Device> {
@@ -57,8 +59,9 @@ pub(crate) fn planned(folder: &Path) -> anyhow::Result<ModelFacts> {
 pub(crate) fn facts_and_tokenizer(
     path: &Path,
     tokenizer_folder: Option<&Path>,
+    time_steps: TimeSteps,
 ) -> anyhow::Result<(ModelFacts, Tokenizer)> {
-    let facts = inspect(path)?;
+    let facts = inspect_with(path, options(time_steps))?;
     let tokenizer = tokenizer(tokenizer_folder.unwrap_or(path))?;
     ensure!(
         tokenizer.vocabulary_size() <= facts.vocabulary,
@@ -70,7 +73,24 @@ pub(crate) fn facts_and_tokenizer(
     Ok((facts, tokenizer))
 }
 
-/// The model itself.
-pub(crate) fn model(path: &Path, device: &Device) -> anyhow::Result<LoadedModel> {
-    load(path, device).with_context(|| format!("cannot load the model {}", path.display()))
+/// The model itself. What was done to its weights is logged where it is more than the number type.
+pub(crate) fn model(
+    path: &Path,
+    device: &Device,
+    time_steps: TimeSteps,
+) -> anyhow::Result<LoadedModel> {
+    let loaded = load_with(path, device, options(time_steps))
+        .with_context(|| format!("cannot load the model {}", path.display()))?;
+    if loaded.conversions.drops_parts_of_names() {
+        tracing::warn!("{}: {}", path.display(), loaded.conversions);
+    }
+    Ok(loaded)
+}
+
+fn options(time_steps: TimeSteps) -> Options {
+    let time_steps = match time_steps {
+        TimeSteps::Transformers => models::TimeSteps::Transformers,
+        TimeSteps::Original => models::TimeSteps::Original,
+    };
+    Options { time_steps }
 }

@@ -44,6 +44,7 @@ fn order(results: &Path, model: &str, treatments: Vec<TreatmentSpec>) -> WorkOrd
             tokenizer_sha256: "t".to_owned(),
             planned: false,
             tokenizer: None,
+            time_steps: plan::TimeSteps::default(),
         }],
         texts: vec![text("test", "test"), text("calibration", "calibration")],
         cells: Vec::new(),

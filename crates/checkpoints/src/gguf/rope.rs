@@ -40,6 +40,8 @@ impl GgufFile {
         parameters.insert("rope_type".to_owned(), json!(kind));
         parameters.insert("rope_theta".to_owned(), json!(theta));
         parameters.extend(factor.map(|f| ("factor".to_owned(), json!(f))));
+        // Only the other kinds of scaling read how long the first sequences were.
+        let original = original.filter(|_| kind != "linear");
         parameters
             .extend(original.map(|o| ("original_max_position_embeddings".to_owned(), json!(o))));
         Ok(Value::Object(parameters))

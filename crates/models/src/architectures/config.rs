@@ -5,45 +5,55 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::python_json;
-use crate::{
-    error::LoadError,
-    nn::{Activation, Rope, RopeScaling},
-};
+use crate::{Options, error::LoadError, nn::Activation};
 
-/// A parsed `config.json`.
+/// A parsed `config.json`. A field that is `null` says nothing where the class of the reference lets it be
+/// null, and is refused elsewhere.
 pub(crate) struct HubConfig {
     path: PathBuf,
     fields: Map<String, Value>,
+    options: Options,
+}
+
+/// What the class of a family takes where a config says nothing (transformers 5.23).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClassDefaults {
+    /// `max_position_embeddings`.
+    pub(crate) positions: usize,
+    /// `num_key_value_heads`; none where there are as many as query heads.
+    pub(crate) key_heads: Option<usize>,
+    /// `head_dim`; none where it is `hidden_size / num_attention_heads`, and may be null.
+    pub(crate) head_dim: Option<usize>,
+    /// `tie_word_embeddings`.
+    pub(crate) tied: bool,
 }
 
 impl HubConfig {
     pub(crate) fn read(path: &Path) -> Result<Self, LoadError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
+        let text = checkpoints::read_text(path)?;
         let fields = python_json::parse(&text).map_err(|e| LoadError::Damaged {
             path: path.to_owned(),
             reason: format!("it is not a JSON object: {e}"),
         })?;
-        Ok(Self { path: path.to_owned(), fields })
+        Ok(Self::from_fields(path, fields))
     }
 
     /// The same fields from elsewhere, such as the metadata of a GGUF file.
     pub(crate) fn from_fields(path: &Path, fields: Map<String, Value>) -> Self {
-        Self { path: path.to_owned(), fields }
+        Self { path: path.to_owned(), fields, options: Options::default() }
+    }
+
+    /// The same config, to be read by these rules.
+    pub(crate) fn with(self, options: Options) -> Self {
+        Self { options, ..self }
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        self.options
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// The one architecture it names.
-    pub(crate) fn architecture(&self) -> Result<String, LoadError> {
-        if self.get("architectures").is_none() && self.get("ssm_cfg").is_some() {
-            // The configs of the original code of Mamba name no class.
-            return Ok("MambaLMHeadModel".to_owned());
-        }
-        let name = self.fields.get("architectures").and_then(|v| v.get(0)).and_then(Value::as_str);
-        name.map(str::to_owned).ok_or_else(|| self.bad("architectures", "is missing or empty"))
     }
 
     pub(crate) fn bad(&self, field: &str, reason: impl Into<String>) -> LoadError {
@@ -54,40 +64,70 @@ impl HubConfig {
         }
     }
 
+    /// What a field says; nothing where it is absent or null.
     pub(crate) fn get(&self, field: &str) -> Option<&Value> {
         self.fields.get(field).filter(|v| !v.is_null())
     }
 
+    /// Whether a field is there, null or not.
+    pub(super) fn has(&self, field: &str) -> bool {
+        self.fields.contains_key(field)
+    }
+
+    /// Whether a field is there and null.
+    pub(super) fn is_null(&self, field: &str) -> bool {
+        self.fields.get(field).is_some_and(Value::is_null)
+    }
+
+    pub(super) fn set(&mut self, field: &str, value: Value) {
+        self.fields.insert(field.to_owned(), value);
+    }
+
     /// A positive whole number, small enough that no product of three overflows.
     pub(crate) fn count(&self, field: &str) -> Result<usize, LoadError> {
-        self.count_to(field, 1 << 24)
+        self.whole(field, 1, 1 << 24)
+    }
+
+    /// The same, or zero.
+    pub(crate) fn count_from_0(&self, field: &str) -> Result<usize, LoadError> {
+        self.whole(field, 0, 1 << 24)
     }
 
     /// A number of layers: few enough to make a list of them before any weight is seen.
     pub(crate) fn layers(&self, field: &str) -> Result<usize, LoadError> {
-        self.count_to(field, 1 << 12)
+        self.whole(field, 1, 1 << 12)
     }
 
-    fn count_to(&self, field: &str, most: usize) -> Result<usize, LoadError> {
-        let value = self.get(field).ok_or_else(|| self.bad(field, "is missing"))?;
-        let count = value.as_u64().and_then(|v| usize::try_from(v).ok()).filter(|v| *v > 0);
-        let count = count.filter(|count| *count <= most);
-        let expected = format!("is {value}, expected a positive integer up to {most}");
-        count.ok_or_else(|| self.bad(field, expected))
+    fn whole(&self, field: &str, least: usize, most: usize) -> Result<usize, LoadError> {
+        let value = self.fields.get(field).ok_or_else(|| self.bad(field, "is missing"))?;
+        let count = value.as_u64().and_then(|v| usize::try_from(v).ok());
+        let expected = format!("is {value}, expected a whole number from {least} to {most}");
+        count.filter(|v| (least..=most).contains(v)).ok_or_else(|| self.bad(field, expected))
     }
 
-    /// The same, or `default` where the field is absent.
+    /// A count, or `default` where the field is absent.
     pub(crate) fn count_or(&self, field: &str, default: usize) -> Result<usize, LoadError> {
+        if self.fields.contains_key(field) { self.count(field) } else { Ok(default) }
+    }
+
+    /// A count, or `default` where the field is absent or null.
+    pub(crate) fn count_or_null(&self, field: &str, default: usize) -> Result<usize, LoadError> {
         if self.get(field).is_some() { self.count(field) } else { Ok(default) }
     }
 
+    /// The width of a window: none where the field is null, `default` where it is absent.
+    pub(crate) fn window_or(&self, default: usize) -> Result<Option<usize>, LoadError> {
+        const FIELD: &str = "sliding_window";
+        if self.is_null(FIELD) { Ok(None) } else { self.count_or(FIELD, default).map(Some) }
+    }
+
     pub(crate) fn real_or(&self, field: &str, default: f64) -> Result<f64, LoadError> {
-        let Some(value) = self.get(field) else { return Ok(default) };
+        let Some(value) = self.fields.get(field) else { return Ok(default) };
         value.as_f64().ok_or_else(|| self.bad(field, format!("is {value}, expected a number")))
     }
 
     pub(crate) fn flag_or(&self, field: &str, default: bool) -> Result<bool, LoadError> {
-        let Some(value) = self.get(field) else { return Ok(default) };
+        let Some(value) = self.fields.get(field) else { return Ok(default) };
         value
             .as_bool()
             .ok_or_else(|| self.bad(field, format!("is {value}, expected true or false")))
@@ -107,7 +147,7 @@ impl HubConfig {
     }
 
     pub(crate) fn text_or(&self, field: &str, default: &str) -> Result<String, LoadError> {
-        let Some(value) = self.get(field) else { return Ok(default.to_owned()) };
+        let Some(value) = self.fields.get(field) else { return Ok(default.to_owned()) };
         let text = value.as_str().map(str::to_owned);
         text.ok_or_else(|| self.bad(field, format!("is {value}, expected a text")))
     }
@@ -139,15 +179,30 @@ impl HubConfig {
     }
 
     /// Query heads, key heads (a divisor) and the even width of a head.
-    pub(crate) fn heads(&self, hidden_size: usize) -> Result<[usize; 3], LoadError> {
+    pub(crate) fn heads(
+        &self,
+        hidden_size: usize,
+        defaults: &ClassDefaults,
+    ) -> Result<[usize; 3], LoadError> {
         let heads = self.count("num_attention_heads")?;
-        let kv_heads = self.count_or("num_key_value_heads", heads)?;
+        let kv_heads = match self.is_null("num_key_value_heads") {
+            true => heads,
+            false => self.count_or("num_key_value_heads", defaults.key_heads.unwrap_or(heads))?,
+        };
         if heads % kv_heads != 0 {
-            let reason =
-                format!("is {kv_heads}, which does not divide num_attention_heads {heads}");
+            let by_class = match self.get("num_key_value_heads") {
+                Some(_) => "",
+                None => " by default",
+            };
+            let reason = format!(
+                "is {kv_heads}{by_class}, which does not divide num_attention_heads {heads}"
+            );
             return Err(self.bad("num_key_value_heads", reason));
         }
-        let head_dim = self.count_or("head_dim", hidden_size / heads)?;
+        let head_dim = match defaults.head_dim {
+            Some(width) => self.count_or("head_dim", width)?,
+            None => self.count_or_null("head_dim", hidden_size / heads)?,
+        };
         if head_dim == 0 || head_dim % 2 != 0 {
             let reason = format!("is {head_dim}, expected an even number");
             return Err(self.bad("head_dim", reason));
@@ -155,15 +210,9 @@ impl HubConfig {
         Ok([heads, kv_heads, head_dim])
     }
 
-    /// Whether each layer sees a window only: `layer_types`, else `otherwise(layer)`.
-    pub(crate) fn windowed_layers(
-        &self,
-        layers: usize,
-        otherwise: impl Fn(usize) -> bool,
-    ) -> Result<Vec<bool>, LoadError> {
-        let Some(value) = self.get("layer_types") else {
-            return Ok((0..layers).map(otherwise).collect());
-        };
+    /// Whether each layer sees a window only, as `layer_types` has it; none where it says nothing.
+    pub(crate) fn windowed_layers(&self, layers: usize) -> Result<Option<Vec<bool>>, LoadError> {
+        let Some(value) = self.get("layer_types") else { return Ok(None) };
         let kinds = value.as_array().filter(|kinds| kinds.len() == layers);
         let kinds = kinds.ok_or_else(|| {
             self.bad(
@@ -176,54 +225,29 @@ impl HubConfig {
             Some("sliding_attention") => Ok(true),
             _ => Err(self.bad("layer_types", format!("holds {kind}, which is not supported"))),
         });
-        windowed.collect()
+        windowed.collect::<Result<_, _>>().map(Some)
     }
 
-    /// The frequencies of rotary positions. Newer files keep everything in `rope_parameters` (one
-    /// object, or one for each of `layer_types`: then `kind` picks it), older ones `rope_theta` at the
-    /// top and the rest in `rope_scaling`.
-    pub(crate) fn rope(
+    /// Which layers see a window only, where `field` says it too: the two must agree.
+    pub(crate) fn agreed_layers(
         &self,
-        head_dim: usize,
-        theta: f64,
-        kind: Option<&str>,
-    ) -> Result<Rope, LoadError> {
-        let parameters = self.get("rope_parameters");
-        let by_kind = kind.and_then(|kind| parameters?.get(kind)).filter(|v| !v.is_null());
-        let nested = by_kind.or(parameters).or_else(|| self.get("rope_scaling"));
-        let top = self.real_or("rope_theta", theta)?;
-        let Some(nested) = nested else {
-            return Ok(Rope::new(head_dim, top, RopeScaling::None));
-        };
-        let theta = nested.get("rope_theta").and_then(Value::as_f64).unwrap_or(top);
-        Ok(Rope::new(head_dim, theta, self.rope_scaling(nested)?))
-    }
-
-    fn rope_scaling(&self, nested: &Value) -> Result<RopeScaling, LoadError> {
-        let number = |field: &str| {
-            let value = nested.get(field).and_then(Value::as_f64).filter(|v| *v > 0.0);
-            value.ok_or_else(|| {
-                self.bad(&format!("rope_scaling.{field}"), "is missing or not a positive number")
-            })
-        };
-        let partial = nested.get("partial_rotary_factor").and_then(Value::as_f64);
-        if partial.is_some_and(|share| share != 1.0) {
-            return Err(self.bad("partial_rotary_factor", "only 1 is supported"));
-        }
-        let kind = nested.get("rope_type").or_else(|| nested.get("type")).and_then(Value::as_str);
-        Ok(match kind.unwrap_or("default") {
-            "default" => RopeScaling::None,
-            "linear" => RopeScaling::Linear { factor: number("factor")? },
-            "llama3" => RopeScaling::Llama3 {
-                factor: number("factor")?,
-                low: number("low_freq_factor")?,
-                high: number("high_freq_factor")?,
-                original_positions: number("original_max_position_embeddings")? as usize,
-            },
-            other => {
-                let reason = format!("`{other}` is not supported: default, linear and llama3 are");
-                return Err(self.bad("rope_type", reason));
+        listed: Option<Vec<bool>>,
+        field: &str,
+        by_field: Vec<bool>,
+    ) -> Result<Vec<bool>, LoadError> {
+        let Some(listed) = listed else { return Ok(by_field) };
+        let apart = listed.iter().zip(&by_field).position(|(a, b)| a != b);
+        match apart.filter(|_| self.fields.contains_key(field)) {
+            None => Ok(listed),
+            Some(layer) => {
+                let sees = |windowed: bool| if windowed { "a window only" } else { "everything" };
+                let reason = format!(
+                    "lets layer {layer} see {}, but by `{field}` it sees {}: remove the one that is wrong",
+                    sees(listed[layer]),
+                    sees(by_field[layer])
+                );
+                Err(self.bad("layer_types", reason))
             }
-        })
+        }
     }
 }

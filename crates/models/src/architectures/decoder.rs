@@ -6,7 +6,9 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 use vector::Rotary;
 
-use super::{Blueprint, HubConfig, Model, ModelFacts, check_batch, embed, head_product};
+use super::{
+    Blueprint, ClassDefaults, HubConfig, Model, ModelFacts, check_batch, embed, head_product,
+};
 use crate::{
     Activation, Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, Mixer,
     error::LoadError,
@@ -66,10 +68,14 @@ pub(crate) enum Norms {
 }
 
 impl DecoderConfig {
-    /// The fields that all of the family have under the same name, for a plain Llama.
-    pub(crate) fn from_hub(config: &HubConfig) -> Result<Self, LoadError> {
+    /// The fields that all of the family have under the same name; activation and frequencies are not
+    /// among them.
+    pub(crate) fn from_hub(
+        config: &HubConfig,
+        defaults: &ClassDefaults,
+    ) -> Result<Self, LoadError> {
         let hidden_size = config.count("hidden_size")?;
-        let [heads, kv_heads, head_dim] = config.heads(hidden_size)?;
+        let [heads, kv_heads, head_dim] = config.heads(hidden_size, defaults)?;
         let layers = config.layers("num_hidden_layers")?;
         Ok(Self {
             vocab_size: config.count("vocab_size")?,
@@ -79,9 +85,10 @@ impl DecoderConfig {
             kv_heads,
             head_dim,
             rms_norm_eps: config.real_or("rms_norm_eps", 1e-6)?,
-            max_position_embeddings: config.count_or("max_position_embeddings", 2048)?,
-            tie_word_embeddings: config.flag_or("tie_word_embeddings", false)?,
-            activation: config.activation_or("hidden_act", "silu")?,
+            max_position_embeddings: config
+                .count_or("max_position_embeddings", defaults.positions)?,
+            tie_word_embeddings: config.flag_or("tie_word_embeddings", defaults.tied)?,
+            activation: Activation::Silu,
             qkv_bias: false,
             output_bias: false,
             ffn_bias: false,
@@ -90,7 +97,18 @@ impl DecoderConfig {
             embedding_scale: 1.0,
             norms: Norms::Before,
             layers: vec![LayerKind { window: None, rope: 0 }; layers],
-            ropes: vec![config.rope(head_dim, 10_000.0, None)?],
+            ropes: Vec::new(),
+        })
+    }
+
+    /// The same for families whose layers all turn by the same frequencies and whose activation is
+    /// `hidden_act`.
+    pub(crate) fn uniform(config: &HubConfig, defaults: &ClassDefaults) -> Result<Self, LoadError> {
+        let plain = Self::from_hub(config, defaults)?;
+        Ok(Self {
+            activation: config.activation_or("hidden_act", "silu")?,
+            ropes: vec![config.rope(plain.head_dim, plain.max_position_embeddings)?],
+            ..plain
         })
     }
 
@@ -145,12 +163,17 @@ impl Blueprint for DecoderConfig {
     fn load(&self, w: &mut Weights<'_>) -> Result<Box<dyn Model>, LoadError> {
         let d_model = Dim("hidden_size", self.hidden_size);
         let vocabulary = Dim("vocab_size", self.vocab_size);
-        let embedding = w.matrix("model.embed_tokens.weight", [vocabulary, d_model])?;
+        let (tied, name) = (self.tie_word_embeddings, "model.embed_tokens.weight");
+        let embedding = w.embedding(tied, name, [vocabulary, d_model])?;
         let layers = (0..self.layers.len())
             .map(|layer| self.load_layer(layer, w))
             .collect::<Result<Vec<_>, _>>()?;
         let norm = self.load_norm(w, "model.norm.weight", d_model)?;
-        let head = w.head(self.tie_word_embeddings, &embedding, [vocabulary, d_model])?;
+        let head = w.head(tied, (name, &embedding), [vocabulary, d_model])?;
+        let buffers = ["model.rotary_emb.inv_freq", "model.rotary_emb_local.inv_freq"];
+        for (buffer, rope) in buffers.into_iter().zip(&self.ropes) {
+            w.frequencies(buffer, rope)?;
+        }
         Ok(Box::new(Decoder { config: self.clone(), embedding, layers, norm, head }))
     }
 }
@@ -205,6 +228,8 @@ impl DecoderConfig {
             true => Some([norm("q_norm")?, norm("k_norm")?]),
             false => None,
         };
+        let rope = &self.ropes[self.layers[layer].rope];
+        w.frequencies(&format!("{at}.rotary_emb.inv_freq"), rope)?;
         let shape = AttentionShape {
             scale: self.scale,
             window: self.layers[layer].window,
@@ -320,5 +345,39 @@ impl Model for Decoder {
 
     fn logits_of(&self, hidden: Tensor<2>, ids: Range<usize>) -> Tensor<2> {
         head_product(hidden, &self.head, ids)
+    }
+}
+
+/// What the tests of the families share.
+#[cfg(test)]
+pub(super) mod tests {
+    use std::path::Path;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    type Read = fn(&HubConfig) -> Result<DecoderConfig, LoadError>;
+
+    /// A config of three layers with these fields besides.
+    pub(crate) fn config(read: Read, fields: Value) -> Result<DecoderConfig, LoadError> {
+        let mut all = json!({
+            "hidden_size": 64, "intermediate_size": 24, "num_hidden_layers": 3,
+            "num_attention_heads": 8, "vocab_size": 61,
+        });
+        let object = all.as_object_mut().expect("an object");
+        object.extend(fields.as_object().expect("an object").clone());
+        read(&HubConfig::from_fields(Path::new("config.json"), object.clone()))
+    }
+
+    /// The window of every layer.
+    pub(crate) fn windows(read: Read, fields: Value) -> Vec<Option<usize>> {
+        let config = config(read, fields).unwrap_or_else(|e| panic!("{e}"));
+        config.layers.iter().map(|layer| layer.window).collect()
+    }
+
+    /// Why such a config is refused.
+    pub(crate) fn refusal(read: Read, fields: Value) -> String {
+        config(read, fields).expect_err("it is refused").to_string()
     }
 }

@@ -25,6 +25,14 @@ struct Gpt2Config {
     tie_word_embeddings: bool,
 }
 
+/// Other names of the fields, which transformers takes too.
+pub(super) const SYNONYMS: [(&str, &str); 4] = [
+    ("n_embd", "hidden_size"),
+    ("n_head", "num_attention_heads"),
+    ("n_layer", "num_hidden_layers"),
+    ("n_positions", "max_position_embeddings"),
+];
+
 pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> {
     let n_embd = config.count("n_embd")?;
     let n_head = config.count("n_head")?;
@@ -38,7 +46,7 @@ pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> 
     Ok(Box::new(Gpt2Config {
         vocab_size: config.count("vocab_size")?,
         n_embd,
-        n_inner: config.count_or("n_inner", 4 * n_embd)?,
+        n_inner: config.count_or_null("n_inner", 4 * n_embd)?,
         n_layer: config.layers("n_layer")?,
         n_head,
         n_positions: config.count("n_positions")?,
@@ -56,8 +64,10 @@ impl Gpt2Config {
     fn layer(&self, w: &mut Weights<'_>, at: &str) -> Result<Layer, LoadError> {
         let (d_model, neurons) = (Dim("n_embd", self.n_embd), Dim("n_inner", self.n_inner));
         // Buffers of the first releases: the causal mask and what it puts in place.
-        w.ignore(&format!("{at}.attn.bias"));
-        w.ignore(&format!("{at}.attn.masked_bias"));
+        for attention in ["attn", "crossattention"] {
+            w.silent_mask(&format!("{at}.{attention}.bias"));
+            w.silent(&format!("{at}.{attention}.masked_bias"));
+        }
         let fused = Dim("3·n_embd", 3 * self.n_embd);
         let fused = w.linear_input_first(&format!("{at}.attn.c_attn"), d_model, fused)?;
         let [query, key, value] = fused.split([self.n_embd; 3]);
@@ -111,17 +121,18 @@ impl Blueprint for Gpt2Config {
 
     fn load(&self, w: &mut Weights<'_>) -> Result<Box<dyn Model>, LoadError> {
         // The first checkpoints leave the first word of the path away.
-        let at = if w.has("wte.weight") { "" } else { "transformer." };
+        let at = if w.has("wte.weight") || w.has("wpe.weight") { "" } else { "transformer." };
         let (d_model, vocabulary) =
             (Dim("n_embd", self.n_embd), Dim("vocab_size", self.vocab_size));
         let rows = Dim("n_positions", self.n_positions);
-        let embedding = w.matrix(&format!("{at}wte.weight"), [vocabulary, d_model])?;
+        let (tied, name) = (self.tie_word_embeddings, format!("{at}wte.weight"));
+        let embedding = w.embedding(tied, &name, [vocabulary, d_model])?;
         let positions = w.matrix(&format!("{at}wpe.weight"), [rows, d_model])?;
         let layers = (0..self.n_layer)
             .map(|layer| self.layer(w, &format!("{at}h.{layer}")))
             .collect::<Result<Vec<_>, _>>()?;
         let norm = Some(self.norm(w, &format!("{at}ln_f"))?);
-        let head = w.head(self.tie_word_embeddings, &embedding, [vocabulary, d_model])?;
+        let head = w.head(tied, (&name, &embedding), [vocabulary, d_model])?;
         Ok(Box::new(PositionalDecoder {
             facts: self.facts(),
             embedding,

@@ -2,8 +2,11 @@
 //! arXiv:2307.09288), and the same shape with a ReLU gate, as the sparse checkpoints of "Sparser,
 //! Faster, Lighter" have it (`hidden_act: relu`).
 
-use super::{Blueprint, HubConfig, decoder::DecoderConfig};
+use super::{Blueprint, ClassDefaults, HubConfig, decoder::DecoderConfig};
 use crate::error::LoadError;
+
+const DEFAULTS: ClassDefaults =
+    ClassDefaults { positions: 2048, key_heads: None, head_dim: None, tied: false };
 
 pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> {
     let attention_bias = config.flag_or("attention_bias", false)?;
@@ -11,6 +14,6 @@ pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> 
         qkv_bias: attention_bias,
         output_bias: attention_bias,
         ffn_bias: config.flag_or("mlp_bias", false)?,
-        ..DecoderConfig::from_hub(config)?
+        ..DecoderConfig::uniform(config, &DEFAULTS)?
     }))
 }

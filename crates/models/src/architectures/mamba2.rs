@@ -176,7 +176,8 @@ impl Blueprint for Mamba2Config {
         // The original code's name, which transformers takes too.
         let original = "backbone.embedding.weight";
         let name = if w.has(original) { original } else { "backbone.embeddings.weight" };
-        let embedding = w.matrix(name, [vocabulary, d_model])?;
+        let tied = self.tie_word_embeddings;
+        let embedding = w.embedding(tied, name, [vocabulary, d_model])?;
         let norm = |name: &str, w: &mut Weights<'_>| -> Result<RmsNorm, LoadError> {
             Ok(RmsNorm { weight: w.vector(name, d_model)?, epsilon: self.norm_epsilon })
         };
@@ -187,7 +188,7 @@ impl Blueprint for Mamba2Config {
         });
         let layers = layers.collect::<Result<Vec<_>, LoadError>>()?;
         let norm = norm("backbone.norm_f.weight", w)?;
-        let head = w.head(self.tie_word_embeddings, &embedding, [vocabulary, d_model])?;
+        let head = w.head(tied, (name, &embedding), [vocabulary, d_model])?;
         Ok(Box::new(Mamba2 { facts: self.facts(), embedding, layers, norm, head }))
     }
 }

@@ -4,6 +4,7 @@ mod config;
 mod decoder;
 mod gemma3;
 mod gpt2;
+mod known;
 mod llama;
 mod mamba2;
 mod mistral;
@@ -13,9 +14,12 @@ mod positional;
 mod python_json;
 mod qwen2;
 mod qwen3;
+mod rope_config;
+mod spellings;
 mod zamba2;
 
-pub(crate) use config::HubConfig;
+pub(crate) use config::{ClassDefaults, HubConfig};
+pub(crate) use known::blueprint;
 
 use std::ops::Range;
 
@@ -30,36 +34,6 @@ pub(crate) trait Blueprint: Send + Sync {
 
     /// The model with its weights.
     fn load(&self, weights: &mut Weights<'_>) -> Result<Box<dyn Model>, LoadError>;
-}
-
-type Reader = fn(&HubConfig) -> Result<Box<dyn Blueprint>, LoadError>;
-
-/// What `architectures` of config.json may say, and who reads the rest of the file.
-const KNOWN: [(&str, Reader); 10] = [
-    ("GPT2LMHeadModel", gpt2::read),
-    ("Gemma3ForCausalLM", gemma3::read),
-    ("LlamaForCausalLM", llama::read),
-    ("Mamba2ForCausalLM", mamba2::read),
-    // The original code of Mamba writes no `architectures`; this is the name of its class.
-    ("MambaLMHeadModel", mamba2::read_original),
-    ("MistralForCausalLM", mistral::read),
-    ("OPTForCausalLM", opt::read),
-    ("Qwen2ForCausalLM", qwen2::read),
-    ("Qwen3ForCausalLM", qwen3::read),
-    ("Zamba2ForCausalLM", zamba2::read),
-];
-
-/// Reads a config by the architecture that it names.
-pub(crate) fn blueprint(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> {
-    let found = config.architecture()?;
-    match KNOWN.iter().find(|(name, _)| *name == found) {
-        Some((_, read)) => read(config),
-        None => Err(LoadError::UnknownArchitecture {
-            path: config.path().to_owned(),
-            found,
-            known: KNOWN.iter().map(|(name, _)| *name).collect(),
-        }),
-    }
 }
 
 /// Sizes of a model.

@@ -45,7 +45,7 @@ pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> 
     Ok(Box::new(OptConfig {
         vocab_size: config.count("vocab_size")?,
         hidden_size,
-        word_embed_proj_dim: config.count_or("word_embed_proj_dim", hidden_size)?,
+        word_embed_proj_dim: config.count_or_null("word_embed_proj_dim", hidden_size)?,
         ffn_dim: config.count("ffn_dim")?,
         num_hidden_layers: config.layers("num_hidden_layers")?,
         num_attention_heads: heads,
@@ -124,14 +124,17 @@ impl Blueprint for OptConfig {
 
     fn load(&self, w: &mut Weights<'_>) -> Result<Box<dyn Model>, LoadError> {
         // Checkpoints of the bare decoder leave the first word of the path away.
-        let bare = w.has("decoder.embed_tokens.weight");
+        let bare = w.has("decoder.embed_positions.weight");
         let at = if bare { "decoder" } else { "model.decoder" };
         let d_model = self.d_model();
         let embedded = Dim("word_embed_proj_dim", self.word_embed_proj_dim);
         let vocabulary = Dim("vocab_size", self.vocab_size);
         let rows = self.max_position_embeddings + POSITION_OFFSET;
         let rows = Dim("max_position_embeddings + 2", rows);
-        let embedding = w.matrix(&format!("{at}.embed_tokens.weight"), [vocabulary, embedded])?;
+        let (tied, name) = (self.tie_word_embeddings, format!("{at}.embed_tokens.weight"));
+        let embedding = w.embedding(tied, &name, [vocabulary, embedded])?;
+        // The version number of the code that the first checkpoints were converted from.
+        w.silent(&format!("{at}.version"));
         let positions = w.matrix(&format!("{at}.embed_positions.weight"), [rows, d_model])?;
         let projections = match embedded.1 == d_model.1 {
             true => None,
@@ -147,7 +150,7 @@ impl Blueprint for OptConfig {
             true => Some(self.norm(w, &format!("{at}.final_layer_norm"))?),
             false => None,
         };
-        let head = w.head(self.tie_word_embeddings, &embedding, [vocabulary, embedded])?;
+        let head = w.head(tied, (&name, &embedding), [vocabulary, embedded])?;
         Ok(Box::new(PositionalDecoder {
             facts: self.facts(),
             embedding,

@@ -17,9 +17,11 @@ pub(crate) enum RopeScaling {
 }
 
 /// Inverse frequencies of one kind of layer: `theta^(-2i/head_dim)`, scaled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Rope {
     inverse: Vec<f32>,
+    /// The same before they are stretched.
+    unscaled: Vec<f32>,
 }
 
 impl Rope {
@@ -27,7 +29,18 @@ impl Rope {
     pub(crate) fn new(head_dim: usize, theta: f64, scaling: RopeScaling) -> Self {
         let plain =
             (0..head_dim / 2).map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / head_dim as f32));
-        Self { inverse: plain.map(|f| scaling.apply(f)).collect() }
+        let unscaled: Vec<f32> = plain.collect();
+        Self { inverse: unscaled.iter().map(|f| scaling.apply(*f)).collect(), unscaled }
+    }
+
+    /// One entry a pair of features.
+    pub(crate) fn inverse(&self) -> &[f32] {
+        &self.inverse
+    }
+
+    /// The same before they are stretched.
+    pub(crate) fn unscaled(&self) -> &[f32] {
+        &self.unscaled
     }
 
     /// The turns of a range of positions.

@@ -15,6 +15,11 @@ impl Conversions {
         *self.0.entry(conversion).or_default() += 1;
     }
 
+    /// Whether names in the file held parts of a wrapper of training, which were dropped.
+    pub fn drops_parts_of_names(&self) -> bool {
+        self.0.keys().any(|conversion| conversion.also == Some(Conversion::BARE_NAME))
+    }
+
     /// Tensors of every conversion, by the number type in the file.
     pub fn iter(&self) -> impl Iterator<Item = (Conversion, usize)> {
         self.0.iter().map(|(conversion, tensors)| (*conversion, *tensors))

@@ -9,7 +9,7 @@ use std::{
 use burn::tensor::{Device, Tensor};
 
 use super::Origin;
-use crate::error::LoadError;
+use crate::{error::LoadError, tensor::into_values};
 
 /// A parameter as a checkpoint stores it.
 #[derive(Clone, Debug)]
@@ -54,6 +54,15 @@ impl Origin for Live<'_> {
 
     fn shape(&self, name: &str, _expected: &[usize]) -> Option<Vec<usize>> {
         self.parameters.get(name).map(|parameter| parameter.shape.clone())
+    }
+
+    fn difference(&self, name: &str, other: &str) -> Result<Option<(usize, f32, f32)>, LoadError> {
+        let values = |name: &str| -> Result<Vec<f32>, LoadError> {
+            Ok(into_values(self.get(name)?.values.clone()))
+        };
+        let (found, expected) = (values(name)?, values(other)?);
+        let at = found.iter().zip(&expected).position(|(a, b)| a != b);
+        Ok(at.map(|at| (at, found[at], expected[at])))
     }
 
     fn flat(&self, name: &str, _device: &Device) -> Result<Tensor<1>, LoadError> {
@@ -101,6 +110,10 @@ impl Origin for Listing<'_> {
     fn shape(&self, name: &str, expected: &[usize]) -> Option<Vec<usize>> {
         self.shapes.borrow_mut().insert(name.to_owned(), expected.to_vec());
         Some(expected.to_vec())
+    }
+
+    fn difference(&self, _: &str, _: &str) -> Result<Option<(usize, f32, f32)>, LoadError> {
+        Ok(None)
     }
 
     fn flat(&self, name: &str, device: &Device) -> Result<Tensor<1>, LoadError> {

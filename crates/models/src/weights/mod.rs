@@ -7,6 +7,7 @@
 mod conversions;
 mod live;
 mod origin;
+mod redundant;
 mod stored;
 mod transposing;
 
@@ -65,26 +66,32 @@ impl<'a> Weights<'a> {
 
     /// A tensor must be there with the shape that the config gives it; it counts as used from now on.
     fn claim(&mut self, name: &str, dims: &[Dim]) -> Result<(), LoadError> {
-        let expected: Vec<usize> = dims.iter().map(|Dim(_, length)| *length).collect();
-        let found = self.origin.shape(name, &expected).ok_or_else(|| LoadError::MissingTensor {
-            path: self.origin.path(),
-            tensor: name.to_owned(),
-        })?;
-        if found != expected {
-            let fields: Vec<_> = dims.iter().map(|Dim(f, n)| format!("{f} = {n}")).collect();
-            return Err(LoadError::Shape {
-                path: self.origin.file_of(name),
-                tensor: name.to_owned(),
-                found,
-                expected: format!("[{}]", fields.join(", ")),
-            });
-        }
+        let found = self.check_shape(name, dims)?;
         self.used.insert(name.to_owned());
         self.parameters += found.iter().product::<usize>();
         if let Some(conversion) = self.origin.conversion(name) {
             self.conversions.count(conversion);
         }
         Ok(())
+    }
+
+    /// The shape of a tensor, which must be the one that the config gives it.
+    fn check_shape(&self, name: &str, dims: &[Dim]) -> Result<Vec<usize>, LoadError> {
+        let expected: Vec<usize> = dims.iter().map(|Dim(_, length)| *length).collect();
+        let found = self.origin.shape(name, &expected).ok_or_else(|| LoadError::MissingTensor {
+            path: self.origin.path(),
+            tensor: name.to_owned(),
+        })?;
+        if found == expected {
+            return Ok(found);
+        }
+        let fields: Vec<_> = dims.iter().map(|Dim(f, n)| format!("{f} = {n}")).collect();
+        Err(LoadError::Shape {
+            path: self.origin.file_of(name),
+            tensor: name.to_owned(),
+            found,
+            expected: format!("[{}]", fields.join(", ")),
+        })
     }
 
     pub(crate) fn vector(&mut self, name: &str, dim: Dim) -> Result<Tensor<1>, LoadError> {
@@ -170,22 +177,6 @@ impl<'a> Weights<'a> {
         Ok(Linear::new(weight, Some(self.vector(&format!("{name}.bias"), d_out)?)))
     }
 
-    /// The output head, `[vocabulary, d_embedding]`: the embedding itself where the two are tied.
-    pub(crate) fn head(
-        &mut self,
-        tied: bool,
-        embedding: &Tensor<2>,
-        dims: [Dim; 2],
-    ) -> Result<Tensor<2>, LoadError> {
-        const NAME: &str = "lm_head.weight";
-        if tied {
-            // Some checkpoints store it a second time.
-            self.ignore(NAME);
-            return Ok(embedding.clone());
-        }
-        self.matrix(NAME, dims)
-    }
-
     /// `{name}.weight` and `{name}.bias` of a LayerNorm.
     pub(crate) fn layer_norm(
         &mut self,
@@ -198,16 +189,6 @@ impl<'a> Weights<'a> {
             bias: self.vector(&format!("{name}.bias"), width)?,
             epsilon,
         })
-    }
-
-    /// Marks a tensor that says nothing new.
-    pub(crate) fn ignore(&mut self, name: &str) {
-        self.used.insert(name.to_owned());
-    }
-
-    /// Marks all tensors whose names start so.
-    pub(crate) fn ignore_under(&mut self, start: &str) {
-        self.used.extend(self.origin.names().into_iter().filter(|name| name.starts_with(start)));
     }
 
     /// Every tensor of the checkpoint must have been used; the number of parameters and what was done to

@@ -31,6 +31,10 @@ pub(crate) trait Origin {
         None
     }
 
+    /// The first place where two tensors of one shape differ, if they do: its flat index, the value of the
+    /// first tensor and that of the second.
+    fn difference(&self, name: &str, other: &str) -> Result<Option<(usize, f32, f32)>, LoadError>;
+
     /// All values in row-major order.
     ///
     /// # Shapes

@@ -63,6 +63,20 @@ impl Origin for Stored<'_> {
         self.0.conversion(name)
     }
 
+    fn difference(&self, name: &str, other: &str) -> Result<Option<(usize, f32, f32)>, LoadError> {
+        let expected = self.0.values(other)?;
+        let (mut at, mut first) = (0, None);
+        self.read(name, &mut |values| {
+            let rest = expected.get(at..).unwrap_or_default();
+            let apart = values.iter().zip(rest).position(|(value, other)| value != other);
+            if let (None, Some(here)) = (first, apart) {
+                first = Some((at + here, values[here], rest[here]));
+            }
+            at += values.len();
+        })?;
+        Ok(first)
+    }
+
     fn flat(&self, name: &str, device: &Device) -> Result<Tensor<1>, LoadError> {
         let length = self.0.shape(name).map_or(0, |shape| shape.iter().product());
         let mut values = Vec::with_capacity(length);

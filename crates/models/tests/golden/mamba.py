@@ -69,6 +69,11 @@ def recurrence(mixer, projected):
     return y, state, gated.reshape(y.shape) * mixer.norm.weight.double()
 
 
+def cache_name(output):
+    """What an output, and the model, call the past: transformers 5.24 has one name for all families."""
+    return next(name for name in ("cache", "cache_params", "past_key_values") if name in output)
+
+
 def observe(model, ids):
     """`scan` and `state` of every mixer as transformers computes them; both must be the recurrence's."""
     seen, handles = {}, []
@@ -89,7 +94,7 @@ def observe(model, ids):
         output = model(input_ids=ids[None], use_cache=True)
     for handle in handles:
         handle.remove()
-    cache = getattr(output, "cache_params", None) or output.past_key_values
+    cache = output[cache_name(output)]
 
     scans, states = [], []
     with torch.inference_mode():
@@ -126,13 +131,13 @@ def say_time_steps(model, name, ids, low, high):
     return dt
 
 
-def say_decoding(model, name, ids, through):
+def say_decoding(model, name, ids):
     """Prints how far the logits of one token at a time lie from those of the whole sequence."""
     whole, _, _ = golden.forward(model, None, ids)
-    cache, steps = None, []
+    past, steps = {}, []
     with torch.inference_mode():
         for token in ids:
-            output = model(input_ids=token[None, None], use_cache=True, **{through: cache})
-            cache = getattr(output, through)
+            output = model(input_ids=token[None, None], use_cache=True, **past)
+            past = {cache_name(output): output[cache_name(output)]}
             steps.append(output.logits[0, 0])
     print(f"{name}: one token at a time differs by {(torch.stack(steps) - whole).abs().max():.2e}")

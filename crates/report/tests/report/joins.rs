@@ -130,6 +130,7 @@ fn with_inputs(store: &Store) -> WorkOrder {
         tokenizer_sha256: "22".repeat(32),
         planned: false,
         tokenizer: None,
+        time_steps: plan::TimeSteps::default(),
     };
     let texts = ["wikitext2", "wikitext2-valid"].map(text).into();
     WorkOrder { models: vec![model], texts, ..order(store, &cells) }

@@ -96,6 +96,7 @@ pub(crate) fn order(results: &Path, model: &Path, cells: Vec<Cell>) -> WorkOrder
             tokenizer_sha256: "t".to_owned(),
             planned: false,
             tokenizer: None,
+            time_steps: plan::TimeSteps::default(),
         }],
         texts: vec![
             text("text", "text.raw"),

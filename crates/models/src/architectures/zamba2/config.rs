@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    Activation, MixerShape, ModelFacts,
+    Activation, MixerShape, ModelFacts, TimeSteps,
     architectures::{
         HubConfig,
         mixer_config::{MixerConfig, limits},
@@ -35,8 +35,17 @@ pub(super) struct Zamba2Config {
     pub(super) mixer: MixerConfig,
 }
 
+/// Other names of the fields, which transformers takes too.
+pub(crate) const SYNONYMS: [(&str, &str); 2] =
+    [("layers_block_type", "layer_types"), ("attention_head_dim", "head_dim")];
+
 pub(super) fn read(config: &HubConfig) -> Result<Zamba2Config, LoadError> {
     let hidden_size = config.count("hidden_size")?;
+    if config.count_or("attention_hidden_size", 2 * hidden_size)? != 2 * hidden_size {
+        let reason = format!("is not twice hidden_size {hidden_size}, which alone is supported");
+        return Err(config.bad("attention_hidden_size", reason));
+    }
+    let positions = config.count_or("max_position_embeddings", 4096)?;
     config.require_flag("use_shared_mlp_adapter", true, true)?;
     config.require_flag("use_long_context", false, false)?;
     config.require_absent("sliding_window")?;
@@ -47,14 +56,18 @@ pub(super) fn read(config: &HubConfig) -> Result<Zamba2Config, LoadError> {
         return Err(config.bad("num_key_value_heads", reason));
     }
     let rope = match config.flag_or("use_mem_rope", false)? {
-        true => Some(config.rope(attention.head_dim, 10_000.0, None)?),
+        true => Some(config.rope(attention.head_dim, positions)?),
         false => None,
     };
     let bias = config.flag_or("add_bias_linear", false)?;
     Ok(Zamba2Config {
         vocab_size: config.count("vocab_size")?,
         hidden_size,
-        intermediate_size: config.count_or("intermediate_size", 4 * hidden_size)?,
+        // The class takes zero for nothing said.
+        intermediate_size: match config.get("intermediate_size") {
+            Some(value) if value.as_u64() != Some(0) => config.count("intermediate_size")?,
+            _ => 4 * hidden_size,
+        },
         hybrid: hybrid_layers(config)?,
         num_mem_blocks: config.count_or("num_mem_blocks", 1)?,
         attention,
@@ -64,7 +77,7 @@ pub(super) fn read(config: &HubConfig) -> Result<Zamba2Config, LoadError> {
         activation: config.activation_or("hidden_act", "gelu")?,
         bias,
         rms_norm_eps: config.real_or("rms_norm_eps", 1e-5)?,
-        max_position_embeddings: config.count_or("max_position_embeddings", 4096)?,
+        max_position_embeddings: positions,
         tie_word_embeddings: config.flag_or("tie_word_embeddings", true)?,
         mixer: mixer(config, hidden_size, bias)?,
     })
@@ -74,7 +87,7 @@ pub(super) fn read(config: &HubConfig) -> Result<Zamba2Config, LoadError> {
 /// of half a head.
 fn attention_shape(config: &HubConfig, hidden_size: usize) -> Result<AttentionShape, LoadError> {
     let heads = config.count("num_attention_heads")?;
-    let kv_heads = config.count_or("num_key_value_heads", heads)?;
+    let kv_heads = config.count_or_null("num_key_value_heads", heads)?;
     if heads % kv_heads != 0 {
         let reason = format!("is {kv_heads}, which does not divide num_attention_heads {heads}");
         return Err(config.bad("num_key_value_heads", reason));
@@ -91,8 +104,30 @@ fn attention_shape(config: &HubConfig, hidden_size: usize) -> Result<AttentionSh
     Ok(AttentionShape { scale, ..AttentionShape::new(heads, kv_heads, head_dim) })
 }
 
-/// The time steps of the original code have no limits. transformers raises them to `time_step_min`,
-/// which belongs to the initialisation, in some of its paths but not in decoding; here nothing is raised.
+/// Least and largest time step. transformers raises them to `time_step_min`, whatever `time_step_limit`
+/// says; the original code has no limits but that one.
+fn time_step_limits(config: &HubConfig) -> Result<[f32; 2], LoadError> {
+    const LIMIT: &str = "time_step_limit";
+    let limit = limits(config, LIMIT)?;
+    if config.options().time_steps == TimeSteps::Original {
+        return Ok(limit);
+    }
+    let least = config.real_or("time_step_min", 0.001)? as f32;
+    if !least.is_finite() || least < 0.0 {
+        return Err(config.bad("time_step_min", format!("is {least}, expected zero or more")));
+    }
+    match config.get(LIMIT) {
+        Some(value) if limit != [least, f32::INFINITY] => {
+            let reason = format!(
+                "is {value}, but transformers reads `time_step_min`, which is {least}, in its place: remove \
+                 one of the two, or choose the rule of the original code (time_steps = \"original\")"
+            );
+            Err(config.bad(LIMIT, reason))
+        }
+        _ => Ok([least, f32::INFINITY]),
+    }
+}
+
 fn mixer(config: &HubConfig, hidden_size: usize, bias: bool) -> Result<MixerConfig, LoadError> {
     let inner = config.count_or("mamba_expand", 2)? * hidden_size;
     let heads = config.count_or("n_mamba_heads", 8)?;
@@ -108,7 +143,7 @@ fn mixer(config: &HubConfig, hidden_size: usize, bias: bool) -> Result<MixerConf
         // The classes have it whatever `use_conv_bias` says.
         convolution_bias: true,
         bias,
-        dt_limits: limits(config, "time_step_limit")?,
+        dt_limits: time_step_limits(config)?,
         epsilon: 1e-5,
     };
     mixer.check(config, inner, ["n_mamba_heads", "mamba_ngroups"])?;
@@ -124,20 +159,12 @@ fn hybrid_layers(config: &HubConfig) -> Result<Vec<bool>, LoadError> {
         Some(Value::Array(values)) => Ok(Some(values)),
         Some(value) => Err(config.bad(field, format!("is {value}, expected a list"))),
     };
-    if let Some(kinds) = listed("layers_block_type")? {
-        if kinds.len() != layers {
-            let reason = format!("has {} entries, expected {layers}", kinds.len());
-            return Err(config.bad("layers_block_type", reason));
-        }
-        let hybrid = kinds.iter().map(|kind| match kind.as_str() {
-            Some("mamba" | "linear_attention") => Ok(false),
-            Some("hybrid") => Ok(true),
-            _ => Err(config.bad("layers_block_type", format!("holds {kind}, which is not known"))),
-        });
-        return hybrid.collect();
-    }
+    let by_kind = match listed("layers_block_type")? {
+        Some(kinds) => Some(hybrid_kinds(config, kinds, layers)?),
+        None => None,
+    };
     let Some(ids) = listed("hybrid_layer_ids")? else {
-        return Err(config.bad("layers_block_type", "is missing"));
+        return by_kind.ok_or_else(|| config.bad("layers_block_type", "is missing"));
     };
     let mut hybrid = vec![false; layers];
     for id in ids {
@@ -146,7 +173,32 @@ fn hybrid_layers(config: &HubConfig) -> Result<Vec<bool>, LoadError> {
             None => return Err(config.bad("hybrid_layer_ids", format!("holds {id}, no layer"))),
         }
     }
-    Ok(hybrid)
+    match by_kind.filter(|kinds| *kinds != hybrid) {
+        None => Ok(hybrid),
+        Some(_) => {
+            let reason =
+                "names other layers than `layers_block_type`: remove the one that is wrong";
+            Err(config.bad("hybrid_layer_ids", reason))
+        }
+    }
+}
+
+/// Which layers the list of kinds calls hybrid.
+fn hybrid_kinds(
+    config: &HubConfig,
+    kinds: &[Value],
+    layers: usize,
+) -> Result<Vec<bool>, LoadError> {
+    const FIELD: &str = "layers_block_type";
+    if kinds.len() != layers {
+        return Err(config.bad(FIELD, format!("has {} entries, expected {layers}", kinds.len())));
+    }
+    let hybrid = kinds.iter().map(|kind| match kind.as_str() {
+        Some("mamba" | "linear_attention") => Ok(false),
+        Some("hybrid") => Ok(true),
+        _ => Err(config.bad(FIELD, format!("holds {kind}, which is not known"))),
+    });
+    hybrid.collect()
 }
 
 impl Zamba2Config {
@@ -223,7 +275,61 @@ mod tests {
         .expect("an object")
         .clone();
         fields.insert(field.to_owned(), value);
-        read(&HubConfig::from_fields(Path::new("config.json"), fields))
+        if field == "layers_block_type" {
+            fields.remove("hybrid_layer_ids");
+        }
+        let config = HubConfig::from_fields(Path::new("config.json"), fields);
+        read(&config.under_own_names(&SYNONYMS)?)
+    }
+
+    /// transformers raises to `time_step_min`, the original code to nothing but its own limit.
+    #[test]
+    fn time_steps_have_two_rules() {
+        let limits = |fields: Value, time_steps| {
+            let fields = fields.as_object().expect("an object").clone();
+            let config = HubConfig::from_fields(Path::new("config.json"), fields);
+            time_step_limits(&config.with(crate::Options { time_steps }))
+        };
+        let infinity = f32::INFINITY;
+        for (fields, transformers, original) in [
+            (json!({}), Some([0.001, infinity]), [0.0, infinity]),
+            (
+                json!({"time_step_min": 0.02, "time_step_limit": null}),
+                Some([0.02, infinity]),
+                [0.0, infinity],
+            ),
+            (json!({"time_step_limit": [0.01, 0.1]}), None, [0.01, 0.1]),
+            (
+                json!({"time_step_limit": [0.001, "Infinity"]}),
+                Some([0.001, infinity]),
+                [0.001, infinity],
+            ),
+        ] {
+            assert_eq!(
+                limits(fields.clone(), TimeSteps::Transformers).ok(),
+                transformers,
+                "{fields}"
+            );
+            assert_eq!(
+                limits(fields.clone(), TimeSteps::Original).ok(),
+                Some(original),
+                "{fields}"
+            );
+        }
+    }
+
+    #[test]
+    fn second_names_are_read() {
+        let fields = json!(["mamba", "hybrid", "hybrid", "mamba"]);
+        assert_eq!(read_with("layer_types", fields).expect("the same layers").uses(), [1, 2]);
+        let other = json!(["hybrid", "mamba", "mamba", "mamba"]);
+        let error = read_with("layer_types", other).expect_err("other layers").to_string();
+        assert!(
+            error.contains("hybrid_layer_ids") && error.contains("layers_block_type"),
+            "{error}"
+        );
+        assert!(read_with("head_dim", json!(12)).is_ok());
+        assert!(read_with("head_dim", json!(6)).is_err());
     }
 
     #[test]

@@ -13,7 +13,11 @@ impl Zamba2Config {
     pub(super) fn load_model(&self, w: &mut Weights<'_>) -> Result<Box<dyn Model>, LoadError> {
         let d_model = Dim("hidden_size", self.hidden_size);
         let vocabulary = Dim("vocab_size", self.vocab_size);
-        let embedding = w.matrix("model.embed_tokens.weight", [vocabulary, d_model])?;
+        let (tied, name) = (self.tie_word_embeddings, "model.embed_tokens.weight");
+        let embedding = w.embedding(tied, name, [vocabulary, d_model])?;
+        if let Some(rope) = &self.rope {
+            w.frequencies("model.rotary_emb.inv_freq", rope)?;
+        }
         let mut uses = self.load_uses(w)?.into_iter();
         let layers = self.hybrid.iter().enumerate().map(|(layer, hybrid)| {
             let (shared, at) = match hybrid {
@@ -28,7 +32,7 @@ impl Zamba2Config {
         });
         let layers = layers.collect::<Result<Vec<_>, LoadError>>()?;
         let norm = self.norm(w, "model.final_layernorm.weight", d_model)?;
-        let head = w.head(self.tie_word_embeddings, &embedding, [vocabulary, d_model])?;
+        let head = w.head(tied, (name, &embedding), [vocabulary, d_model])?;
         Ok(Box::new(Zamba2 { config: self.clone(), embedding, layers, norm, head }))
     }
 
@@ -59,6 +63,9 @@ impl Zamba2Config {
             down: w.linear(&format!("{ffn}.down_proj"), neurons, d_model, self.bias)?,
             activation: self.activation,
         };
+        if let Some(rope) = &self.rope {
+            w.frequencies(&format!("{at}.self_attn.rotary_emb.inv_freq"), rope)?;
+        }
         Ok(Block {
             norm: self.norm(w, &format!("{at}.input_layernorm.weight"), both)?,
             attention,
@@ -118,7 +125,8 @@ impl Zamba2Config {
                 blocks.push(self.load_block(&at, w)?);
             } else {
                 // Some files repeat the shared weights under every layer.
-                w.ignore_under(&format!("model.layers.{layer}.shared_transformer."));
+                let start = format!("model.layers.{layer}.shared_transformer.");
+                w.repeats_under(&start, &format!("{at}."))?;
             }
             let linear = format!("model.layers.{layer}.linear");
             uses.push(Use {

@@ -9,6 +9,7 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 use vector::Rotary;
 
+pub(super) use self::config::SYNONYMS;
 use self::config::Zamba2Config;
 use super::{Blueprint, HubConfig, Model, ModelFacts, check_batch, embed, head_product};
 use crate::{

@@ -70,7 +70,7 @@ def expect(model, folder, generator):
     ids = torch.randint(0, model.config.vocab_size, (300,), generator=generator)
     low, high = model.config.time_step_limit
     mamba.say_time_steps(model, folder.name, ids, low, high)
-    mamba.say_decoding(model, folder.name, ids[:40], "cache_params")
+    mamba.say_decoding(model, folder.name, ids[:40])
 
 
 def as_transformers_4_wrote_it(config):

@@ -15,9 +15,9 @@ belongs to use i, counted over all blocks). Gate and up are one matrix, the gate
 the block reads the residual stream beside the embedding, and its output, through `linear`, is added to
 what the mixer reads, not to the residual stream. Everything is float32 with eager attention.
 
-Time steps: the original code does not clip them. transformers 5 clips them from below at `time_step_min`
-(0.001), which config.json means for the initialisation only. In `zamba2` no time step is that small, so
-both agree; in `zamba2-two` some are, and the expected values are those of the original code.
+Time steps: transformers clips them from below at `time_step_min` (0.001), the original code does not. In
+`zamba2` no time step is that small, so both agree; in `zamba2-two` some are: expected.safetensors holds the
+values of transformers (5.24, whose every path clips), original.safetensors some logits of the original code.
 """
 
 import pathlib
@@ -25,6 +25,7 @@ import sys
 
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from transformers import Zamba2Config, Zamba2ForCausalLM
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -34,6 +35,7 @@ import mamba  # noqa: E402
 
 VOCAB = 61
 LENGTHS = [1, 2, 15, 16, 17, 300]
+ORIGINAL = 17
 TIME_STEP_MIN = 0.001
 # By number of the layer the uses 0, 1, 2 would all fall to other blocks: only their own order gives 0, 1, 0.
 KINDS = ["mamba", "hybrid", "mamba", "hybrid", "hybrid", "mamba"]
@@ -124,12 +126,9 @@ def stored_names(folder, blocks):
 def expect(folder, generator):
     model = golden.reload(folder)
     ids = torch.randint(0, VOCAB, (300,), generator=generator)
-    clipped, _, _ = golden.forward(model, None, ids)
-    as_the_original_clips(model)
     dt = mamba.say_time_steps(model, folder.name, ids, TIME_STEP_MIN, float("inf"))
-    free, _, _ = golden.forward(model, None, ids)
-    print(f"{folder.name}: clipping moves the logits by {(clipped - free).abs().max():.2e}")
-    mamba.say_decoding(model, folder.name, ids[:40], "past_key_values")
+    clipped, _, _ = golden.forward(model, None, ids)
+    mamba.say_decoding(model, folder.name, ids[:40])
     golden.write_expected(
         model,
         "feed_forward.down_proj",
@@ -139,7 +138,20 @@ def expect(folder, generator):
         layers="model.layers",
         more=mamba.observe,
     )
+    free, _, _ = golden.forward(as_the_original_clips(model), None, ids)
+    print(f"{folder.name}: clipping moves the logits by {(clipped - free).abs().max():.2e}")
     return dt
+
+
+def expect_original(folder):
+    """The logits of one sequence of expected.safetensors without limits of the time steps."""
+    with safe_open(folder / "expected.safetensors", "pt") as file:
+        ids = file.get_tensor(f"ids.{ORIGINAL}")
+    model = as_the_original_clips(golden.reload(folder))
+    mamba.observe(model, ids)
+    logits, _, _ = golden.forward(model, None, ids)
+    tensors = {f"ids.{ORIGINAL}": ids, f"logits.{ORIGINAL}": logits.contiguous()}
+    save_file(tensors, folder / "original.safetensors")
 
 
 def main():
@@ -157,6 +169,7 @@ def main():
     golden.save(build(generator, -4.5, 1.5, mamba_ngroups=2, **options), folder)
     stored_names(folder, blocks=2)
     assert expect(folder, generator).min() < TIME_STEP_MIN
+    expect_original(folder)
 
 
 if __name__ == "__main__":
