@@ -112,15 +112,15 @@ class Reference:
             self.sides[newer] = Side([sys.executable, HERE / "reference.py"], environment)
         return self.sides[newer]
 
-    def answers(self, name, config, requests):
-        """The answers to all requests, in their order."""
+    def answers(self, name, config, tensors, requests):
+        """The answers to all requests, in their order; `tensors` is the digest of the weights."""
         path = WORK / "reference" / f"{name.replace('/', '-')}.pickle"
         path.parent.mkdir(parents=True, exist_ok=True)
         known = pickle.loads(path.read_bytes()) if path.is_file() else {}
         stamp = hashlib.sha256((HERE / "reference.py").read_bytes()).hexdigest()
         found, asked = [], 0
         for request, key in requests:
-            key = f"{stamp} {key}"
+            key = f"{stamp} {tensors} {key}"
             if key not in known:
                 known[key] = self.side(config).ask(request())
                 asked += 1
@@ -223,8 +223,7 @@ def defaults_of(config):
 
     if "ssm_cfg" in config:
         return {}, {}
-    named = config["architectures"][0].removesuffix("ForCausalLM").lower()
-    config_class = CONFIG_MAPPING[config.get("model_type", named)]
+    config_class = CONFIG_MAPPING[config["model_type"]]
     made = config_class()
     defaults = {field.name: getattr(made, field.name) for field in dataclasses.fields(config_class)}
     for field in dataclasses.fields(config_class):
@@ -262,7 +261,7 @@ def golden_findings(reference, ours, pattern):
             (lambda mutant=mutant: request("theirs", mutant), f"{mutant.name()} {mutant.config(config)}")
             for mutant in found
         ]
-        theirs = reference.answers(folder, config, requests)
+        theirs = reference.answers(folder, config, weights.digest(golden), requests)
         for mutant, answer in zip(found, theirs, strict=True):
             answered = ours.ask(request("ours", mutant))
             yield Finding(mutant, *verdict(answer, answered), answer, answered)
@@ -285,7 +284,7 @@ def published_findings(reference, ours, pattern):
             (lambda mutant=mutant: request("theirs", mutant), f"{mutant.name()} {mutant.config(config)}")
             for mutant in found
         ]
-        theirs = reference.answers(folder, config, requests)
+        theirs = reference.answers(folder, config, "none", requests)
         for mutant, answer in zip(found, theirs, strict=True):
             answered = ours.ask(request("ours", mutant))
             yield Finding(mutant, *verdict(answer, answered), answer, answered)

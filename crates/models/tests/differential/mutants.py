@@ -499,7 +499,7 @@ def heads(folder):
 
 def tensors(folder):
     """Other files with the same config: buffers, prefixes, leftovers, gaps, another type."""
-    for weights in ["buffers", "unknown", "gap", "f16", "module", "orig-mod", "bare", "prefixed"]:
+    for weights in ["buffers", "odd-buffers", "unknown", "gap", "f16", "module", "orig-mod", "bare", "prefixed"]:
         yield Mutant(folder, weights=weights)
 
 
@@ -623,6 +623,15 @@ def published(defaults_of):
     """The same of `data/configs`, whose shapes are compared without weights."""
     for path in (PUBLISHED / name / "config.json" for name in SHAPES):
         config, folder = read(path), str(path.parent.relative_to(PUBLISHED))
+        if "architectures" in config:
+            # These files name the class only, and transformers goes by the type.
+            config["model_type"] = config["architectures"][0].removesuffix("ForCausalLM").lower()
+        if "hybrid_layer_ids" in config:
+            # Likewise: it goes by the kinds of the layers.
+            layers = range(config["num_hidden_layers"])
+            hybrid = config["hybrid_layer_ids"]
+            kinds = ["hybrid" if layer in hybrid else "mamba" for layer in layers]
+            config["layers_block_type"] = kinds
         defaults, _ = defaults_of(config)
         found = [Mutant(folder), *single(folder, config, defaults)]
         if "ssm_cfg" in config:
