@@ -8,7 +8,8 @@ import shutil
 import torch
 from safetensors.torch import load_file, save_file
 
-FILES = ("*.safetensors", "*.bin", "*.index.json")
+# What a folder's weights are called; expected values lie beside them.
+FILES = ("model*.safetensors", "pytorch_model*.bin", "*.index.json")
 EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embeddings.weight", "embedding.weight")
 BASES = ("model.decoder.", "model.", "transformer.", "backbone.")
 HEAD = "lm_head.weight"
@@ -17,10 +18,9 @@ HEAD = "lm_head.weight"
 def tensors(folder):
     """All tensors of a folder by name."""
     found = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        if path.name != "expected.safetensors":
-            found |= load_file(path)
-    for path in sorted(folder.glob("*.bin")):
+    for path in sorted(folder.glob("model*.safetensors")):
+        found |= load_file(path)
+    for path in sorted(folder.glob("pytorch_model*.bin")):
         found |= torch.load(path, map_location="cpu", weights_only=True)
     return {name: tensor.clone() for name, tensor in found.items()}
 
@@ -99,6 +99,5 @@ def place(golden, weights, work):
         return folder
     for pattern in FILES:
         for path in golden.glob(pattern):
-            if path.name != "expected.safetensors":
-                shutil.copy(path, folder / path.name)
+            shutil.copy(path, folder / path.name)
     return folder
