@@ -48,7 +48,9 @@ impl OpenFile {
 
     /// The same file for a library that wants to read it by itself.
     pub(crate) fn another_handle(&self) -> Result<File, LoadError> {
-        self.file.borrow().try_clone().map_err(|source| self.io(source))
+        let mut file = self.file.borrow_mut();
+        // The two share their position.
+        file.rewind().and_then(|()| file.try_clone()).map_err(|source| self.io(source))
     }
 
     pub(crate) fn io(&self, source: std::io::Error) -> LoadError {

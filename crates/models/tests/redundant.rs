@@ -100,9 +100,9 @@ fn another_head_is_used_where_the_config_unties_it() {
     assert_eq!(logits(&found), doubled);
 }
 
-/// `theta^(-2i/8)` of the golden folder, as older releases stored it with every layer.
-fn frequencies(theta: f32) -> Vec<f32> {
-    (0..4).map(|i| 1.0 / theta.powf(2.0 * i as f32 / 8.0)).collect()
+/// `theta^(-2i/head_dim)`, as older releases stored it with every layer.
+fn frequencies(theta: f32, head_dim: usize) -> Vec<f32> {
+    (0..head_dim / 2).map(|i| 1.0 / theta.powf((2 * i) as f32 / head_dim as f32)).collect()
 }
 
 #[test]
@@ -115,14 +115,14 @@ fn buffers_of_frequencies_must_be_those_of_the_config() {
             }
         }
     };
-    assert_same("llama", json!({}), with(frequencies(1e4)));
+    assert_same("llama", json!({}), with(frequencies(1e4, 8)));
     // Stretching happened while the model ran, so the buffer has the plain ones.
     let text = std::fs::read_to_string(golden("llama-linear").join("config.json")).unwrap();
     assert!(text.contains("linear"), "{text}");
-    assert_same("llama-linear", json!({}), with(frequencies(1e4)));
-    let stretched = frequencies(1e4).into_iter().map(|f| f / 4.0).collect();
+    assert_same("llama-linear", json!({}), with(frequencies(1e4, 10)));
+    let stretched = frequencies(1e4, 10).into_iter().map(|f| f / 4.0).collect();
     assert_same("llama-linear", json!({}), with(stretched));
-    let message = refusal("llama", json!({}), with(frequencies(1e6)));
+    let message = refusal("llama", json!({}), with(frequencies(1e6, 8)));
     for part in ["rotary_emb.inv_freq", "rope_theta", "flat index 1"] {
         assert!(message.contains(part), "{message}");
     }

@@ -167,6 +167,9 @@ impl GgufFile {
         let by_width = sizes.layers == LAYERS_OF_27B;
         let scale = if by_width { sizes.hidden / sizes.heads } else { sizes.head_dim };
         let window = self.window()?;
+        // Zero turns it off there.
+        let softcapping =
+            self.real(&self.key("final_logit_softcapping"))?.filter(|cap| *cap != 0.0);
         let local = self.real(&self.key("rope.freq_base_swa"))?.unwrap_or(LOCAL_THETA);
         Ok(json!({
             "architectures": ["Gemma3ForCausalLM"],
@@ -174,7 +177,7 @@ impl GgufFile {
             "attention_bias": false,
             "query_pre_attn_scalar": scale,
             "attn_logit_softcapping": null,
-            "final_logit_softcapping": self.real(&self.key("final_logit_softcapping"))?,
+            "final_logit_softcapping": softcapping,
             "sliding_window": window,
             "layer_types": self.layer_types(sizes.layers, window.is_some())?,
             "rope_parameters": {

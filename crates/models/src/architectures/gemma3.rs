@@ -52,25 +52,20 @@ fn layer_kinds(config: &HubConfig, layers: usize) -> Result<Vec<LayerKind>, Load
     const WINDOW: usize = 4096;
     const PERIOD: usize = 6;
     const FIELD: &str = "sliding_window_pattern";
-    /// Newer releases write it beside `layer_types` and do not read it.
+    /// Newer releases write it beside `layer_types`, whatever that says, and do not read it.
     const PRIVATE: &str = "_sliding_window_pattern";
     let listed = config.windowed_layers(layers)?;
     let by = |period: usize| (1..=layers).map(|n| !n.is_multiple_of(period)).collect::<Vec<_>>();
-    let private = config.count_or(PRIVATE, PERIOD)?;
-    let local = match config.has(PRIVATE) && !config.has(FIELD) {
-        true if listed.is_none() && private != PERIOD => {
-            let reason = format!(
-                "is {private}, which is not read: give `{FIELD}`, or `layer_types` with every layer"
-            );
-            return Err(config.bad(PRIVATE, reason));
-        }
-        true => config.agreed_layers(listed, PRIVATE, by(private))?,
-        false => {
-            let said = [FIELD, PRIVATE].map(|name| (name.to_owned(), config.get(name)));
-            config.agreed(said)?;
-            config.agreed_layers(listed, FIELD, by(config.count_or(FIELD, PERIOD)?))?
-        }
-    };
+    let period = config.count_or(FIELD, PERIOD)?;
+    let private = config.count_or(PRIVATE, period)?;
+    if listed.is_none() && private != period {
+        let reason = format!(
+            "is {private}, but without `layer_types` every {period} layers one sees everything: give \
+             `{FIELD}`, or `layer_types` with every layer"
+        );
+        return Err(config.bad(PRIVATE, reason));
+    }
+    let local = config.agreed_layers(listed, FIELD, by(period))?;
     let window = config.window_or(WINDOW)?;
     if window.is_none() && local.contains(&true) {
         let reason = "is null, but layers of the kind sliding_attention need a width";
@@ -102,6 +97,10 @@ mod tests {
             (json!({"layer_types": kinds}), [None, Some(4096), Some(4096)]),
             (json!({"sliding_window_pattern": 1, "sliding_window": null}), [None; 3]),
             (json!({"_sliding_window_pattern": 6}), [Some(4096); 3]),
+            (
+                json!({"layer_types": kinds, "_sliding_window_pattern": 6}),
+                [None, Some(4096), Some(4096)],
+            ),
         ] {
             assert_eq!(windows(decoder, fields.clone()), expected, "{fields}");
         }
