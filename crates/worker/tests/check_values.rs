@@ -65,6 +65,7 @@ fn answer(
         limit: Some(limit),
         calibration,
         device: DeviceName::Cpu,
+        time_steps: plan::TimeSteps::default(),
         cut: false,
         json: true,
     };

@@ -110,10 +110,6 @@ mod tests {
                 "`sliding_window_pattern`",
             ),
             (
-                json!({"layer_types": kinds, "_sliding_window_pattern": 6}),
-                "`_sliding_window_pattern`",
-            ),
-            (
                 json!({"sliding_window_pattern": 2, "_sliding_window_pattern": 3}),
                 "`_sliding_window_pattern`",
             ),
