@@ -114,7 +114,7 @@ pub enum LoadError {
     /// Two tensors that should be the same have other values.
     #[error(
         "{path}: tensor `{tensor}` is not the same as `{other}` (at flat index {index}: {found} and \
-         {expected}), though {reason}; {advice}"
+         {expected}), though {why}"
     )]
     Differs {
         /// The file that holds the tensor.
@@ -129,10 +129,8 @@ pub enum LoadError {
         found: f32,
         /// That of the other.
         expected: f32,
-        /// Why they should be the same.
-        reason: String,
-        /// What can be done about it.
-        advice: &'static str,
+        /// Why they should be the same, and what can be done about it.
+        why: &'static str,
     },
     /// Config and tensor disagree.
     #[error("{path}: tensor `{tensor}` has shape {found:?}, but the config says {expected}")]

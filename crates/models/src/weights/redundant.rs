@@ -35,10 +35,9 @@ impl Weights<'_> {
         }
         if self.has(HEAD) && self.has(name) {
             self.check_shape(HEAD, &dims)?;
-            let reason = "the config has tie_word_embeddings (or leaves it to its class)";
-            let advice = "set tie_word_embeddings to false to use both, as transformers does, or remove \
-                          the tensor that is wrong";
-            self.repeats(HEAD, name, reason, advice)?;
+            let why = "the config has tie_word_embeddings (or leaves it to its class); set it to false to \
+                       use both, as transformers does, or remove the tensor that is wrong";
+            self.repeats(HEAD, name, why)?;
         }
         Ok(embedding.clone())
     }
@@ -46,26 +45,20 @@ impl Weights<'_> {
     /// All tensors whose names start with `start` must be the same as those under `first`; what is not
     /// there stays unused.
     pub(crate) fn repeats_under(&mut self, start: &str, first: &str) -> Result<(), LoadError> {
-        let reason = "the two layers share these weights";
-        let advice = "a checkpoint in which they differ is not of this architecture";
+        let why = "the two layers share these weights; a checkpoint in which they differ is not of this \
+                   architecture";
         for name in self.origin.names() {
             let Some(rest) = name.strip_prefix(start) else { continue };
             let other = format!("{first}{rest}");
             if self.has(&other) {
-                self.repeats(&name, &other, reason, advice)?;
+                self.repeats(&name, &other, why)?;
             }
         }
         Ok(())
     }
 
     /// Compares a tensor with the one that it repeats.
-    fn repeats(
-        &mut self,
-        name: &str,
-        other: &str,
-        reason: &str,
-        advice: &'static str,
-    ) -> Result<(), LoadError> {
+    fn repeats(&mut self, name: &str, other: &str, why: &'static str) -> Result<(), LoadError> {
         let [found, expected] = [name, other].map(|name| self.origin.shape(name, &[]));
         if let (Some(found), Some(expected)) = (found, expected)
             && found != expected
@@ -85,8 +78,7 @@ impl Weights<'_> {
                 index,
                 found,
                 expected,
-                reason: reason.to_owned(),
-                advice,
+                why,
             });
         }
         self.used.insert(name.to_owned());
@@ -113,9 +105,8 @@ impl Weights<'_> {
                 index,
                 found: values[index],
                 expected: rope.inverse()[index],
-                reason: "it is a copy of them".to_owned(),
-                advice: "correct rope_theta and what stretches it, or remove the tensor, which transformers \
-                         does not read",
+                why: "it is a copy of them; correct rope_theta and what stretches it, or remove the \
+                      tensor, which transformers does not read",
             });
         }
         self.used.insert(name.to_owned());
