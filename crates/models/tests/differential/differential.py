@@ -22,6 +22,7 @@ import numpy
 import mutants
 import replay
 import weights
+from mutant import LENGTH, Mutant
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[3]
@@ -171,7 +172,7 @@ def verdict(theirs, ours):
 
 @dataclasses.dataclass
 class Finding:
-    mutant: mutants.Mutant
+    mutant: Mutant
     kind: str
     apart: float | None
     theirs: Answer
@@ -254,7 +255,7 @@ def golden_findings(reference, ours, pattern):
                 "folder": place(side, mutant.weights),
                 "config": mutant.config(config),
                 "ids": ids(mutant.length, vocabulary),
-                "keep": mutants.LENGTH,
+                "keep": LENGTH,
             }
 
         requests = [

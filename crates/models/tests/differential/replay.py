@@ -6,6 +6,7 @@ import json
 import math
 
 import mutants
+from mutant import LENGTH
 
 ROWS = [12, 1]  # from the end
 COLUMNS = 6
@@ -50,7 +51,7 @@ def of_folder(folder, config, findings):
         entry = {"set": quoted(mutant.set)} if mutant.set else {}
         entry |= {"drop": mutant.drop} if mutant.drop else {}
         entry |= {"weights": mutant.weights} if mutant.weights else {}
-        entry |= {"length": mutant.length} if mutant.length != mutants.LENGTH else {}
+        entry |= {"length": mutant.length} if mutant.length != LENGTH else {}
         if finding.ours.runs():
             given = numbers(finding.theirs.logits)
             number = places.setdefault(compact(given), len(places))
