@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use plan::{Cell, DeviceName, Inputs, TextInput};
+use plan::{Cell, DeviceName, Inputs, TextInput, TimeSteps};
 
 use crate::explain::known::KnownRun;
 use crate::explain::state::State;
@@ -73,7 +73,7 @@ fn recorded(run: &KnownRun, id: &str, cell: &Cell, state: &State) -> Option<Inpu
     }
     let State::Done { origin, .. } = state else { return None };
     let from = &origin.provenance;
-    Some(Inputs {
+    let with = |time_steps: TimeSteps| Inputs {
         weights: from.weights_sha256.clone(),
         tokenizer: from.tokenizer_sha256.clone(),
         text: from.text_sha256.clone(),
@@ -81,7 +81,12 @@ fn recorded(run: &KnownRun, id: &str, cell: &Cell, state: &State) -> Option<Inpu
         code_version: from.code_version.clone(),
         dtype: "f32".to_owned(),
         device: from.device.parse().unwrap_or(DeviceName::Cpu),
-    })
+        time_steps,
+    };
+    // The file does not say the rule, but its name does: only one gives the cell its id.
+    let mut rules = TimeSteps::ALL.iter().map(|rule| with(*rule));
+    let found = rules.find(|inputs| plan::cell_id(cell, inputs) == id);
+    Some(found.unwrap_or_else(|| with(TimeSteps::default())))
 }
 
 fn list(run: &KnownRun, cell: &Cell, inputs: &Inputs) -> Vec<Input> {
