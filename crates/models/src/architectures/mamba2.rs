@@ -35,6 +35,8 @@ pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> 
         return Err(config.bad("hidden_act", "only silu is supported"));
     }
     config.require_flag("rms_norm", true, true)?;
+    // transformers divides the weights that it has read by it, and the original code only initial ones.
+    config.require_flag("rescale_prenorm_residual", false, false)?;
     let epsilon = config.real_or("layer_norm_epsilon", 1e-5)?;
     let mixer = MixerConfig {
         hidden_size,

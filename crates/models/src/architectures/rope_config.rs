@@ -79,6 +79,9 @@ impl HubConfig {
         };
         let full = of_kind(KINDS[0])?.map(|object| ("rope_parameters.full_attention", object));
         let older = self.object("rope_scaling")?.map(|object| ("rope_scaling", object));
+        for (place, object) in full.iter().chain(&older) {
+            self.require_what_gemma_reads(place, object)?;
+        }
         let full = Spelling {
             objects: full.into_iter().chain(older).collect(),
             theta: "rope_theta",
@@ -95,6 +98,28 @@ impl HubConfig {
             self.rope_of(&full, head_dim, positions)?,
             self.rope_of(&sliding, head_dim, positions)?,
         ])
+    }
+
+    /// The class of Gemma 3 puts an older object into a newer one, whose `rope_type` hides `type`, and
+    /// looks for the original positions inside only.
+    fn require_what_gemma_reads(
+        &self,
+        place: &str,
+        object: &Map<String, Value>,
+    ) -> Result<(), LoadError> {
+        let kind = object.get("rope_type").or_else(|| object.get("type"));
+        let is_old = place == "rope_scaling" && object.get("rope_type").is_none();
+        if is_old && kind.is_some_and(|kind| kind != "default") {
+            let reason = "is not read by the class of this family: call it `rope_type`";
+            return Err(self.bad(&format!("{place}.type"), reason));
+        }
+        let positions = "original_max_position_embeddings";
+        let outside = object.get(positions).is_none() && self.get(positions).is_some();
+        if outside && kind.is_some_and(|kind| kind == "llama3") {
+            let reason = format!("is not read by the class of this family: put it into `{place}`");
+            return Err(self.bad(positions, reason));
+        }
+        Ok(())
     }
 
     /// A field that holds an object; an empty one says nothing.
@@ -247,7 +272,15 @@ impl HubConfig {
                 low: positive("low_freq_factor")?,
                 high: positive("high_freq_factor")?,
                 original_positions: match fields.get("original_max_position_embeddings") {
-                    Some(_) => positive("original_max_position_embeddings")? as usize,
+                    Some(_) => {
+                        let key = "original_max_position_embeddings";
+                        let number = positive(key)?;
+                        if number.fract() != 0.0 {
+                            let reason = format!("is {number}, expected a whole number");
+                            return Err(self.bad(&name(key), reason));
+                        }
+                        number as usize
+                    }
                     None => positions,
                 },
             },

@@ -166,6 +166,10 @@ fn hybrid_layers(config: &HubConfig) -> Result<Vec<bool>, LoadError> {
     let Some(ids) = listed("hybrid_layer_ids")? else {
         return by_kind.ok_or_else(|| config.bad("layers_block_type", "is missing"));
     };
+    // The order of the list says which layer has which adapters.
+    if !ids.is_sorted_by(|a, b| a.as_u64() < b.as_u64()) {
+        return Err(config.bad("hybrid_layer_ids", "is not in ascending order, or names one twice"));
+    }
     let mut hybrid = vec![false; layers];
     for id in ids {
         match id.as_u64().and_then(|id| hybrid.get_mut(usize::try_from(id).ok()?)) {
