@@ -202,7 +202,7 @@ fn two_runs_do_not_share_a_results_folder() {
     let bench = Bench::new();
     let pipeline = bench.own_pipeline();
     scripts(&bench, "exit 0");
-    let store = tables::Store::open(&bench.results().join("own")).unwrap();
+    let store = runs::RunFolder::open(&bench.results().join("own")).unwrap();
     let _held = store.lock().unwrap();
     let output = bench.run(&["run-grid", &pipeline]);
     assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));

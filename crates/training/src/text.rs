@@ -70,7 +70,7 @@ fn sequences(
     let mut documents = stories.mixture(Split::Train).map(|document| {
         let mut ids = encode(tokenizer, &document.text)?;
         ids.extend_from_slice(&joint[1..]);
-        Ok(ids)
+        Ok::<_, StoryError>(ids)
     });
     let mut sequences = Vec::with_capacity(n);
     for index in 0..n {

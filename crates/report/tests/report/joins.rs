@@ -86,7 +86,7 @@ fn ablations_for_other_windows_are_other_ablations() {
     let similarities = parquet(&results, "similarities");
     let windows = similarities.u32s("dropped_tokens").unwrap();
     for window in [4, 32] {
-        assert_eq!(windows.iter().filter(|own| *own == Some(window)).count(), 9);
+        assert_eq!(windows.iter().filter(|own| **own == Some(window)).count(), 9);
     }
 }
 
