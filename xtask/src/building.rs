@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(time_passed(0.0), 0.0);
         assert_eq!(time_passed(1.0), 1.0);
         // Half of the time has passed somewhere between seven and nine tenths of the crates.
-        assert_eq!(time_left(Duration::from_secs(600), 77, 100), "about 10 min left");
+        assert_eq!(time_left(Duration::from_secs(600), 77, 100), "about 9 min left");
         assert_eq!(time_left(Duration::from_secs(600), 1, 1000), "a few minutes left");
     }
 }

@@ -182,8 +182,8 @@ pub(crate) fn model_problems(workspace: &Workspace, path: &Path, reads: Reads) -
     let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
     match read {
         Ok(()) if magic == *b"GGUF" => Vec::new(),
-        // The worker reads more of what lies in its place: a Git LFS pointer, a web page.
-        Ok(()) if path.extension().is_some_and(|ending| ending == "gguf") => Vec::new(),
+        // A Git LFS pointer (`version https://…`) or a web page: the worker says which, and what to do.
+        Ok(()) if magic == *b"vers" || magic.first() == Some(&b'<') => Vec::new(),
         _ => vec![format!("{shown} is neither a GGUF file nor a Hugging Face folder")],
     }
 }

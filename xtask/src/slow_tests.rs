@@ -8,6 +8,7 @@ pub(crate) const SLOW: &[(&str, &[&str])] = &[
     (
         "models",
         &[
+            "mutated_configs_say_what_transformers_says",
             "no_config_makes_loading_panic",
             "of_a_pickle",
             "of_gguf",
@@ -15,17 +16,15 @@ pub(crate) const SLOW: &[(&str, &[&str])] = &[
             "trained_models_equal_transformers",
         ],
     ),
+    ("pruning", &["scanning_is_masking"]),
     (
         "statistics",
         &[
-            "correlations::spearmans_interval_covers_the_rank_correlation_of_normal_pairs",
-            "correlations::kendalls_interval_covers_the_rank_correlation_of_normal_pairs",
             "dial::monotone_dials_are_rejected_no_more_often_than_the_level",
             "dial::eight_windows_keep_the_level",
             "dial::the_limit_of_the_largest_fall_covers_it",
             "dial::a_fall_in_the_middle_of_a_steep_dial_is_seen",
             "dial::page_rejects_levels_without_order_as_often_as_its_level",
-            "proportions::clopper_pearson_covers_at_least_its_level_everywhere",
             "proportions::wilson_covers_its_level_on_average_and_dips_near_the_ends",
             "proportions::newcombes_interval_covers_its_level_or_a_little_more",
             "proportions::a_difference_of_the_margin_is_called_equal_as_often_as_alpha",
@@ -34,7 +33,6 @@ pub(crate) const SLOW: &[(&str, &[&str])] = &[
             "windows::percentile_intervals_cover_what_theory_says_and_less_of_few_windows",
             "windows::blocks_cover_what_single_windows_miss",
             "windows::bca_covers_the_mean_of_skewed_values",
-            "windows::a_ratio_of_the_margin_is_called_equal_as_often_as_alpha",
             "windows::sign_flips_reject_no_more_often_than_their_level",
             "windows::a_ratio_at_its_threshold_is_rejected_as_often_as_the_level",
             "windows::the_minimum_detectable_ratio_is_found_as_often_as_its_power",
@@ -62,6 +60,7 @@ pub(crate) const SLOW: &[(&str, &[&str])] = &[
         &[
             "correlations",
             "dense_and_collapsed",
+            "gemma_with_a_sentencepiece_vocabulary",
             "killed_three_times_and_resumed",
             "lambada",
             "per_token",

@@ -264,9 +264,7 @@ fn texts_are_put_into_the_data_folder() {
     assert_eq!(fs::read_to_string(&placed).unwrap(), text);
     expect(&run(&fetch), 0, &["there already"]);
     fs::remove_dir_all(hub.bench.path("hf")).unwrap();
-    use std::os::unix::fs::PermissionsExt;
-    let worker = hub.bench.write("no-worker", "#!/bin/sh\ncp \"$3\" order.json\n");
-    fs::set_permissions(worker, fs::Permissions::from_mode(0o755)).unwrap();
+    hub.bench.worker("cp \"$3\" order.json");
     expect(&run(&grid), 0, &[]);
     let order = fs::read_to_string(hub.bench.path("order.json")).unwrap();
     let order: WorkOrder = serde_json::from_str(&order).unwrap();
