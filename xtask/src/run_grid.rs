@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// sparsity, window, rule; a key given twice allows either value
     #[arg(long, value_name = "KEY=VALUE,...")]
     filter: Option<Filter>,
-    /// The folder of all runs; this one's results go to DIR/<name of the run> [default: results]
+    /// The folder of all runs; this one's results go to a folder of the run's name in it [default: results]
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
     /// Where to compute: cpu, cuda:0 or wgpu:0 (the first use builds for it)
