@@ -7,7 +7,7 @@ use crate::{
     Policy, Recalibration, Rule, Score, TreatmentError,
 };
 
-/// A treatment as written, not yet checked; see [`Treatment`] for the fields.
+/// A treatment as written, not yet checked; see [`crate::Treatment`] for the fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are those of `Treatment`, documented there")]
