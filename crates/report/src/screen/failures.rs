@@ -108,9 +108,31 @@ fn left_open(counts: &Counts) -> Option<String> {
     (!told.is_empty()).then(|| told.join(", "))
 }
 
-/// The command that made the run, which computes only what is not done.
+/// The command that made the run, which computes only what is not done; of the whole grid, since what a
+/// filter left out is not run either.
 fn again(summary: &Summary) -> String {
-    summary.command.clone().unwrap_or_else(|| "cargo xtask run-grid".to_owned())
+    let command = summary.command.as_deref().unwrap_or("cargo xtask run-grid");
+    unfiltered(command)
+}
+
+/// A command line without `--filter` and its value.
+fn unfiltered(command: &str) -> String {
+    let mut words = command.split(' ');
+    let mut kept = Vec::new();
+    while let Some(word) = words.next() {
+        match word {
+            // A value in quotes goes on to the word that closes them.
+            "--filter" => {
+                let value = words.next().unwrap_or_default();
+                if value.starts_with('\'') && !(value.len() > 1 && value.ends_with('\'')) {
+                    words.by_ref().find(|word| word.ends_with('\''));
+                }
+            }
+            _ if word.starts_with("--filter=") => {}
+            _ => kept.push(word),
+        }
+    }
+    kept.join(" ")
 }
 
 /// The failures by what they say, the most frequent first.
@@ -125,4 +147,19 @@ fn by_error(failures: &[Failure]) -> Vec<(&str, Vec<&Failure>)> {
     // Stable: errors of as many cells stay in the order of their labels.
     errors.sort_by_key(|(_, cells)| std::cmp::Reverse(cells.len()));
     errors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unfiltered;
+
+    #[test]
+    fn a_filter_is_left_out_with_its_value() {
+        let whole = "cargo xtask run-grid atlas.toml --no-report";
+        for filter in ["--filter model=zamba2", "--filter=model=zamba2", "--filter 'a = b, c'"] {
+            let command = format!("cargo xtask run-grid atlas.toml {filter} --no-report");
+            assert_eq!(unfiltered(&command), whole, "{filter}");
+        }
+        assert_eq!(unfiltered(whole), whole);
+    }
 }
