@@ -12,6 +12,7 @@ case says so in `agreed` and has the ids of whoever is followed; README.md lists
 
 import itertools
 import json
+import os
 import pathlib
 import shutil
 import tempfile
@@ -87,9 +88,11 @@ def byte_level():
 
 
 def train(name, **options):
+    os.chdir(HERE)
     sentencepiece.SentencePieceTrainer.Train(
         sentence_iterator=iter(corpus()),
-        model_prefix=str(HERE / name),
+        # The file keeps this text: a name, and no path of the machine that made it.
+        model_prefix=name,
         minloglevel=2,
         num_threads=1,
         **options,
