@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use statistics::{
-    ConfidenceLevel, Interval, PairedCounts, PermutationPlan, StatisticsError, WindowLoss,
+    ConfidenceLevel, Interval, PairedCounts, PermutationPlan, StatisticsError, WindowLoss, largest,
     mcnemar_exact_p, newcombe_paired, perplexity, perplexity_ratio, sign_flip_test,
 };
 use tables::{ItemRow, WindowRow};
@@ -267,19 +267,19 @@ impl Apart {
         nats: impl Iterator<Item = f64>,
         rows: impl Iterator<Item = ([f64; 4], [f64; 4])>,
     ) -> Apart {
-        let (mut is_same, mut share) = (true, 0.0_f64);
+        let (mut is_same, mut share) = (true, 0.0);
         for (a, b) in rows {
             is_same &= a.map(f64::to_bits) == b.map(f64::to_bits);
             let shares = a.iter().zip(&b).skip(1);
-            share = shares.map(|(a, b)| (b - a).abs()).fold(share, f64::max);
+            share = largest(shares.map(|(a, b)| (b - a).abs()).chain([share]));
         }
-        Apart { is_same, nats: nats.fold(0.0, f64::max), share }
+        Apart { is_same, nats: largest(nats), share }
     }
 
     fn verdict(&self) -> Verdict {
         match self.is_same {
             true => Verdict::SameBits,
-            false if self.nats.max(self.share) <= ROUNDING => Verdict::Rounding,
+            false if largest([self.nats, self.share]) <= ROUNDING => Verdict::Rounding,
             false => Verdict::Differs,
         }
     }

@@ -1,6 +1,7 @@
 //! What became of the scores and overlaps of an `observe` cell.
 
 use serde::Serialize;
+use statistics::largest;
 
 use crate::format::count;
 use crate::observed::Measured;
@@ -42,7 +43,7 @@ pub(crate) fn of(a: &Measured, b: &Measured) -> Result<ScoresChange, String> {
     let n_changed = a.iter().zip(&b).filter(|(a, b)| bits(a) != bits(b)).count();
     let n_columns = a.first().map_or(0, |row| row.numbers.len());
     let columns = (0..n_columns).map(|column| largest_of(&a, &b, column));
-    let largest = columns.fold(0.0, f64::max);
+    let largest = largest(columns);
     Ok(ScoresChange { n_rows: a.len(), n_changed, largest })
 }
 
@@ -53,8 +54,8 @@ fn largest_of(a: &[Flat], b: &[Flat], column: usize) -> f64 {
         return f64::INFINITY;
     }
     let numbers = || pairs().filter_map(|(a, b)| a.zip(b));
-    let scale = numbers().map(|(a, b)| a.abs().max(b.abs())).fold(0.0, f64::max);
-    let apart = numbers().map(|(a, b)| (b - a).abs()).fold(0.0, f64::max);
+    let scale = largest(numbers().flat_map(|(a, b)| [a.abs(), b.abs()]));
+    let apart = largest(numbers().map(|(a, b)| (b - a).abs()));
     if apart == 0.0 { 0.0 } else { apart / scale }
 }
 

@@ -209,7 +209,7 @@ fn chart(sheet: &Sheet<'_>, choice: &Choice<'_, Lines<'_>>, pens: &[Pen], top: i
         });
         all.map(|right| right.upper)
     });
-    let highest = uppers.fold(0.0_f64, f64::max);
+    let highest = statistics::largest(uppers);
     let vertical = Scale::even(0.0, (highest * 1.05).min(1.04), 6);
     let left = vertical.label_width(&share_label) + 14;
     let areas = panels(choice.shown.len(), COLUMNS, top, PANEL, left, WIDTH);
