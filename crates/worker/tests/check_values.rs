@@ -186,7 +186,12 @@ fn lambada() {
 /// expanded weights.
 #[test]
 fn gemma_with_a_sentencepiece_vocabulary() {
-    if !all_there(&[gemma(), data(TEST)]) {
+    // A quarter of a gigabyte: not even CI must have it.
+    if !gemma().is_file() {
+        println!("skipped: no Gemma here: run `cargo xtask fetch gemma3-270m`");
+        return;
+    }
+    if !all_there(&[data(TEST)]) {
         return;
     }
     let perplexity = |treatment| {
