@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use files::StandIn;
 use plan::{Cell, ModelEntry, ModelInput, ModelSource, ModelsLock, Pipeline, TextInput, TimeSteps};
 
 use crate::exit::Exit;
@@ -178,12 +179,13 @@ pub(crate) fn model_problems(workspace: &Workspace, path: &Path, reads: Reads) -
     if !path.exists() {
         return vec![format!("{shown} is missing: give a GGUF file or a Hugging Face folder")];
     }
-    let mut magic = [0; 4];
-    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    let mut start = Vec::new();
+    let read = fs::File::open(path)
+        .and_then(|file| file.take(StandIn::TELLING as u64).read_to_end(&mut start));
     match read {
-        Ok(()) if magic == *b"GGUF" => Vec::new(),
-        // A Git LFS pointer (`version https://…`) or a web page: the worker says which, and what to do.
-        Ok(()) if magic == *b"vers" || magic.first() == Some(&b'<') => Vec::new(),
+        Ok(_) if start.starts_with(b"GGUF") => Vec::new(),
+        // The worker says what lies in its place, and what to do.
+        Ok(_) if StandIn::of(&start).is_some() => Vec::new(),
         _ => vec![format!("{shown} is neither a GGUF file nor a Hugging Face folder")],
     }
 }

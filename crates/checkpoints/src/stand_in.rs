@@ -3,42 +3,29 @@
 
 use std::path::Path;
 
+use files::StandIn;
+
 use crate::LoadError;
 
 /// Bytes that tell a stand-in from a file.
-pub(crate) const TELLING: usize = 256;
+pub(crate) const TELLING: usize = StandIn::TELLING;
 
 /// What the first bytes of a file show to be there in its place, and what to do about it.
 fn stand_in(start: &[u8]) -> Option<(&'static str, &'static str)> {
-    const POINTER: (&str, &str) = (
-        "it is a Git LFS pointer, not the file that it points to",
-        "run `git lfs pull` where it was cloned, or fetch the file itself",
-    );
-    const PAGE: (&str, &str) = (
-        "it is a web page, not the file",
-        "fetch it again; where the model is gated, accept its terms and give a token first",
-    );
-    const MESSAGE: (&str, &str) = (
-        "it holds the message of a server, not the file",
-        "read it, then fetch the file again; where the model is gated, accept its terms and give a token first",
-    );
-    const MESSAGES: [&str; 6] = [
-        "entry not found",
-        "repository not found",
-        "revision not found",
-        "invalid username or password",
-        "invalid credentials",
-        "access to model",
-    ];
-    let text = String::from_utf8_lossy(start.strip_prefix(MARK).unwrap_or(start));
-    let text = text.trim_start().to_ascii_lowercase();
-    let starts = |with: &str| text.starts_with(with);
-    match () {
-        () if starts("version https://git-lfs") => Some(POINTER),
-        () if starts("<!doctype") || starts("<html") || starts("<?xml") => Some(PAGE),
-        () if MESSAGES.into_iter().any(starts) => Some(MESSAGE),
-        () => None,
-    }
+    Some(match StandIn::of(start)? {
+        StandIn::LfsPointer => (
+            "it is a Git LFS pointer, not the file that it points to",
+            "run `git lfs pull` where it was cloned, or fetch the file itself",
+        ),
+        StandIn::HtmlPage | StandIn::XmlPage => (
+            "it is a web page, not the file",
+            "fetch it again; where the model is gated, accept its terms and give a token first",
+        ),
+        StandIn::ServerMessage => (
+            "it holds the message of a server, not the file",
+            "read it, then fetch the file again; where the model is gated, accept its terms and give a token first",
+        ),
+    })
 }
 
 /// Refuses what lies in the place of a file, by its first bytes.

@@ -11,12 +11,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use files::StandIn;
+
 use crate::CorpusError;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 const OF_UTF_16: [&[u8]; 2] = [b"\xFF\xFE", b"\xFE\xFF"];
-/// How much of a file is looked at to tell what it is.
-const HEAD_BYTES: u64 = 512;
 
 /// Lines one after the other; each ends with `\n`, the last one only where the file does.
 pub(crate) struct Lines<R> {
@@ -109,18 +109,19 @@ pub(crate) fn is_python_space(c: char) -> bool {
 pub(crate) fn refuse_stand_ins(path: &Path) -> Result<(), CorpusError> {
     let mut head = Vec::new();
     File::open(path)
-        .and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head))
+        .and_then(|file| file.take(StandIn::TELLING as u64).read_to_end(&mut head))
         .map_err(|source| CorpusError::Io { path: path.to_owned(), source })?;
     let stands_for = |what| Err(CorpusError::NotTheText { path: path.to_owned(), what });
-    if head.starts_with(b"version https://git-lfs.github.com/spec/") {
-        return stands_for("a Git LFS pointer: run `git lfs pull` where it comes from");
+    match StandIn::of(&head) {
+        Some(StandIn::LfsPointer) => {
+            stands_for("a Git LFS pointer: run `git lfs pull` where it comes from")
+        }
+        Some(StandIn::HtmlPage) => {
+            stands_for("an HTML page: download the file itself, not the page that shows it")
+        }
+        // XML, or words that a server might also say, may be the text.
+        _ => Ok(()),
     }
-    let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head).trim_ascii_start();
-    let begins = |word: &[u8]| head.get(..word.len()).is_some_and(|h| h.eq_ignore_ascii_case(word));
-    if begins(b"<!doctype html") || begins(b"<html") {
-        return stands_for("an HTML page: download the file itself, not the page that shows it");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

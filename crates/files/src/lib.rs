@@ -1,4 +1,4 @@
-//! Files that appear complete or not at all.
+//! Files that appear complete or not at all; and what lies in the place of a file that was not fetched.
 //!
 //! A file is written under a temporary name in the folder of its final one, flushed to the disk, renamed,
 //! and the folder is flushed too: a final name always has the whole of what was meant, whatever stops
@@ -13,6 +13,10 @@
 //! # Ok(())
 //! # }
 //! ```
+
+mod stand_in;
+
+pub use stand_in::StandIn;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

@@ -3,6 +3,7 @@
 
 use std::{fmt, fs, marker::PhantomData, path::Path};
 
+use files::StandIn;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, MapAccess, Visitor},
@@ -14,17 +15,16 @@ use crate::CorpusError;
 pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, CorpusError> {
     let bytes =
         fs::read(path).map_err(|source| CorpusError::Io { path: path.to_owned(), source })?;
-    let begins = |start: &str| bytes.starts_with(start.as_bytes());
-    let page = bytes.trim_ascii_start();
-    let page = page[..page.len().min(15)].to_ascii_lowercase();
-    let wrong = if begins("version https://git-lfs") {
-        "is a pointer of Git LFS and not the file itself: run `git lfs pull`, or fetch it again"
-    } else if page.starts_with(b"<!doctype html") || page.starts_with(b"<html") {
-        "is a web page and not the file itself: fetch it again (a gated model asks for a login)"
-    } else if bytes.trim_ascii().is_empty() {
-        "is empty: fetch it again"
-    } else {
-        return Ok(bytes);
+    let wrong = match StandIn::of(&bytes) {
+        Some(StandIn::LfsPointer) => {
+            "is a pointer of Git LFS and not the file itself: run `git lfs pull`, or fetch it again"
+        }
+        Some(StandIn::HtmlPage) => {
+            "is a web page and not the file itself: fetch it again (a gated model asks for a login)"
+        }
+        // Others are no JSON and no vocabulary either, which whoever reads them says.
+        _ if bytes.trim_ascii().is_empty() => "is empty: fetch it again",
+        _ => return Ok(bytes),
     };
     Err(bad(path, wrong))
 }
