@@ -1,17 +1,14 @@
 //! Named columns of one file, for those who read rows of tables that are not their own.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use arrow_array::types::{
     ArrowPrimitiveType, Float64Type, TimestampMillisecondType, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::StoreError;
-use crate::read::{column, unreadable};
+use crate::read::{batches_of, column};
 
 /// Columns of one Parquet file, in memory.
 ///
@@ -28,26 +25,7 @@ impl Frame {
     /// # Errors
     /// [`StoreError::Unreadable`] where the file is no Parquet table or lacks a column.
     pub fn read(path: &Path, names: Option<&[&str]>) -> Result<Frame, StoreError> {
-        let unreadable = unreadable(path);
-        let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file)
-            .map_err(|error| unreadable(error.to_string()))?;
-        let mask = match names {
-            None => ProjectionMask::all(),
-            Some(names) => {
-                let there = builder.schema();
-                if let Some(name) = names.iter().find(|name| there.index_of(name).is_err()) {
-                    return Err(unreadable(format!("it has no column `{name}`")));
-                }
-                ProjectionMask::columns(builder.parquet_schema(), names.iter().copied())
-            }
-        };
-        let reader =
-            builder.with_projection(mask).build().map_err(|error| unreadable(error.to_string()))?;
-        let batches = reader
-            .map(|batch| batch.map_err(|error| unreadable(error.to_string())))
-            .collect::<Result<_, _>>()?;
-        Ok(Frame { path: path.to_owned(), batches })
+        Ok(Frame { path: path.to_owned(), batches: batches_of(path, names)? })
     }
 
     /// The number of rows.

@@ -6,6 +6,7 @@ use std::path::Path;
 use arrow_array::{
     Array, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
 };
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
@@ -68,12 +69,32 @@ pub fn read_cell(path: &Path) -> Result<plan::Cell, StoreError> {
     serde_json::from_str(&json).map_err(|error| unreadable(error.to_string()))
 }
 
+/// All columns of a file.
 pub(crate) fn batches(path: &Path) -> Result<Vec<RecordBatch>, StoreError> {
+    batches_of(path, None)
+}
+
+/// The named columns of a file; all of them where `names` is `None`.
+pub(crate) fn batches_of(
+    path: &Path,
+    names: Option<&[&str]>,
+) -> Result<Vec<RecordBatch>, StoreError> {
     let unreadable = unreadable(path);
     let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-        .and_then(|builder| builder.build())
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
         .map_err(|error| unreadable(error.to_string()))?;
+    let mask = match names {
+        None => ProjectionMask::all(),
+        Some(names) => {
+            let there = builder.schema();
+            if let Some(name) = names.iter().find(|name| there.index_of(name).is_err()) {
+                return Err(unreadable(format!("it has no column `{name}`")));
+            }
+            ProjectionMask::columns(builder.parquet_schema(), names.iter().copied())
+        }
+    };
+    let reader =
+        builder.with_projection(mask).build().map_err(|error| unreadable(error.to_string()))?;
     reader.map(|batch| batch.map_err(|error| unreadable(error.to_string()))).collect()
 }
 
