@@ -10,9 +10,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::Value;
 
+use crate::progress::style;
 use crate::workspace::Workspace;
 
 /// A build shorter than this says nothing.
@@ -230,10 +231,8 @@ impl Shown {
 }
 
 fn new_bar(what: &str) -> ProgressBar {
-    // The template is a constant; a wrong one would fall back to the plain bar.
-    let style = ProgressStyle::with_template("{prefix} [{bar:30}] crate {pos} of {len}, {msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(0).with_style(style.progress_chars("=> "));
+    let bar = ProgressBar::new(0);
+    bar.set_style(style("{prefix} [{bar:30}] crate {pos} of {len}, {msg}"));
     bar.with_prefix(format!("building {what}"))
 }
 

@@ -65,8 +65,8 @@ impl Printer {
 }
 
 /// A bar's look. No colours, so `NO_COLOR` is honoured by nature.
-fn style(template: &str) -> ProgressStyle {
-    // The templates are constants of this file; a wrong one would fall back to the plain bar.
+pub(crate) fn style(template: &str) -> ProgressStyle {
+    // The templates are constants of this program; a wrong one would fall back to the plain bar.
     let style = ProgressStyle::with_template(template);
     style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
 }

