@@ -35,6 +35,8 @@ const AGREED_DUPLICATES: &[&str] = &[
     "darling_core",
     "darling_macro",
     "digest",
+    "equator",
+    "equator-macro",
     "getrandom",
     "hashbrown",
     "nom",

@@ -1,0 +1,1 @@
+//! Cuts: what changes a model's weights once, before the run.
