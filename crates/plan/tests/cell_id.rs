@@ -220,3 +220,59 @@ fn one_axis_alone_gives_another_id() {
     let distinct: std::collections::BTreeSet<String> = ids.iter().map(id).collect();
     assert_eq!(distinct.len(), ids.len());
 }
+
+/// The ids of every cell of the committed pipelines, as one SHA-256 a file: how a pipeline is read may
+/// change, what it asks for may not get another id. The values were printed by this test before recipes
+/// took the place of flat fields.
+#[test]
+fn committed_pipelines_keep_their_ids() {
+    const KNOWN: &[(&str, usize, &str)] = &[
+        ("atlas.toml", 89, "646936a66adab79444c7a48c6a7e3e4c9829969ba35ae7c8dcc24c21ff0d12cc"),
+        ("ghost.toml", 350, "44867c35cfcd269eaef272e80cc3d971e8364177560d1a8625a8a3eef9fff652"),
+        ("quick.toml", 550, "d67e07d0c2bb0e5d8380a7811aa82f7a60a2dd3e9a99b7a73e52daeadfde3851"),
+        (
+            "smollm2-claims.toml",
+            20,
+            "2e410ae797e32e0da944a41dadfd0c9c9f9931f8fa959144d7d45c2d77f8978e",
+        ),
+        (
+            "smollm2-full.toml",
+            524,
+            "dbab81623ec831bcefe79bffb65b4157903409f850b6834784b6e6092dcef5b2",
+        ),
+        (
+            "smollm2-quadrants.toml",
+            52,
+            "1e619c7ca2912720ccb11663b57b91871b20fdcf5ce2c2980c3f8554ed07495e",
+        ),
+        ("smollm2.toml", 24, "7f0880980db395d89e9dba43276f101cb51ee17541321627db972d9ced9f269c"),
+        ("two-ways.toml", 2030, "fb15e727db810bf9376f3c02c6f9de37ee29d7d26b43d719114fc39e26afd1e6"),
+    ];
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let lock = std::fs::read_to_string(root.join("data/models.lock")).unwrap();
+    let models = plan::ModelsLock::parse(&lock).unwrap().names();
+    for (name, cells, digest) in KNOWN {
+        let text = std::fs::read_to_string(root.join("pipelines").join(name)).unwrap();
+        let pipeline = plan::Pipeline::parse(&text, &models).unwrap();
+        let ids: String =
+            pipeline.cells.iter().map(|cell| cell_id(cell, &inputs_of(cell)) + "\n").collect();
+        assert_eq!(pipeline.cells.len(), *cells, "{name}");
+        assert_eq!(sha256(&ids), *digest, "{name}");
+    }
+}
+
+/// Inputs that differ from model to model and from text to text, as real ones do.
+fn inputs_of(cell: &Cell) -> Inputs {
+    Inputs {
+        weights: format!("weights of {}", cell.model),
+        text: format!("text {}", cell.dataset),
+        calibration_text: cell.calibration.as_ref().map(|c| format!("text {}", c.dataset)),
+        ..inputs()
+    }
+}
+
+fn sha256(text: &str) -> String {
+    use sha2::Digest as _;
+    let digest = sha2::Sha256::digest(text.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
