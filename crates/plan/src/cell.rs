@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{DeviceName, Needs, Observation, Part, Policy, Protocol, TimeSteps, Treatment};
+use crate::{
+    Compare, DeviceName, Needs, Observation, Part, Protocol, Recipe, TimeSteps, Treatment,
+};
 
 /// Where the kept sets are chosen when they are chosen before the run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -49,51 +51,34 @@ pub struct Cell {
     pub protocol: Protocol,
     /// Windows or items evaluated; none means all.
     pub limit: Option<usize>,
-    /// Present exactly when the treatment needs it.
+    /// Present exactly when the recipe needs it.
     pub calibration: Option<Calibration>,
     /// What is done to the model.
-    pub treatment: Treatment,
+    pub recipe: Recipe,
+    /// With what predictions are compared, beside the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compare: Option<Compare>,
 }
 
 impl Cell {
     /// A short line for people, e.g.
     /// `smollm2 wikitext2 ppl-1024 window κ=.9 W=64 window-mean magnitude`.
     pub fn label(&self) -> String {
-        let Treatment { policy, score, sparsity, window, rule, .. } = &self.treatment;
-        let Treatment { part, mode, recalibration, observation, .. } = &self.treatment;
-        let mut label = format!("{} {} {} {policy}", self.model, self.dataset, self.protocol);
-        let mut add = |word: &dyn std::fmt::Display| {
-            let _ = write!(label, " {word}");
-        };
-        if *part != Part::Ffn {
-            add(part);
-        }
-        observation.iter().for_each(|observation| add(observation));
-        if *sparsity != 0.0 || self.treatment.prunes() {
-            let decimal = shortest_decimal(*sparsity);
-            let bare = decimal.strip_prefix('0').filter(|rest| !rest.is_empty());
-            add(&format!("κ={}", bare.unwrap_or(&decimal)));
-        }
-        if let (Policy::Window | Policy::Observe, Some(tokens)) = (policy, window) {
-            add(&format!("W={tokens}"));
-        }
-        rule.iter().for_each(|rule| add(rule));
-        score.iter().for_each(|score| add(score));
-        mode.iter().for_each(|mode| add(mode));
-        recalibration.iter().for_each(|recalibration| add(recalibration));
-        label
+        format!("{} {} {} {}", self.model, self.dataset, self.protocol, self.recipe.label())
     }
 
-    /// The cell whose stored scores choose this cell's static sets; none where no text does.
+    /// The cell whose stored scores choose the sets of this cell's first step; none where no text does.
     ///
     /// It is what a pipeline asks for with `policy = "observe"` on the calibration text, so the two share
-    /// one file.
+    /// one file. Later steps are scored on the model as the steps before left it, which no store holds.
     pub fn scores_cell(&self) -> Option<Cell> {
         let calibration = self.calibration.as_ref()?;
-        let treatment = &self.treatment;
-        let observation = match treatment.score.map(|score| score.needs())? {
+        let step = self.recipe.steps().first()?;
+        let part: Part = step.kind().part.parse().ok()?;
+        let observation = match step.needs() {
+            Needs::Forward => Observation::Forward,
             Needs::Gradient => Observation::Gradient,
-            _ => Observation::Forward,
+            Needs::Nothing | Needs::Inputs => return None,
         };
         Some(Cell {
             model: self.model.clone(),
@@ -101,7 +86,8 @@ impl Cell {
             protocol: Protocol::Perplexity { window_tokens: calibration.window_tokens },
             limit: calibration.limit,
             calibration: None,
-            treatment: Treatment::scores(treatment.part, observation, treatment.seed),
+            recipe: Treatment::scores(part, observation, self.recipe.seed()).into(),
+            compare: None,
         })
     }
 }
@@ -142,9 +128,7 @@ pub struct Inputs {
 /// (their hashes do), so a renamed entry keeps its results. The object is flat and its keys are
 /// sorted, so neither the order nor the format of a pipeline file matters.
 pub fn cell_id(cell: &Cell, inputs: &Inputs) -> String {
-    let Cell { model: _, dataset: _, protocol, limit, calibration, treatment } = cell;
-    let Treatment { part, policy, score, sparsity, window, rule, prompt_tokens, .. } = treatment;
-    let Treatment { mode, recalibration, observation, sample, seed, .. } = treatment;
+    let Cell { model: _, dataset: _, protocol, limit, calibration, recipe, compare } = cell;
     let Inputs { weights, tokenizer, text, calibration_text, code_version, dtype, .. } = inputs;
     let Inputs { device, time_steps, .. } = inputs;
     let calibration = calibration.as_ref();
@@ -157,25 +141,19 @@ pub fn cell_id(cell: &Cell, inputs: &Inputs) -> String {
         ("device", json!(device)),
         ("dtype", json!(dtype)),
         ("limit", json!(limit)),
-        ("part", json!(part.as_str())),
-        ("policy", json!(policy.as_str())),
-        ("prompt_tokens", json!(prompt_tokens)),
         ("protocol", json!(protocol.to_string())),
-        ("rule", json!(rule.map(|r| r.as_str()))),
-        ("score", json!(score.map(|s| s.as_str()))),
-        ("seed", json!(seed)),
-        ("sparsity", json!(shortest_decimal(*sparsity))),
+        ("seed", json!(recipe.seed())),
         ("text", json!(text)),
         ("tokenizer", json!(tokenizer)),
         ("weights", json!(weights)),
-        ("window", json!(window)),
     ]);
+    match recipe.treatment() {
+        Some(treatment) => fields.extend(flat_fields(&treatment)),
+        None => fields.extend([("recipe", json!(recipe.steps()))]),
+    }
     // Axes that came later are there only where they are used, so that they gave no old cell a new id.
     let later = [
-        ("mode", mode.map(|m| json!(m.as_str()))),
-        ("observation", observation.map(|o| json!(o.as_str()))),
-        ("recalibration", recalibration.map(|r| json!(r.as_str()))),
-        ("sample", sample.map(|n| json!(n))),
+        ("compare", compare.map(|c| json!(c.as_str()))),
         ("time_steps", Some(time_steps).filter(|t| **t != TimeSteps::default()).map(|t| json!(t))),
     ];
     fields.extend(later.into_iter().filter_map(|(key, value)| Some((key, value?))));
@@ -186,4 +164,28 @@ pub fn cell_id(cell: &Cell, inputs: &Inputs) -> String {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
+}
+
+/// The fields of a recipe of one step on neurons or channels, or of none: as cells had them before there
+/// were recipes, so that these keep their ids.
+fn flat_fields(treatment: &Treatment) -> Vec<(&'static str, Value)> {
+    let Treatment { part, policy, score, sparsity, window, rule, prompt_tokens, .. } = treatment;
+    let Treatment { mode, recalibration, observation, sample, .. } = treatment;
+    let mut fields = vec![
+        ("part", json!(part.as_str())),
+        ("policy", json!(policy.as_str())),
+        ("prompt_tokens", json!(prompt_tokens)),
+        ("rule", json!(rule.map(|r| r.as_str()))),
+        ("score", json!(score.map(|s| s.as_str()))),
+        ("sparsity", json!(shortest_decimal(*sparsity))),
+        ("window", json!(window)),
+    ];
+    let later = [
+        ("mode", mode.map(|m| json!(m.as_str()))),
+        ("observation", observation.map(|o| json!(o.as_str()))),
+        ("recalibration", recalibration.map(|r| json!(r.as_str()))),
+        ("sample", sample.map(|n| json!(n))),
+    ];
+    fields.extend(later.into_iter().filter_map(|(key, value)| Some((key, value?))));
+    fields
 }

@@ -3,23 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-use crate::{Cell, UnknownName, shortest_decimal};
+use crate::{Cell, Part, Step, UnknownName, Way, kinds, shortest_decimal};
 
-const KEYS: &[&str] = &[
-    "model",
-    "dataset",
-    "protocol",
-    "part",
-    "policy",
-    "score",
-    "sparsity",
-    "window",
-    "rule",
-    "mode",
-    "recalibration",
-    "observation",
-    "sample",
-];
+/// The keys that every cell has; those of steps come from the table of kinds.
+const OF_CELL: [&str; 6] = ["model", "dataset", "protocol", "part", "policy", "recipe"];
+
+/// Every key that a filter may have: those of a cell, ways and settings of steps.
+fn keys() -> BTreeSet<&'static str> {
+    let settings = kinds().iter().flat_map(|kind| kind.settings.iter().map(|own| own.name));
+    let ways = Way::ALL.iter().map(|way| way.as_str());
+    OF_CELL.into_iter().chain(ways).chain(settings).collect()
+}
 
 /// Which cells are meant: a cell must match one value of every key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,25 +38,35 @@ pub enum FilterError {
     Empty,
 }
 
-/// The value of one key, as written in a filter; `none` where the cell has none.
-fn value_of(cell: &Cell, key: &str) -> String {
-    let treatment = &cell.treatment;
-    let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
-    match key {
-        "model" => cell.model.clone(),
-        "dataset" => cell.dataset.clone(),
-        "protocol" => cell.protocol.to_string(),
-        "part" => treatment.part.to_string(),
-        "policy" => treatment.policy.to_string(),
-        "score" => or_none(treatment.score.map(|score| score.to_string())),
-        "sparsity" => shortest_decimal(treatment.sparsity),
-        "window" => or_none(treatment.window.map(|window| window.to_string())),
-        "mode" => or_none(treatment.mode.map(|mode| mode.to_string())),
-        "recalibration" => or_none(treatment.recalibration.map(|how| how.to_string())),
-        "observation" => or_none(treatment.observation.map(|what| what.to_string())),
-        "sample" => or_none(treatment.sample.map(|n| n.to_string())),
-        _ => or_none(treatment.rule.map(|rule| rule.to_string())),
+/// The values of one key, as written in a filter: one for every step that has it; `none` where there is
+/// none.
+fn values_of(cell: &Cell, key: &str) -> BTreeSet<String> {
+    let steps = cell.recipe.steps();
+    let flat = cell.recipe.treatment();
+    let values: BTreeSet<String> = match key {
+        "model" => [cell.model.clone()].into(),
+        "dataset" => [cell.dataset.clone()].into(),
+        "protocol" => [cell.protocol.to_string()].into(),
+        "recipe" => [cell.recipe.text()].into(),
+        "part" if steps.is_empty() => [Part::Ffn.to_string()].into(),
+        "part" => steps.iter().map(|step| step.kind().part.to_owned()).collect(),
+        // A recipe that no policy describes has none.
+        "policy" => flat.iter().map(|flat| flat.policy.to_string()).collect(),
+        "window" => steps.iter().filter_map(|step| step.window()).map(|w| w.to_string()).collect(),
+        _ => steps.iter().filter_map(|step| value_of(step, key)).collect(),
+    };
+    match (values.is_empty(), key) {
+        (false, _) => values,
+        (true, "sparsity") => ["0".to_owned()].into(),
+        (true, _) => ["none".to_owned()].into(),
     }
+}
+
+fn value_of(step: &Step, key: &str) -> Option<String> {
+    if step.way().as_str() == key {
+        return Some(step.kind().name.to_owned());
+    }
+    step.value(key).map(|value| value.to_string())
 }
 
 impl FromStr for Filter {
@@ -76,8 +80,8 @@ impl FromStr for Filter {
                 return Err(FilterError::NotAPair(piece.to_owned()));
             };
             let (key, value) = (key.trim(), value.trim());
-            if !KEYS.contains(&key) {
-                let known = KEYS.iter().copied();
+            let known = keys();
+            if !known.contains(key) {
                 return Err(FilterError::Key(UnknownName::new("key", key, known)));
             }
             // `.9` and `0.90` are the same number.
@@ -99,7 +103,8 @@ impl Filter {
     /// does), [`FilterError::Empty`] when nothing is left.
     pub fn select(&self, cells: &[Cell]) -> Result<Vec<Cell>, FilterError> {
         for (key, values) in &self.allowed {
-            let present: BTreeSet<String> = cells.iter().map(|cell| value_of(cell, key)).collect();
+            let present: BTreeSet<String> =
+                cells.iter().flat_map(|cell| values_of(cell, key)).collect();
             if let Some(absent) = values.iter().find(|value| !present.contains(*value)) {
                 let known = present.iter().map(String::as_str);
                 let what = format!("{key} of this pipeline");
@@ -107,7 +112,7 @@ impl Filter {
             }
         }
         let matches = |cell: &&Cell| {
-            self.allowed.iter().all(|(key, values)| values.contains(&value_of(cell, key)))
+            self.allowed.iter().all(|(key, allowed)| !values_of(cell, key).is_disjoint(allowed))
         };
         let selected: Vec<Cell> = cells.iter().filter(matches).cloned().collect();
         if selected.is_empty() { Err(FilterError::Empty) } else { Ok(selected) }

@@ -53,6 +53,8 @@ mod order;
 mod pipeline;
 mod reader;
 mod reading;
+mod recipe;
+mod share;
 mod sweep;
 mod treatment;
 mod treatment_error;
@@ -84,10 +86,14 @@ pub use order::{
 pub use pipeline::{CalibrationEntry, DatasetEntry, Pipeline, TextSource};
 pub use reader::{Mistake, Mistakes};
 pub use reading::Reading;
+pub use recipe::{
+    Kind, Label, Recipe, RecipeError, Setting, Step, StepError, Takes, Value, Way, kinds,
+};
+pub use share::{Share, ShareError};
 pub use treatment::{DEFAULT_DROPPED_WINDOW, DEFAULT_PROMPT_TOKENS, DEFAULT_SAMPLE, Treatment};
 pub use treatment_error::TreatmentError;
 pub use treatment_spec::TreatmentSpec;
 pub use vocabulary::{
-    Mode, Needs, Observation, Part, Policy, Predicate, Protocol, Recalibration, Rule, Score,
+    Compare, Mode, Needs, Observation, Part, Policy, Predicate, Protocol, Recalibration, Rule, Score,
     TextShape, TimeSteps, Whole,
 };

@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use crate::pipeline::DatasetEntry;
 use crate::reader::{At, Raw, Reader, Section};
+use crate::recipe::read_recipes;
 use crate::{
-    Calibration, Cell, Mode, ModelEntry, Observation, Part, Policy, Recalibration, Rule, Score,
-    Treatment, TreatmentSpec, UnknownName, shortest_decimal,
+    Calibration, Cell, Compare, Mode, ModelEntry, Observation, Part, Policy, Protocol,
+    Recalibration, Recipe, Rule, Score, Treatment, TreatmentSpec, UnknownName, shortest_decimal,
 };
 
 /// The keys that say what is done to a model.
@@ -29,7 +30,8 @@ pub(crate) const TREATMENT_KEYS: [&str; 11] = [
 struct Sweep {
     span: Range<usize>,
     place: String,
-    treatments: Vec<Treatment>,
+    recipes: Vec<Recipe>,
+    compare: Option<Compare>,
     /// None means all.
     models: Option<BTreeSet<String>>,
     /// None means all.
@@ -54,7 +56,7 @@ pub(crate) fn read_cells<'a>(
     let mut cells = Vec::new();
     for model in models.iter().map(|at| &at.value) {
         for dataset in datasets.iter().map(|at| &at.value) {
-            cells.push(cell_of(model, dataset, Treatment::dense(seed)));
+            cells.push(cell_of(model, dataset, Recipe::dense(seed), None));
             for sweep in &sweeps {
                 let covers = |names: &Option<BTreeSet<String>>, name: &String| {
                     names.as_ref().is_none_or(|names| names.contains(name))
@@ -62,23 +64,11 @@ pub(crate) fn read_cells<'a>(
                 if !covers(&sweep.models, &model.name) || !covers(&sweep.datasets, &dataset.name) {
                     continue;
                 }
-                for treatment in &sweep.treatments {
-                    if treatment.needs_calibration() && dataset.calibration.is_none() {
-                        let message = format!(
-                            "policy `{}` needs calibration text: give dataset `{}` a `calibration`",
-                            treatment.policy, dataset.name
-                        );
-                        reader.mistake(&sweep.span, &sweep.place, message);
+                for recipe in &sweep.recipes {
+                    if let Some(problem) = problem_with(recipe, dataset) {
+                        reader.mistake(&sweep.span, &sweep.place, problem);
                     }
-                    if treatment.policy == Policy::Observe && !dataset.protocol.is_perplexity() {
-                        let message = format!(
-                            "policy `observe` reads windows of text, and `{}` has items: name the \
-                             texts with `datasets`",
-                            dataset.name
-                        );
-                        reader.mistake(&sweep.span, &sweep.place, message);
-                    }
-                    let cell = cell_of(model, dataset, treatment.clone());
+                    let cell = cell_of(model, dataset, recipe.clone(), sweep.compare);
                     let key = (model.name.clone(), dataset.name.clone(), identity(&cell));
                     if seen.insert(key) {
                         cells.push(cell);
@@ -90,13 +80,39 @@ pub(crate) fn read_cells<'a>(
     cells
 }
 
-/// A text that two cells of one model and text share exactly when they are the same cell.
-fn identity(cell: &Cell) -> String {
-    format!("{:?} {:?}", cell.protocol, cell.treatment)
+/// Why a recipe cannot be run on a text.
+fn problem_with(recipe: &Recipe, dataset: &DatasetEntry) -> Option<String> {
+    let name = &dataset.name;
+    if recipe.needs_calibration() && dataset.calibration.is_none() {
+        let what = match recipe.treatment() {
+            Some(treatment) => format!("policy `{}`", treatment.policy),
+            None => format!("`{}`", recipe.text()),
+        };
+        return Some(format!(
+            "{what} needs calibration text: give dataset `{name}` a `calibration`"
+        ));
+    }
+    if recipe.observation().is_some() && !dataset.protocol.is_perplexity() {
+        return Some(format!(
+            "policy `observe` reads windows of text, and `{name}` has items: name the texts with \
+             `datasets`"
+        ));
+    }
+    None
 }
 
-fn cell_of(model: &ModelEntry, dataset: &DatasetEntry, treatment: Treatment) -> Cell {
-    let calibration = dataset.calibration.as_ref().filter(|_| treatment.needs_calibration());
+/// What two cells of one model and text share exactly when they are the same cell.
+fn identity(cell: &Cell) -> (Protocol, Recipe, Option<Compare>) {
+    (cell.protocol, cell.recipe.clone(), cell.compare)
+}
+
+fn cell_of(
+    model: &ModelEntry,
+    dataset: &DatasetEntry,
+    recipe: Recipe,
+    compare: Option<Compare>,
+) -> Cell {
+    let calibration = dataset.calibration.as_ref().filter(|_| recipe.needs_calibration());
     Cell {
         model: model.name.clone(),
         dataset: dataset.name.clone(),
@@ -107,7 +123,8 @@ fn cell_of(model: &ModelEntry, dataset: &DatasetEntry, treatment: Treatment) -> 
             limit: entry.limit,
             window_tokens: entry.window_tokens,
         }),
-        treatment,
+        recipe,
+        compare,
     }
 }
 
@@ -197,18 +214,34 @@ fn read_sweep<'a>(
     datasets: &[At<DatasetEntry>],
     seed: u64,
 ) -> Sweep {
-    reader.check_keys(section, &[&TREATMENT_KEYS[..], &["datasets", "models"]].concat());
-    reader.required(section, "policy", "`static`, `dynamic`, `window` or `observe`");
-    let treatments = read_treatments(reader, section, seed);
+    let recipes = read_what(reader, section, seed);
+    let compare = section.table.get("compare").and_then(|value| {
+        let read = reader.name::<Compare>(value, &section.place, "compare");
+        read.map(|at| at.value)
+    });
     let model_names: BTreeSet<&str> = models.iter().map(|at| at.value.name.as_str()).collect();
     let dataset_names: BTreeSet<&str> = datasets.iter().map(|at| at.value.name.as_str()).collect();
     Sweep {
         span: section.span.clone(),
         place: section.place.clone(),
-        treatments,
+        recipes,
+        compare,
         models: chosen(reader, section, "models", "model of this file", &model_names),
         datasets: chosen(reader, section, "datasets", "dataset of this file", &dataset_names),
     }
+}
+
+/// What is done to the models: a `recipe`, or the short form for neurons and state channels.
+fn read_what<'a>(reader: &mut Reader<'a>, section: &Section<'a>, seed: u64) -> Vec<Recipe> {
+    const EVERY_SWEEP: [&str; 3] = ["compare", "datasets", "models"];
+    if section.table.contains_key("recipe") {
+        reader.check_keys(section, &[&["recipe"][..], &EVERY_SWEEP].concat());
+        return read_recipes(reader, section, seed);
+    }
+    reader.check_keys(section, &[&["recipe"], &TREATMENT_KEYS[..], &EVERY_SWEEP].concat());
+    let expected = "`static`, `dynamic`, `window` or `observe`, or a `recipe`";
+    reader.required(section, "policy", expected);
+    read_treatments(reader, section, seed).into_iter().map(Recipe::from).collect()
 }
 
 /// The lists of a sweep.

@@ -130,7 +130,7 @@ impl TreatmentSpec {
             (Part::Ffn, _, Some(_)) => {
                 Err(TreatmentError::NotOfPart { part, policy, field: "recalibration" })
             }
-            (Part::State, Needs::Forward, given) => {
+            (Part::State, Needs::Forward | Needs::Inputs, given) => {
                 Ok(Some(given.unwrap_or(Recalibration::Sequential)))
             }
             (Part::State, Needs::Gradient, Some(Recalibration::Sequential)) => {

@@ -140,6 +140,8 @@ pub enum Needs {
     Nothing,
     /// Activations of a forward pass.
     Forward,
+    /// What enters the maps or layers that are changed, layer by layer, in the model as it then is.
+    Inputs,
     /// Gradients of the loss, which only a calibration text can give.
     Gradient,
 }
@@ -231,6 +233,14 @@ vocabulary! {
         Operations => "operations",
         /// The bytes that mixers carry from token to token.
         StateBytes => "state-bytes",
+    }
+}
+
+vocabulary! {
+    /// With what the predictions of a cell are compared, beside the text.
+    Compare, "comparison" {
+        /// The dense model: the Jensen–Shannon divergence of every prediction.
+        Dense => "dense",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use plan::{
     Calibration, Cell, DeviceName, Inputs, Mode, Observation, Part, Policy, Protocol,
-    Recalibration, Rule, Score, TimeSteps, Treatment, TreatmentSpec, cell_id,
+    Recalibration, Recipe, Rule, Score, TimeSteps, Treatment, TreatmentSpec, cell_id,
 };
 use proptest::prelude::*;
 
@@ -68,7 +68,8 @@ fn cells() -> impl Strategy<Value = Cell> {
             protocol,
             limit,
             calibration: treatment.needs_calibration().then_some(calibration),
-            treatment,
+            recipe: treatment.into(),
+            compare: None,
         },
     )
 }
@@ -127,10 +128,10 @@ proptest! {
         changed.limit = limit;
         prop_assert_eq!(cell_id(&changed, &inputs()) == id, changed == cell);
         let mut changed = cell.clone();
-        changed.treatment = treatment;
+        changed.recipe = treatment.into();
         prop_assert_eq!(cell_id(&changed, &inputs()) == id, changed == cell);
         let mut changed = cell.clone();
-        changed.treatment.seed = seed;
+        changed.recipe = changed.recipe.with_seed(seed);
         prop_assert_eq!(cell_id(&changed, &inputs()) == id, changed == cell);
         let mut changed = cell.clone();
         if let Some(calibration) = &mut changed.calibration {
@@ -173,7 +174,8 @@ fn dense() -> Cell {
         protocol: Protocol::Perplexity { window_tokens: 1024 },
         limit: Some(8),
         calibration: None,
-        treatment: Treatment::dense(1),
+        recipe: Recipe::dense(1),
+        compare: None,
     }
 }
 
@@ -189,7 +191,9 @@ fn one_axis_alone_gives_another_id() {
             window_tokens: 64,
         });
         let (model, dataset) = ("m".to_owned(), "d".to_owned());
-        let cell = Cell { model, dataset, protocol, limit: None, calibration, treatment };
+        let recipe = treatment.into();
+        let limit = None;
+        let cell = Cell { model, dataset, protocol, limit, calibration, recipe, compare: None };
         cell_id(&cell, &inputs())
     };
     let state = |policy| TreatmentSpec {

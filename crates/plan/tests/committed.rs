@@ -37,8 +37,11 @@ fn every_pipeline_parses_and_states_its_size() {
         assert!(text.contains(&size), "{shown} holds {size}: its comment should say so");
         let command = format!("cargo xtask run-grid pipelines/{stem}.toml");
         assert!(text.contains(&command), "{shown} should show its command");
-        let is_control = |cell: &&plan::Cell| cell.treatment.score == Some(Score::Random);
-        let prunes = pipeline.cells.iter().any(|cell| cell.treatment.prunes());
+        let is_random = |step: &plan::Step| {
+            step.values().any(|(_, value)| value.to_string() == Score::Random.as_str())
+        };
+        let is_control = |cell: &&plan::Cell| cell.recipe.steps().iter().any(is_random);
+        let prunes = pipeline.cells.iter().any(|cell| cell.recipe.changes_anything());
         let has_control = pipeline.cells.iter().any(|cell| is_control(&cell));
         assert!(has_control || !prunes, "{shown} carries no control");
         n_pipelines += 1;
@@ -86,8 +89,10 @@ fn the_small_grid_holds_the_central_measurement() {
     let cells = pipeline.unwrap().cells;
     for dataset in ["wikitext2", "lambada"] {
         let count = |policy: Policy| {
-            let of =
-                |cell: &&plan::Cell| cell.dataset == dataset && cell.treatment.policy == policy;
+            let is_policy = |cell: &plan::Cell| {
+                cell.recipe.treatment().is_some_and(|own| own.policy == policy)
+            };
+            let of = |cell: &&plan::Cell| cell.dataset == dataset && is_policy(cell);
             cells.iter().filter(of).count()
         };
         let counts = Policy::ALL.iter().map(|&policy| count(policy)).collect::<Vec<_>>();

@@ -76,9 +76,9 @@ fn a_good_file_lists_its_cells_in_order() {
         ]
     );
     for cell in &pipeline.cells {
-        let is_static = cell.treatment.policy == Policy::Static;
+        let is_static = cell.recipe.treatment().unwrap().policy == Policy::Static;
         assert_eq!(cell.calibration.is_some(), is_static, "{}", cell.label());
-        assert_eq!(cell.treatment.seed, 7);
+        assert_eq!(cell.recipe.seed(), 7);
     }
     let calibration = pipeline.cells[1].calibration.clone().unwrap();
     assert_eq!((calibration.limit, calibration.window_tokens), (Some(4), 1024));

@@ -1,0 +1,82 @@
+//! The settings that steps on neurons and on state channels share.
+
+use crate::{Label, Setting, Takes};
+
+const fn setting(name: &'static str, takes: Takes, label: Label, doc: &'static str) -> Setting {
+    Setting { name, takes, needed: false, doc, label }
+}
+
+pub(super) const WINDOW: Setting = setting(
+    "window",
+    Takes::Count { least: 1, most: u64::MAX },
+    Label::After("W="),
+    "W, tokens of a sequence that share one kept set",
+);
+
+pub(super) const RULE: Setting = setting(
+    "rule",
+    Takes::Name(&[
+        ("window-mean", "scores summed over the window's own tokens; looks ahead"),
+        ("first-token", "scores of the window's first token; causal"),
+        (
+            "previous-window",
+            "scores summed over the window before, in the first one of its first token; causal",
+        ),
+        ("prompt", "scores summed over the first P tokens, then held"),
+        ("calibration", "the set of the static policy"),
+        ("random", "a seeded random set per window: the control"),
+    ]),
+    Label::Bare,
+    "how a window's kept set is chosen; without it every token has its own",
+);
+
+pub(super) const PROMPT_TOKENS: Setting = setting(
+    "prompt_tokens",
+    Takes::Count { least: 1, most: u64::MAX },
+    Label::Hidden,
+    "P, tokens whose scores are summed",
+);
+
+pub(super) const MODE: Setting = setting(
+    "mode",
+    Takes::Name(&[
+        ("read", "masks C: a skipped channel keeps its memory"),
+        ("write", "masks B and C: what is not written stays missing"),
+    ]),
+    Label::Bare,
+    "what a set that changes over time acts on",
+);
+
+pub(super) const RECALIBRATION: Setting = setting(
+    "recalibration",
+    Takes::Name(&[
+        ("sequential", "a layer is scored on activations that passed the cut layers below"),
+        ("one-shot", "all layers are scored on activations of the dense model"),
+    ]),
+    Label::Bare,
+    "the activations on which a set that is chosen before the run is scored",
+);
+
+pub(super) const OBSERVATION: Setting = setting(
+    "observation",
+    Takes::Name(&[
+        ("forward", "every score that a forward pass gives"),
+        ("gradient", "the scores that need gradients of the loss"),
+        ("ablation", "the rise of the loss when one neuron or channel alone is dropped"),
+        ("overlap", "how fast the per-token kept sets change, by lag"),
+    ]),
+    Label::Bare,
+    "what is measured",
+);
+
+pub(super) const DROPPED_WINDOW: Setting = Setting {
+    doc: "tokens for which a channel is dropped at a time",
+    ..WINDOW
+};
+
+pub(super) const SAMPLE: Setting = setting(
+    "sample",
+    Takes::Count { least: 1, most: u64::MAX },
+    Label::Hidden,
+    "neurons or channels of a site that are measured, drawn by the seed",
+);
