@@ -13,10 +13,11 @@ use crate::hashing::hex;
 const COMPUTING: &[&str] = &[
     "checkpoints",
     "corpora",
+    "cuts",
     "evaluation",
     "importance",
     "models",
-    "pruning",
+    "skips",
     "sparse",
     "vector",
     "worker",

@@ -16,7 +16,7 @@ pub(crate) const SLOW: &[(&str, &[&str])] = &[
             "trained_models_equal_transformers",
         ],
     ),
-    ("pruning", &["scanning_is_masking"]),
+    ("skips", &["scanning_is_masking"]),
     (
         "statistics",
         &[

@@ -12,9 +12,8 @@ use corpora::{Item, Text, Tokenizer, last_token_items, openai_items, windows};
 use evaluation::{evaluate_items, evaluate_windows};
 use importance::{Calibrating, Calibration, by_name};
 use models::{Batch, Device, Model, load};
-use pruning::{
-    Commitment, Masking, Measuring, Rule, Selection, Shares, Skipping, Windowed, static_sets,
-};
+use cuts::{static_sets};
+use skips::{Commitment, Masking, Measuring, Rule, Selection, Shares, Skipping, Windowed};
 use serde::Deserialize;
 
 const TOLERANCE: f64 = 2e-5;

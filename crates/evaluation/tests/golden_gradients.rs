@@ -9,7 +9,8 @@ mod common;
 use common::{OfModel, agree};
 use importance::by_name;
 use models::{Dense, Device};
-use pruning::{Masking, Selection, Skipping, cut, static_sets};
+use cuts::{cut, static_sets};
+use skips::{Masking, Selection, Skipping};
 use serde::Deserialize;
 
 #[derive(Deserialize)]

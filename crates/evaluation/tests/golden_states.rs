@@ -10,10 +10,8 @@ mod common;
 use common::{OfModel, agree};
 use importance::{Calibrating, Calibration, by_state_name};
 use models::{Batch, Dense, Device, Model};
-use pruning::{
-    Commitment, Rule, StateMasking, StateMode, StateScanning, StateSelection, StateWindowed,
-    cut_states, recalibrated_state_sets, state_sets,
-};
+use cuts::{cut_states, recalibrated_state_sets, state_sets};
+use skips::{Commitment, Rule, StateMasking, StateMode, StateScanning, StateSelection, StateWindowed};
 use serde::Deserialize;
 
 #[derive(Deserialize)]

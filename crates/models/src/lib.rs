@@ -1,7 +1,7 @@
 //! Language models as burn tensors: config and weights from disk, one forward pass per
-//! architecture, and the seam ([`Executor`]) through which pruning acts on it.
+//! architecture, and the seam ([`Executor`]) through which skips act on it.
 //!
-//! A forward pass knows nothing of pruning. At every feed-forward block it hands the block and its
+//! A forward pass knows nothing of what is skipped. At every feed-forward block it hands the block and its
 //! input to an executor, whose default is the plain dense computation.
 //!
 //! # Example
@@ -27,6 +27,7 @@ mod architecture;
 mod architectures;
 mod batch;
 mod cache;
+mod divergence;
 mod error;
 mod executor;
 mod load;
@@ -47,6 +48,7 @@ pub use batch::Batch;
 pub use burn::tensor::DeviceKind;
 pub use burn::tensor::{Device, Gradients as RecordedGradients, Tensor};
 pub use cache::{Cache, RecurrentState};
+pub use divergence::divergence_by_sequence;
 pub use error::{ExecutorError, LoadError};
 pub use executor::{Dense, Executor, FfnSite, StateInputs, StateSite};
 pub use load::{LoadedModel, inspect, inspect_with, load, load_with, sizes};

@@ -57,7 +57,7 @@ pub fn predictions(
 }
 
 /// Every way from logits to a loss, a log-probability or an argmax leads through here.
-fn all_finite(sums: &[LogSumExp]) -> Result<(), ExecutorError> {
+pub(crate) fn all_finite(sums: &[LogSumExp]) -> Result<(), ExecutorError> {
     let bad = sums.iter().enumerate().find_map(|(row, sum)| Some((row, sum.non_finite()?)));
     match bad {
         None => Ok(()),

@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plan::shortest_decimal;
-
 use crate::{Lock, NO_WINDOW, StoreError, Table, lock};
 
 /// Folders between a table and its files: model, dataset, sparsity, window.
@@ -112,7 +110,7 @@ impl RunFolder {
     /// [`StoreError::Name`] when the model's or dataset's name cannot be part of a path.
     pub fn result_path(&self, id: &str, cell: &plan::Cell) -> Result<PathBuf, StoreError> {
         let table = Table::of(cell);
-        let window = match cell.treatment.window {
+        let window = match cell.recipe.window() {
             Some(tokens) => tokens.to_string(),
             None => NO_WINDOW.to_owned(),
         };
@@ -121,7 +119,7 @@ impl RunFolder {
             .join(table.folder())
             .join(format!("model={}", check_name("model", &cell.model)?))
             .join(format!("dataset={}", check_name("dataset", &cell.dataset)?))
-            .join(format!("sparsity={}", shortest_decimal(cell.treatment.sparsity)))
+            .join(format!("sparsity={}", cell.recipe.sparsity()))
             .join(format!("window={window}"))
             .join(format!("{}.parquet", check_name("cell id", id)?)))
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use plan::{Observation, Part, UnknownName};
+use plan::UnknownName;
 use serde::{Deserialize, Serialize};
 
 /// The tables of a run.
@@ -20,6 +20,10 @@ pub enum Table {
     Channels,
     /// One row per FFN site and lag.
     Overlaps,
+    /// One row per layer: how linear it is.
+    Blocks,
+    /// One row per layer and principal direction of the residual stream.
+    Directions,
     /// One row per failed cell.
     Failures,
 }
@@ -32,17 +36,23 @@ impl Table {
         Table::Neurons,
         Table::Channels,
         Table::Overlaps,
+        Table::Blocks,
+        Table::Directions,
         Table::Failures,
     ];
 
     /// The table of a cell's results.
     pub fn of(cell: &plan::Cell) -> Table {
-        match (cell.treatment.observation, cell.treatment.part) {
-            (None, _) if cell.protocol.is_perplexity() => Table::Windows,
-            (None, _) => Table::Items,
-            (Some(Observation::Overlap), _) => Table::Overlaps,
-            (Some(_), Part::Ffn) => Table::Neurons,
-            (Some(_), Part::State) => Table::Channels,
+        let Some(step) = cell.recipe.observation() else {
+            let is_text = cell.protocol.is_perplexity();
+            return if is_text { Table::Windows } else { Table::Items };
+        };
+        match (step.kind().name, step.name("observation")) {
+            (_, Some("overlap")) => Table::Overlaps,
+            (_, Some("linearity")) => Table::Blocks,
+            (_, Some("directions")) => Table::Directions,
+            ("state", _) => Table::Channels,
+            _ => Table::Neurons,
         }
     }
 
@@ -54,6 +64,8 @@ impl Table {
             Table::Neurons => "neurons",
             Table::Channels => "channels",
             Table::Overlaps => "overlaps",
+            Table::Blocks => "blocks",
+            Table::Directions => "directions",
             Table::Failures => "failures",
         }
     }

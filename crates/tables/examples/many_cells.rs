@@ -18,7 +18,7 @@ use plan::{
     Calibration, Cell, DeviceName, ModelInput, OrderProvenance, OrderedCell, Policy, Protocol,
     Reading, Rule, Score, TextInput, Treatment, TreatmentSpec, WorkOrder, cell_id,
 };
-use tables::{CellRecord, FailureRecord, ItemRow, ORDER, Provenance, Store, Touched, WindowRow};
+use tables::{CellRecord, FailureRecord, ItemRow, Left, ORDER, Provenance, Store, Touched, WindowRow};
 
 const SEED: u64 = 1;
 const WINDOWS: u32 = 32;
@@ -68,7 +68,7 @@ fn write(
     index: usize,
     ordered: &OrderedCell,
 ) -> Result<usize, Box<dyn Error>> {
-    let is_dense = ordered.cell.treatment.policy == Policy::Dense;
+    let is_dense = ordered.cell.recipe.is_dense();
     let every = |n: usize| !is_dense && index % n == n - 1;
     if every(OLD) {
         // Stored by an earlier order, under the id of then.
@@ -128,13 +128,19 @@ fn store_rows(
         calibration_sha256: inputs.calibration_text,
     };
     let touched = Touched { parameters: 0.6, flops: 0.5, state_bytes: 0.0 };
-    let record = CellRecord { id, cell: cell.clone(), touched, provenance };
+    let left = Left { stored_bytes: 270_000_000, parameters: 135_000_000 };
+    let record = CellRecord { id, cell: cell.clone(), touched, left, provenance };
     let path = if cell.protocol.is_perplexity() {
         store.write_windows(&record, &windows(cell, &mut draws))?
     } else {
         store.write_items(&record, &items(cell, &mut draws))?
     };
     Ok(path)
+}
+
+/// The flat fields; every cell here is of one step or none.
+fn flat(cell: &Cell) -> Treatment {
+    cell.recipe.treatment().unwrap_or_else(|| Treatment::dense(SEED))
 }
 
 /// What a treatment costs, in nats a target: nothing when dense, more with κ and W, most when static.
@@ -150,7 +156,7 @@ fn cost(treatment: &Treatment) -> f64 {
 }
 
 fn windows(cell: &Cell, draws: &mut Draws) -> Vec<WindowRow> {
-    let (cost, shares) = (cost(&cell.treatment), shares(&cell.treatment));
+    let (cost, shares) = (cost(&flat(cell)), shares(&flat(cell)));
     // How hard a window is does not hang on what is done to the model.
     let mut hardness = Draws::of(&format!("{} {}", cell.model, cell.dataset));
     let row = |window_index| {
@@ -160,16 +166,17 @@ fn windows(cell: &Cell, draws: &mut Draws) -> Vec<WindowRow> {
             window_index,
             nll_nats: f64::from(TARGETS) * nats,
             n_targets: TARGETS,
+            js_nats: None,
             reached_sparsity,
-            natural_sparsity,
-            kept_energy,
+            natural_sparsity: Some(natural_sparsity),
+            kept_energy: Some(kept_energy),
         }
     };
     (0..WINDOWS).map(row).collect()
 }
 
 fn items(cell: &Cell, draws: &mut Draws) -> Vec<ItemRow> {
-    let (cost, shares) = (cost(&cell.treatment), shares(&cell.treatment));
+    let (cost, shares) = (cost(&flat(cell)), shares(&flat(cell)));
     let mut hardness = Draws::of(&format!("{} {}", cell.model, cell.dataset));
     let row = |item_index| {
         let logprob = -3.0 * hardness.unit().powi(2) - cost * 2.0 * draws.unit();
@@ -182,8 +189,8 @@ fn items(cell: &Cell, draws: &mut Draws) -> Vec<ItemRow> {
             n_tokens: 60 + item_index % 40,
             distance_sentences: Some(1 + item_index % 20),
             reached_sparsity,
-            natural_sparsity,
-            kept_energy,
+            natural_sparsity: Some(natural_sparsity),
+            kept_energy: Some(kept_energy),
         }
     };
     (0..ITEMS).map(row).collect()
@@ -267,7 +274,8 @@ fn cell(model: &str, dataset: &str, treatment: &Treatment) -> Cell {
         protocol: if is_text { text } else { Protocol::LambadaOpenai },
         limit: Some(if is_text { WINDOWS } else { ITEMS } as usize),
         calibration,
-        treatment: treatment.clone(),
+        recipe: treatment.clone().into(),
+        compare: None,
     }
 }
 

@@ -6,6 +6,7 @@ use arrow_schema::ArrowError;
 use runs::FailureRecord;
 
 use crate::columns::{Batch, Column, Kind};
+use crate::record::policy;
 
 const COLUMNS: &[Column] = &[
     Column::new("cell_id", Kind::Text, "first 16 hex digits of the cell's canonical SHA-256"),
@@ -13,9 +14,8 @@ const COLUMNS: &[Column] = &[
     Column::new("model", Kind::Text, "name of the model"),
     Column::new("dataset", Kind::Text, "name of the text"),
     Column::new("protocol", Kind::Text, "evaluation protocol: ppl-T, lambada-openai, ..."),
-    Column::new("policy", Kind::Text, "dense, static, dynamic or window"),
-    Column::optional("score", Kind::Text, "what ranks the neurons; null when dense"),
-    Column::optional("rule", Kind::Text, "how a window's set is chosen; null unless windowed"),
+    Column::new("recipe", Kind::Text, "the steps as one text: dense, cut=weights,method=..."),
+    Column::new("policy", Kind::Text, "dense, static, dynamic, window, observe or recipe"),
     Column::new("sparsity", Kind::F64, "requested share of neurons dropped, 0 to 1"),
     Column::optional("window", Kind::U64, "tokens that share one kept set; null if none"),
     Column::new("error", Kind::Text, "why the cell failed"),
@@ -32,18 +32,17 @@ pub fn failure_columns() -> Vec<Column> {
 }
 
 pub(crate) fn encode(record: &FailureRecord) -> Result<RecordBatch, ArrowError> {
-    let treatment = &record.cell.treatment;
+    let recipe = &record.cell.recipe;
     let mut batch = Batch::new(1);
     batch.same_text("cell_id", &record.id);
     batch.same_text("label", &record.cell.label());
     batch.same_text("model", &record.cell.model);
     batch.same_text("dataset", &record.cell.dataset);
     batch.same_text("protocol", &record.cell.protocol.to_string());
-    batch.same_text("policy", treatment.policy.as_str());
-    batch.same_optional_text("score", treatment.score.map(|score| score.as_str()));
-    batch.same_optional_text("rule", treatment.rule.map(|rule| rule.as_str()));
-    batch.same_f64("sparsity", treatment.sparsity);
-    batch.same_u64("window", treatment.window.map(|window| window as u64));
+    batch.same_text("recipe", &recipe.text());
+    batch.same_text("policy", policy(recipe));
+    batch.same_f64("sparsity", recipe.sparsity().get());
+    batch.same_u64("window", recipe.window());
     batch.same_text("error", &record.error);
     batch.same_text("revision", &record.revision);
     batch.same_text("code_version", &record.code_version);

@@ -25,10 +25,10 @@ pub struct ItemRow {
     pub distance_sentences: Option<u32>,
     /// Share of neurons dropped, mean over sites.
     pub reached_sparsity: f64,
-    /// Share of entries of h that are exactly zero.
-    pub natural_sparsity: f64,
-    /// Share of Σh² that the kept set holds.
-    pub kept_energy: f64,
+    /// Share of entries of h that are exactly zero; not known where units were cut.
+    pub natural_sparsity: Option<f64>,
+    /// Share of Σh² that the kept set holds; not known where what was dropped is not there.
+    pub kept_energy: Option<f64>,
 }
 
 const OWN: &[Column] = &[
@@ -49,12 +49,13 @@ pub fn item_columns() -> Vec<Column> {
     [IDENTITY, OWN, SHARES, PROVENANCE].concat()
 }
 
+/// What must be finite; what a row lacks is.
 pub(crate) fn floats(row: &ItemRow) -> [(&'static str, f64); 4] {
     [
         ("word_logprob_nats", row.word_logprob_nats),
         ("reached_sparsity", row.reached_sparsity),
-        ("natural_sparsity", row.natural_sparsity),
-        ("kept_energy", row.kept_energy),
+        ("natural_sparsity", row.natural_sparsity.unwrap_or(0.0)),
+        ("kept_energy", row.kept_energy.unwrap_or(0.0)),
     ]
 }
 
@@ -68,7 +69,7 @@ pub(crate) fn encode(record: &CellRecord, rows: &[ItemRow]) -> Result<RecordBatc
     batch.u32("n_tokens", rows.iter().map(|row| row.n_tokens));
     batch.optional_u32("distance_sentences", rows.iter().map(|row| row.distance_sentences));
     batch.f64("reached_sparsity", rows.iter().map(|row| row.reached_sparsity));
-    batch.f64("natural_sparsity", rows.iter().map(|row| row.natural_sparsity));
-    batch.f64("kept_energy", rows.iter().map(|row| row.kept_energy));
+    batch.optional_f64("natural_sparsity", rows.iter().map(|row| row.natural_sparsity));
+    batch.optional_f64("kept_energy", rows.iter().map(|row| row.kept_energy));
     batch.finish(&item_columns())
 }

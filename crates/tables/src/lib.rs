@@ -23,8 +23,8 @@
 //! # Example
 //!
 //! ```
-//! use plan::{Cell, Treatment};
-//! use tables::{CellRecord, Provenance, Store, Table, Touched, WindowRow, read_windows};
+//! use plan::{Cell, Recipe};
+//! use tables::{CellRecord, Left, Provenance, Store, Table, Touched, WindowRow, read_windows};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let provenance = Provenance {
@@ -39,17 +39,20 @@
 //!     protocol: "ppl-256".parse()?,
 //!     limit: Some(1),
 //!     calibration: None,
-//!     treatment: Treatment::dense(1),
+//!     recipe: Recipe::dense(1),
+//!     compare: None,
 //! };
 //! let touched = Touched { parameters: 0.0, flops: 0.0, state_bytes: 0.0 };
-//! let record = CellRecord { id: "0a1b2c3d4e5f6071".into(), cell, touched, provenance };
+//! let left = Left { stored_bytes: 2_000_000, parameters: 1_000_000 };
+//! let record = CellRecord { id: "0a1b2c3d4e5f6071".into(), cell, touched, left, provenance };
 //! let row = WindowRow {
 //!     window_index: 0,
 //!     nll_nats: 255.0 * 1.5,
 //!     n_targets: 255,
+//!     js_nats: None,
 //!     reached_sparsity: 0.0,
-//!     natural_sparsity: 0.86,
-//!     kept_energy: 1.0,
+//!     natural_sparsity: Some(0.86),
+//!     kept_energy: Some(1.0),
 //! };
 //!
 //! let folder = tempfile::tempdir()?;
@@ -63,8 +66,10 @@
 //! ```
 
 mod atlas;
+mod blocks;
 mod channels;
 mod columns;
+mod directions;
 mod failures;
 mod frame;
 mod items;
@@ -82,8 +87,10 @@ pub use atlas::{
     OverlapMeanRow, PersistenceRow, ProxyGapRow, SimilarityRow, atlas_columns, write_overlap_means,
     write_persistence, write_proxy_gaps, write_similarities,
 };
+pub use blocks::{BlockRow, block_columns};
 pub use channels::{ChannelRow, channel_columns};
 pub use columns::{Column, Kind};
+pub use directions::{DirectionRow, direction_columns};
 pub use failures::failure_columns;
 pub use frame::Frame;
 pub use items::{ItemRow, item_columns};
@@ -91,9 +98,10 @@ pub use neurons::{NeuronRow, neuron_columns};
 pub use origin::{about_file, read_failure_record, read_origin};
 pub use overlaps::{OverlapRow, overlap_columns};
 pub use read::{
-    read_cell, read_channels, read_failure, read_items, read_neurons, read_overlaps, read_windows,
+    read_blocks, read_cell, read_channels, read_directions, read_failure, read_items, read_neurons,
+    read_overlaps, read_windows,
 };
-pub use record::{CellRecord, Touched};
+pub use record::{CellRecord, Left, Touched};
 pub use runs::{
     CellStatus, Damaged, FailureRecord, Lock, NO_WINDOW, ORDER, Origin, Provenance, StoreError,
     StoredFile, Survey, Table, outstanding, remove_temporaries, runs_in, utc,
@@ -108,4 +116,4 @@ pub use windows::{WindowRow, window_columns};
 /// Version of the tables' layout, stored in every file under `slim.schema`.
 ///
 /// A file of another version counts as not done.
-pub const SCHEMA_VERSION: &str = "3";
+pub const SCHEMA_VERSION: &str = "4";

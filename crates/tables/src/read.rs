@@ -10,7 +10,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use crate::{ChannelRow, ItemRow, NeuronRow, OverlapRow, SCHEMA_VERSION, StoreError, WindowRow};
+use crate::{BlockRow, ChannelRow, DirectionRow, ItemRow, NeuronRow, OverlapRow, SCHEMA_VERSION, StoreError, WindowRow};
 
 /// Whether `path` is a complete table of this layout: footer readable, data where it says.
 pub(crate) fn check(path: &Path) -> Result<(), String> {
@@ -120,16 +120,18 @@ pub fn read_windows(path: &Path) -> Result<Vec<WindowRow>, StoreError> {
         let window_index: &UInt32Array = column(path, &batch, "window_index")?;
         let nll_nats: &Float64Array = column(path, &batch, "nll_nats")?;
         let n_targets: &UInt32Array = column(path, &batch, "n_targets")?;
+        let js_nats = optional(path, &batch, "js_nats")?;
         let reached_sparsity: &Float64Array = column(path, &batch, "reached_sparsity")?;
-        let natural_sparsity: &Float64Array = column(path, &batch, "natural_sparsity")?;
-        let kept_energy: &Float64Array = column(path, &batch, "kept_energy")?;
+        let natural_sparsity = optional(path, &batch, "natural_sparsity")?;
+        let kept_energy = optional(path, &batch, "kept_energy")?;
         rows.extend((0..batch.num_rows()).map(|row| WindowRow {
             window_index: window_index.value(row),
             nll_nats: nll_nats.value(row),
             n_targets: n_targets.value(row),
+            js_nats: js_nats(row),
             reached_sparsity: reached_sparsity.value(row),
-            natural_sparsity: natural_sparsity.value(row),
-            kept_energy: kept_energy.value(row),
+            natural_sparsity: natural_sparsity(row),
+            kept_energy: kept_energy(row),
         }));
     }
     Ok(rows)
@@ -149,8 +151,8 @@ pub fn read_items(path: &Path) -> Result<Vec<ItemRow>, StoreError> {
         let n_tokens: &UInt32Array = column(path, &batch, "n_tokens")?;
         let distance: &UInt32Array = column(path, &batch, "distance_sentences")?;
         let reached_sparsity: &Float64Array = column(path, &batch, "reached_sparsity")?;
-        let natural_sparsity: &Float64Array = column(path, &batch, "natural_sparsity")?;
-        let kept_energy: &Float64Array = column(path, &batch, "kept_energy")?;
+        let natural_sparsity = optional(path, &batch, "natural_sparsity")?;
+        let kept_energy = optional(path, &batch, "kept_energy")?;
         rows.extend((0..batch.num_rows()).map(|row| ItemRow {
             item_index: item_index.value(row),
             correct: correct.value(row),
@@ -159,8 +161,8 @@ pub fn read_items(path: &Path) -> Result<Vec<ItemRow>, StoreError> {
             n_tokens: n_tokens.value(row),
             distance_sentences: distance.is_valid(row).then(|| distance.value(row)),
             reached_sparsity: reached_sparsity.value(row),
-            natural_sparsity: natural_sparsity.value(row),
-            kept_energy: kept_energy.value(row),
+            natural_sparsity: natural_sparsity(row),
+            kept_energy: kept_energy(row),
         }));
     }
     Ok(rows)
@@ -290,6 +292,48 @@ pub fn read_overlaps(path: &Path) -> Result<Vec<OverlapRow>, StoreError> {
             overlap: overlap.value(row),
             jaccard: jaccard.value(row),
             by_chance: by_chance.value(row),
+        }));
+    }
+    Ok(rows)
+}
+
+/// The rows of a `blocks` file, in full precision.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub fn read_blocks(path: &Path) -> Result<Vec<BlockRow>, StoreError> {
+    let mut rows = Vec::new();
+    for batch in batches(path)? {
+        let layer: &UInt32Array = column(path, &batch, "layer")?;
+        let fitted: &UInt64Array = column(path, &batch, "fitted_tokens")?;
+        let held_out: &UInt64Array = column(path, &batch, "held_out_tokens")?;
+        let r2: &Float64Array = column(path, &batch, "r2")?;
+        rows.extend((0..batch.num_rows()).map(|row| BlockRow {
+            layer: layer.value(row),
+            fitted_tokens: fitted.value(row),
+            tokens: held_out.value(row),
+            r2: r2.value(row),
+        }));
+    }
+    Ok(rows)
+}
+
+/// The rows of a `directions` file, in full precision.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub fn read_directions(path: &Path) -> Result<Vec<DirectionRow>, StoreError> {
+    let mut rows = Vec::new();
+    for batch in batches(path)? {
+        let layer: &UInt32Array = column(path, &batch, "layer")?;
+        let direction: &UInt32Array = column(path, &batch, "direction")?;
+        let variance: &Float64Array = column(path, &batch, "variance")?;
+        let sensitivity: &Float64Array = column(path, &batch, "sensitivity")?;
+        rows.extend((0..batch.num_rows()).map(|row| DirectionRow {
+            layer: layer.value(row),
+            direction: direction.value(row),
+            variance: variance.value(row),
+            sensitivity: sensitivity.value(row),
         }));
     }
     Ok(rows)

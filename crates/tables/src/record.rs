@@ -13,6 +13,8 @@ pub struct CellRecord {
     pub cell: plan::Cell,
     /// How much of the model its part is.
     pub touched: Touched,
+    /// What its cuts left of the model.
+    pub left: Left,
     /// Where its numbers come from.
     pub provenance: Provenance,
 }
@@ -28,15 +30,30 @@ pub struct Touched {
     pub state_bytes: f64,
 }
 
+/// What the cuts of a recipe left of a model; all of it where there are none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Left {
+    /// Bytes that it takes, see docs/SPEC.md section 11.
+    pub stored_bytes: u64,
+    /// Parameters that are stored.
+    pub parameters: u64,
+}
+
 /// Identity columns, the first of every table of results.
 ///
 /// `model`, `dataset`, `sparsity` and `window` are in the folder names, not in the files.
 pub(crate) const IDENTITY: &[Column] = &[
     Column::new("protocol", Kind::Text, "evaluation protocol: ppl-T, lambada-openai, ..."),
-    Column::new("policy", Kind::Text, "dense, static, dynamic, window or observe"),
-    Column::optional("score", Kind::Text, "what ranks the neurons; null when dense"),
+    Column::new("recipe", Kind::Text, "the steps as one text: dense, cut=weights,method=..."),
+    Column::new("recipe_json", Kind::Text, "the steps as a JSON list of objects"),
+    Column::new(
+        "policy",
+        Kind::Text,
+        "dense, static, dynamic, window or observe; recipe where several steps or others do it",
+    ),
+    Column::optional("score", Kind::Text, "what ranks units, of the last step that says it"),
     Column::optional("rule", Kind::Text, "how a window's set is chosen; null unless windowed"),
-    Column::new("part", Kind::Text, "what is pruned or observed: ffn or state"),
+    Column::new("part", Kind::Text, "what the last step acts on: ffn, state, weights or layers"),
     Column::new("seed", Kind::U64, "seed of everything random in the cell"),
     Column::optional("limit", Kind::U64, "windows or items asked for; null means all"),
     Column::optional("prompt_tokens", Kind::U64, "tokens that the rule `prompt` sums over"),
@@ -51,6 +68,12 @@ pub(crate) const IDENTITY: &[Column] = &[
     ),
     Column::new("touched_flops", Kind::F64, "share of a token's operations, 0 to 1"),
     Column::new("touched_state_bytes", Kind::F64, "share of the recurrent state's bytes, 0 to 1"),
+    Column::new(
+        "stored_bytes",
+        Kind::U64,
+        "bytes that the model takes as its cuts left it (SPEC section 11), 16 bits where nothing is rounded",
+    ),
+    Column::new("parameters_left", Kind::U64, "parameters that are stored, entries cut left out"),
 ];
 
 /// Provenance columns, the last of every table of results.
@@ -75,34 +98,47 @@ pub(crate) const PROVENANCE: &[Column] = &[
 /// Shares of what is pruned, measured per window or item: entries of the FFN hidden `h`, or, of a state,
 /// what reading a channel adds (`h^2` is then `H^2·C'^2`, summed over heads and `p`).
 pub(crate) const SHARES: &[Column] = &[
-    Column::new("reached_sparsity", Kind::F64, "share of neurons dropped, mean over sites, 0 to 1"),
-    Column::new("natural_sparsity", Kind::F64, "share of entries of h that are exactly 0, 0 to 1"),
     Column::new(
+        "reached_sparsity",
+        Kind::F64,
+        "share dropped of what the last step that drops something drops, 0 to 1",
+    ),
+    Column::optional(
+        "natural_sparsity",
+        Kind::F64,
+        "share of entries of h that are exactly 0, 0 to 1; null where units were cut",
+    ),
+    Column::optional(
         "kept_energy",
         Kind::F64,
-        "share of the sum of h^2 that the kept set holds, 0 to 1",
+        "share of the sum of h^2 that the kept set holds, 0 to 1; null where what was dropped is not there",
     ),
 ];
 
 /// Fills the identity and provenance columns of `record`.
 pub(crate) fn fill_shared(batch: &mut Batch, record: &CellRecord) {
-    let CellRecord { id, cell, touched, provenance } = record;
-    let treatment = &cell.treatment;
+    let CellRecord { id, cell, touched, left, provenance } = record;
+    let recipe = &cell.recipe;
     batch.same_text("protocol", &cell.protocol.to_string());
-    batch.same_text("policy", treatment.policy.as_str());
-    batch.same_optional_text("score", treatment.score.map(|score| score.as_str()));
-    batch.same_optional_text("rule", treatment.rule.map(|rule| rule.as_str()));
-    batch.same_text("part", treatment.part.as_str());
-    batch.same_u64("seed", Some(treatment.seed));
+    batch.same_text("recipe", &recipe.text());
+    batch.same_text("recipe_json", &recipe.json());
+    batch.same_text("policy", policy(recipe));
+    batch.same_text("part", recipe.steps().last().map_or("ffn", |step| step.kind().part));
+    batch.same_u64("seed", Some(recipe.seed()));
     batch.same_u64("limit", cell.limit.map(|limit| limit as u64));
-    batch.same_u64("prompt_tokens", treatment.prompt_tokens.map(|tokens| tokens as u64));
-    batch.same_optional_text("mode", treatment.mode.map(|mode| mode.as_str()));
-    batch.same_optional_text("recalibration", treatment.recalibration.map(|r| r.as_str()));
-    batch.same_optional_text("observation", treatment.observation.map(|o| o.as_str()));
-    batch.same_u64("sample", treatment.sample.map(|n| n as u64));
+    // Columns that are named as settings hold what the last step that has the setting says.
+    let last = |name: &str| recipe.steps().iter().rev().find_map(|step| step.value(name));
+    for name in ["score", "rule", "mode", "recalibration", "observation"] {
+        batch.same_optional_text(name, last(name).map(|value| value.to_string()).as_deref());
+    }
+    for name in ["prompt_tokens", "sample"] {
+        batch.same_u64(name, recipe.steps().iter().rev().find_map(|step| step.count(name)));
+    }
     batch.same_f64("touched_parameters", touched.parameters);
     batch.same_f64("touched_flops", touched.flops);
     batch.same_f64("touched_state_bytes", touched.state_bytes);
+    batch.same_u64("stored_bytes", Some(left.stored_bytes));
+    batch.same_u64("parameters_left", Some(left.parameters));
     batch.same_text("cell_id", id);
     batch.same_text("revision", &provenance.revision);
     batch.same_text("code_version", &provenance.code_version);
@@ -118,4 +154,9 @@ pub(crate) fn fill_shared(batch: &mut Batch, record: &CellRecord) {
     batch.same_text("tokenizer_sha256", &provenance.tokenizer_sha256);
     batch.same_text("text_sha256", &provenance.text_sha256);
     batch.same_optional_text("calibration_sha256", provenance.calibration_sha256.as_deref());
+}
+
+/// The policy of one step on neurons or channels; `recipe` of every other recipe.
+pub(crate) fn policy(recipe: &plan::Recipe) -> &'static str {
+    recipe.treatment().map_or("recipe", |flat| flat.policy.as_str())
 }

@@ -14,8 +14,7 @@ use runs::{
 use crate::write::{About, WriteError, write_atomically};
 use crate::{
     CellRecord, ChannelRow, ItemRow, NeuronRow, OverlapRow, WindowRow, channels, failures, items,
-    neurons, overlaps, read, windows,
-};
+    neurons, overlaps, read, windows, BlockRow, DirectionRow, blocks, directions};
 
 /// The results folder of one run.
 #[derive(Debug, Clone)]
@@ -156,6 +155,34 @@ impl Store {
         self.check_table(record, Table::Overlaps)?;
         check_rows(record, rows, overlaps::floats)?;
         self.write_results(record, Table::Overlaps, overlaps::encode(record, rows))
+    }
+
+    /// Stores how linear layers are, replacing what was there, and forgets the cell's failure.
+    ///
+    /// # Errors
+    /// As [`Store::write_windows`].
+    pub fn write_blocks(
+        &self,
+        record: &CellRecord,
+        rows: &[BlockRow],
+    ) -> Result<PathBuf, StoreError> {
+        self.check_table(record, Table::Blocks)?;
+        check_rows(record, rows, blocks::floats)?;
+        self.write_results(record, Table::Blocks, blocks::encode(record, rows))
+    }
+
+    /// Stores directions of the residual stream, replacing what was there, and forgets the cell's failure.
+    ///
+    /// # Errors
+    /// As [`Store::write_windows`].
+    pub fn write_directions(
+        &self,
+        record: &CellRecord,
+        rows: &[DirectionRow],
+    ) -> Result<PathBuf, StoreError> {
+        self.check_table(record, Table::Directions)?;
+        check_rows(record, rows, directions::floats)?;
+        self.write_results(record, Table::Directions, directions::encode(record, rows))
     }
 
     /// Stores the failure of a cell, replacing an older one.

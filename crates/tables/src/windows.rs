@@ -15,18 +15,26 @@ pub struct WindowRow {
     pub nll_nats: f64,
     /// Targets in the window: one less than its ids.
     pub n_targets: u32,
+    /// Jensen–Shannon divergence to the predictions of the dense model, nats, mean over the targets;
+    /// where it was asked for.
+    pub js_nats: Option<f64>,
     /// Share of neurons dropped, mean over sites.
     pub reached_sparsity: f64,
-    /// Share of entries of h that are exactly zero.
-    pub natural_sparsity: f64,
-    /// Share of Σh² that the kept set holds.
-    pub kept_energy: f64,
+    /// Share of entries of h that are exactly zero; not known where units were cut.
+    pub natural_sparsity: Option<f64>,
+    /// Share of Σh² that the kept set holds; not known where what was dropped is not there.
+    pub kept_energy: Option<f64>,
 }
 
 const OWN: &[Column] = &[
     Column::new("window_index", Kind::U32, "position of the window in the text, from 0"),
     Column::new("nll_nats", Kind::F64, "negative log-likelihood summed over the targets, nats"),
     Column::new("n_targets", Kind::U32, "targets in the window: one less than its ids"),
+    Column::optional(
+        "js_nats",
+        Kind::F64,
+        "Jensen-Shannon divergence to the dense model's predictions, mean over targets, nats",
+    ),
 ];
 
 /// The columns of the table, in order.
@@ -34,12 +42,14 @@ pub fn window_columns() -> Vec<Column> {
     [IDENTITY, OWN, SHARES, PROVENANCE].concat()
 }
 
-pub(crate) fn floats(row: &WindowRow) -> [(&'static str, f64); 4] {
+/// What must be finite; what a row lacks is.
+pub(crate) fn floats(row: &WindowRow) -> [(&'static str, f64); 5] {
     [
         ("nll_nats", row.nll_nats),
         ("reached_sparsity", row.reached_sparsity),
-        ("natural_sparsity", row.natural_sparsity),
-        ("kept_energy", row.kept_energy),
+        ("natural_sparsity", row.natural_sparsity.unwrap_or(0.0)),
+        ("kept_energy", row.kept_energy.unwrap_or(0.0)),
+        ("js_nats", row.js_nats.unwrap_or(0.0)),
     ]
 }
 
@@ -49,8 +59,9 @@ pub(crate) fn encode(record: &CellRecord, rows: &[WindowRow]) -> Result<RecordBa
     batch.u32("window_index", rows.iter().map(|row| row.window_index));
     batch.f64("nll_nats", rows.iter().map(|row| row.nll_nats));
     batch.u32("n_targets", rows.iter().map(|row| row.n_targets));
+    batch.optional_f64("js_nats", rows.iter().map(|row| row.js_nats));
     batch.f64("reached_sparsity", rows.iter().map(|row| row.reached_sparsity));
-    batch.f64("natural_sparsity", rows.iter().map(|row| row.natural_sparsity));
-    batch.f64("kept_energy", rows.iter().map(|row| row.kept_energy));
+    batch.optional_f64("natural_sparsity", rows.iter().map(|row| row.natural_sparsity));
+    batch.optional_f64("kept_energy", rows.iter().map(|row| row.kept_energy));
     batch.finish(&window_columns())
 }

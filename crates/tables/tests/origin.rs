@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use plan::{Cell, Protocol, Treatment};
+use plan::{Cell, Protocol, Recipe};
 use tables::{
-    CellRecord, FailureRecord, ORDER, Provenance, Store, StoreError, Touched, WindowRow,
+    CellRecord, FailureRecord, Left, ORDER, Provenance, Store, StoreError, Touched, WindowRow,
     read_failure_record, read_origin, runs_in,
 };
 
@@ -15,7 +15,8 @@ fn cell() -> Cell {
         protocol: Protocol::Perplexity { window_tokens: 64 },
         limit: None,
         calibration: None,
-        treatment: Treatment::dense(1),
+        recipe: Recipe::dense(1),
+        compare: None,
     }
 }
 
@@ -36,17 +37,18 @@ fn record() -> CellRecord {
         text_sha256: "cc".into(),
         calibration_sha256: None,
     };
-    CellRecord { id: "00ff".into(), cell: cell(), touched: Touched::default(), provenance }
+    CellRecord { id: "00ff".into(), cell: cell(), touched: Touched::default(), left: Left::default(), provenance }
 }
 
 fn rows(n: u32) -> Vec<WindowRow> {
     let row = |window_index| WindowRow {
         window_index,
         nll_nats: 100.0,
+        js_nats: None,
         n_targets: 63,
         reached_sparsity: 0.0,
-        natural_sparsity: 0.0,
-        kept_energy: 1.0,
+        natural_sparsity: Some(0.0),
+        kept_energy: Some(1.0),
     };
     (0..n).map(row).collect()
 }

@@ -12,7 +12,7 @@ use plan::{
 use proptest::prelude::*;
 use tables::{
     CellRecord, CellStatus, ChannelRow, FailureRecord, ItemRow, NeuronRow, OverlapRow, Provenance,
-    Store, StoreError, Table, Touched, WindowRow, outstanding, read_cell, read_channels,
+    Left, Store, StoreError, Table, Touched, WindowRow, outstanding, read_cell, read_channels,
     read_failure, read_items, read_neurons, read_overlaps, read_windows,
 };
 
@@ -48,10 +48,12 @@ fn record(id: &str, protocol: &str, spec: TreatmentSpec) -> CellRecord {
         protocol: protocol.parse::<Protocol>().unwrap(),
         limit: Some(2),
         calibration,
-        treatment,
+        recipe: treatment.into(),
+        compare: None,
     };
     let touched = Touched { parameters: 1.0 / 3.0, flops: 0.25, state_bytes: 0.0 };
-    CellRecord { id: id.into(), cell, touched, provenance: provenance() }
+    let left = Left { stored_bytes: 270, parameters: 134 };
+    CellRecord { id: id.into(), cell, touched, left, provenance: provenance() }
 }
 
 fn dense(id: &str, protocol: &str) -> CellRecord {
@@ -67,10 +69,11 @@ fn window_rows() -> Vec<WindowRow> {
     let row = |window_index: u32, nll_nats: f64| WindowRow {
         window_index,
         nll_nats,
+        js_nats: None,
         n_targets: 1023,
         reached_sparsity: 0.9 + 0.1 / 3.0,
-        natural_sparsity: 0.0,
-        kept_energy: 2.0 / 3.0,
+        natural_sparsity: Some(0.0),
+        kept_energy: Some(2.0 / 3.0),
     };
     vec![row(0, 3000.0 + 1.0 / 3.0), row(1, f64::MIN_POSITIVE)]
 }
@@ -84,8 +87,8 @@ fn item_rows() -> Vec<ItemRow> {
         n_tokens: 80,
         distance_sentences: correct.then_some(7),
         reached_sparsity: 0.0,
-        natural_sparsity: 0.1,
-        kept_energy: 1.0,
+        natural_sparsity: Some(0.1),
+        kept_energy: Some(1.0),
     };
     vec![row(0, true), row(1, false)]
 }

@@ -1,4 +1,4 @@
-//! From scores to kept sets, and the executors that act on them.
+//! Skips: what is decided while a model runs, as executors that act on kept sets.
 //!
 //! [`Masking`] is the reference: every rule of the specification written out token by token, then a
 //! dense product with zeros. [`Skipping`] is what runs: the same kept sets by other means, and no
@@ -14,7 +14,7 @@
 //!
 //! use importance::Magnitude;
 //! use models::{Batch, Device, Executor, into_values, load};
-//! use pruning::{Commitment, Masking, Selection, Skipping, Windowed};
+//! use skips::{Commitment, Masking, Selection, Skipping, Windowed};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let model = load(Path::new("../../data/models/opt-relu"), &Device::flex())?.model;
@@ -39,25 +39,22 @@
 //! ```
 
 mod commitment;
-mod cut;
 mod masking;
 mod overlap;
 mod selection;
 mod shares;
 mod skipping;
-mod state_cut;
 mod state_masking;
 mod state_scanning;
 mod state_selection;
+pub mod steps;
 
 pub use commitment::{Commitment, Rule};
-pub use cut::{cut, static_sets};
 pub use masking::Masking;
 pub use overlap::{LagOverlap, Overlapping, SiteOverlaps, sum_overlaps};
 pub use selection::{Selection, Windowed};
 pub use shares::{Measuring, Shares};
 pub use skipping::Skipping;
-pub use state_cut::{cut_states, recalibrated_state_sets, state_sets};
 pub use state_masking::StateMasking;
 pub use state_scanning::StateScanning;
 pub use state_selection::{StateMode, StateSelection, StateWindowed};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use importance::by_name;
 use models::{Batch, Dense, Device, Executor, ExecutorError, FfnSite, Tensor, into_values, load};
-use pruning::{Overlapping, sum_overlaps};
+use skips::{Overlapping, sum_overlaps};
 use sparse::kept_count;
 
 /// Keeps the hidden vectors of the first site.

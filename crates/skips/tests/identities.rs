@@ -10,9 +10,8 @@ use models::{
     Batch, Dense, Device, Executor, ExecutorError, FfnSite, Model, Tensor, into_values, load,
 };
 use proptest::{prelude::*, test_runner::RngSeed};
-use pruning::{
-    Commitment, Masking, Measuring as _, Rule, Selection, Skipping, Windowed, cut, static_sets,
-};
+use cuts::{cut, static_sets};
+use skips::{Commitment, Masking, Measuring as _, Rule, Selection, Skipping, Windowed};
 use vector::worst;
 
 struct Subject {
