@@ -51,7 +51,7 @@ const CASES: [Case; 4] = [
     },
     Case {
         name: "static",
-        ours: &["--policy", "static", "--score", "magnitude", "--sparsity", "0.9", "--cut"],
+        ours: &["--policy", "static", "--score", "magnitude", "--sparsity", "0.9"],
         peer: &["--case", "static", "--sparsity", "0.9"],
         target: 1.5,
     },

@@ -7,8 +7,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use plan::{
-    CalibrationText, CellRequest, DeviceName, Mode, Part, Policy, Protocol, Reading, Recalibration,
-    Rule, Score, TextShape, TimeSteps, Treatment, TreatmentSpec, datasets,
+    CalibrationText, CellRequest, Compare, DeviceName, Mode, Part, Policy, Protocol, Reading,
+    Recalibration, Recipe, Rule, Score, Step, TextShape, TimeSteps, Treatment, TreatmentSpec,
+    datasets, kinds,
 };
 
 use crate::build;
@@ -26,20 +27,40 @@ Examples:
   ... --policy window --score magnitude --sparsity 0.9 --window 16 --rule window-mean
   ... --policy static --score magnitude --sparsity 0.5 \\
       --calibrate wikitext2-valid --calibrate-limit 4
-  ... --dataset data/stories/last-word.test.jsonl --protocol lambada-openai --policy dense
+  ... --step cut=weights,method=sparsegpt,sparsity=0.5 --step cut=bits,method=gptq,bits=4 \\
+      --calibrate wikitext2-valid --calibrate-limit 16 --calibrate-window 512 --compare dense
+  ... --dataset data/stories/last-word.test.jsonl --protocol lambada-openai
 
-Which options a policy takes:
-  dense     none
+What is done to the model is a list of steps: cuts in order, then skips. For one step on neurons or
+state channels --policy is a short form, which takes
+  dense     nothing, as does no step at all
   static    --score --sparsity, --calibrate unless the score looks at no text (weight, state-weight,
-            random), --cut if wanted, of a state --recalibration if wanted
+            random), of a state --recalibration if wanted
   dynamic   --score --sparsity, of a state --mode if wanted
   window    --score --sparsity --window --rule, of a state --mode if wanted
 
-With --part state the scores are ghost, ghost-factored, state-weight, state-taylor and random.";
+With --part state the scores are ghost, ghost-factored, state-weight, state-taylor and random.
+
+Kinds of steps, each with an example; `--step KEY` with a wrong setting says what there is:
+";
+
+/// The help, with every kind of step.
+fn help() -> String {
+    let lines = kinds().iter().filter(|kind| kind.way != plan::Way::Observe).map(|kind| {
+        let settings: Vec<String> = kind
+            .settings
+            .iter()
+            .map(|own| format!("      {:<14} {}: {}", own.name, own.doc, own.takes.expected()))
+            .collect();
+        let (key, doc, example) = (kind.key(), kind.doc, kind.example);
+        format!("  {key}: {doc}\n      --step {example}\n{}", settings.join("\n"))
+    });
+    format!("{EXAMPLES}{}", lines.collect::<Vec<_>>().join("\n"))
+}
 
 /// Arguments of `cell`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = help())]
 pub(crate) struct Args {
     /// A GGUF file or a Hugging Face folder
     #[arg(long, value_name = "DIR_OR_GGUF")]
@@ -54,10 +75,16 @@ pub(crate) struct Args {
     /// ppl-T (perplexity over windows of T ids), lambada-openai or lambada-last-token
     #[arg(long, value_name = "PROTOCOL")]
     protocol: Protocol,
-    /// How the kept set changes over time
+    /// A step of the recipe, e.g. cut=weights,method=wanda,sparsity=0.5; may be given several times
+    #[arg(long = "step", value_name = "KEY=VALUE,...", conflicts_with = "policy")]
+    steps: Vec<String>,
+    /// How the kept set of neurons or state channels changes over time: the short form of one step
     #[arg(long, value_parser = names::<Policy>(Policy::NAMES))]
-    policy: Policy,
-    /// What is pruned: ffn (neurons) or state (channels of Mamba-2 mixers)
+    policy: Option<Policy>,
+    /// Also compare every prediction with the dense model's (Jensen-Shannon divergence)
+    #[arg(long, value_parser = names::<Compare>(Compare::NAMES))]
+    compare: Option<Compare>,
+    /// What the policy is about: ffn (neurons) or state (channels of Mamba-2 mixers)
     #[arg(long, value_parser = names::<Part>(Part::NAMES), default_value_t = Part::Ffn)]
     part: Part,
     /// What ranks the neurons or channels
@@ -87,7 +114,7 @@ pub(crate) struct Args {
     /// Windows or items evaluated [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-    /// The text on which kept sets are chosen before the run
+    /// The text that is looked at before the run
     #[arg(long, value_name = "FILE_OR_NAME")]
     calibrate: Option<PathBuf>,
     /// Windows of the calibration text [default: all]
@@ -104,10 +131,6 @@ pub(crate) struct Args {
     /// How the time steps of a Zamba2 model are limited
     #[arg(long, value_parser = names::<TimeSteps>(TimeSteps::NAMES), default_value_t)]
     time_steps: TimeSteps,
-    /// Run a static cell on weights that are really cut: faster, but natural sparsity and kept energy
-    /// are not measured
-    #[arg(long)]
-    cut: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -136,11 +159,13 @@ fn as_count(limit: Option<u64>) -> Option<usize> {
     limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
-/// The arguments as one checked request.
-fn request(workspace: &Workspace, args: &Args) -> Result<CellRequest> {
+/// What is done to the model: the steps, or the short form of one.
+fn recipe(args: &Args) -> Result<Recipe, Exit> {
+    let see = |error: String| Exit::usage(format!("{error} (see `cargo xtask cell --help`)"));
+    let policy = args.policy.unwrap_or(Policy::Dense);
     let spec = TreatmentSpec {
         part: args.part,
-        policy: args.policy,
+        policy,
         score: args.score,
         sparsity: args.sparsity,
         window: args.window,
@@ -148,25 +173,47 @@ fn request(workspace: &Workspace, args: &Args) -> Result<CellRequest> {
         prompt_tokens: args.prompt_tokens,
         mode: args.mode,
         recalibration: args.recalibration,
-        ..TreatmentSpec::of(args.policy, args.seed)
+        ..TreatmentSpec::of(policy, args.seed)
     };
-    if args.policy == Policy::Observe {
-        let message =
-            "what is observed is a table: ask for it in a pipeline (pipelines/atlas.toml)";
-        return Err(Exit::usage(message.to_owned()).into());
+    if policy == Policy::Observe {
+        return Err(Exit::usage(NO_OBSERVATION.to_owned()));
     }
-    let treatment = Treatment::new(spec)
-        .map_err(|error| Exit::usage(format!("{error} (see `cargo xtask cell --help`)")))?;
-    if args.cut && args.policy != Policy::Static {
-        let message = format!("--cut belongs to the policy `static`, not `{}`", args.policy);
-        return Err(Exit::usage(message).into());
+    let short = Treatment::new(spec).map_err(|error| match args.policy {
+        None => see(format!("{error}: give --policy or --step")),
+        Some(_) => see(error.to_string()),
+    })?;
+    if args.steps.is_empty() {
+        return Ok(short.into());
     }
-    let needs_calibration = treatment.needs_calibration();
+    let steps = args.steps.iter().map(|text| {
+        text.parse::<Step>().map_err(|error| see(format!("--step {text}: {error}")))
+    });
+    let recipe = Recipe::new(steps.collect::<Result<Vec<_>, Exit>>()?, args.seed)
+        .map_err(|error| see(error.to_string()))?;
+    if recipe.observation().is_some() {
+        return Err(Exit::usage(NO_OBSERVATION.to_owned()));
+    }
+    Ok(recipe)
+}
+
+const NO_OBSERVATION: &str =
+    "what is observed is a table: ask for it in a pipeline (pipelines/atlas.toml)";
+
+/// The arguments as one checked request.
+fn request(workspace: &Workspace, args: &Args) -> Result<CellRequest> {
+    let recipe = recipe(args)?;
+    let needs_calibration = recipe.needs_calibration();
     if needs_calibration && args.calibrate.is_none() {
-        let score = args.score.map_or("none", Score::as_str);
-        let message = format!(
-            "the score `{score}` chooses this kept set on calibration text: give --calibrate FILE"
-        );
+        let step = recipe.steps().iter().find(|step| step.needs_calibration());
+        let message = match (recipe.treatment().and_then(|own| own.score), step) {
+            (Some(score), _) => format!(
+                "the score `{score}` chooses this kept set on calibration text: give --calibrate FILE"
+            ),
+            (None, Some(step)) => {
+                format!("step `{step}` looks at calibration text: give --calibrate FILE")
+            }
+            (None, None) => "a step looks at calibration text: give --calibrate FILE".to_owned(),
+        };
         return Err(Exit::usage(message).into());
     }
     if !needs_calibration && args.calibrate.is_some() {
@@ -188,12 +235,12 @@ fn request(workspace: &Workspace, args: &Args) -> Result<CellRequest> {
         dataset,
         reading,
         protocol: args.protocol,
-        treatment,
+        recipe,
+        compare: args.compare,
         limit: as_count(args.limit),
         calibration,
         device: args.device,
         time_steps: args.time_steps,
-        cut: args.cut,
         json: args.json,
     })
 }

@@ -200,7 +200,12 @@ fn cells_by_hand_are_checked_before_anything_runs() {
         (&["--policy", "dense", "--window", "4"], 2, "policy `dense` takes no window"),
         (&["--policy", "static", "--score", "energy"], 2, "give --calibrate FILE"),
         (&["--policy", "dense", "--calibrate-limit", "4"], 2, "--calibrate <FILE_OR_NAME>"),
-        (&["--policy", "dense", "--cut"], 2, "--cut belongs to the policy `static`"),
+        (&["--step", "cut=weights,method=wanda"], 2, "give either `sparsity` or `pattern`"),
+        (&["--step", "cut=weights,method=wanda,sparsity=0.5"], 2, "give --calibrate FILE"),
+        (&["--step", "cut=weight,method=wanda"], 2, "`weights`"),
+        (&["--step", "cut=bits,method=rtn,bit=4"], 2, "`bits`"),
+        (&["--step", "cut=bits,method=rtn,bits=9"], 2, "from 2 to 8"),
+        (&["--policy", "dense", "--step", "cut=rotate"], 2, "--step"),
         (&["--policy", "static", "--score", "energy", "--calibrate", "no.raw"], 3, "no.raw"),
         (&["--policy", "static", "--score", "energy", "--calibrate", "c4-train"], 3, C4_TRAIN),
     ];

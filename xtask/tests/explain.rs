@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use common::{Bench, stderr, stdout};
 use plan::{Cell, WorkOrder};
 use serde_json::Value;
-use tables::{CellRecord, FailureRecord, NeuronRow, Provenance, Store, Touched, WindowRow};
+use tables::{CellRecord, FailureRecord, NeuronRow, Provenance, Store, Touched, WindowRow, Left};
 
 /// The scratch grid, and a static cell that is chosen on calibration text.
 const PIPELINE: &str = r#"
@@ -112,17 +112,18 @@ impl Grid {
             text_sha256: inputs.text,
             calibration_sha256: inputs.calibration_text,
         };
-        CellRecord { id, cell, touched: Touched::default(), provenance }
+        CellRecord { id, cell, touched: Touched::default(), left: Left::default(), provenance }
     }
 
     fn put(&self, record: &CellRecord) -> std::path::PathBuf {
         let row = |window_index| WindowRow {
+            js_nats: None,
             window_index,
             nll_nats: 200.0,
             n_targets: 63,
             reached_sparsity: 0.9,
-            natural_sparsity: 0.0,
-            kept_energy: 0.5,
+            natural_sparsity: Some(0.0),
+            kept_energy: Some(0.5),
         };
         self.store.write_windows(record, &[row(0), row(1)]).unwrap()
     }

@@ -16,7 +16,7 @@
 //! let model = load(folder, &Device::flex())?.model;
 //!
 //! let windows: Vec<&[u32]> = windows.iter().map(Vec::as_slice).collect();
-//! let results = evaluate_windows(model.as_ref(), &mut Dense, &windows)?;
+//! let results = evaluate_windows(model.as_ref(), &mut Dense, &windows, None)?;
 //! let nll: f64 = results.iter().map(|window| window.nll_nats).sum();
 //! let targets: usize = results.iter().map(|window| window.n_targets).sum();
 //! assert_eq!(targets, 2 * 255);

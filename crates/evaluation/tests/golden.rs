@@ -150,7 +150,7 @@ fn check(cell: &Cell, subject: &Subject, limit: usize, executor: &mut dyn Measur
     // (NLL or log-probability, correct) a row.
     let rows: Vec<(f64, Option<bool>)> = if cell.protocol.starts_with("ppl-") {
         let ids: Vec<&[u32]> = subject.windows[..limit].iter().map(Vec::as_slice).collect();
-        let rows = evaluate_windows(model, &mut *executor, &ids).unwrap();
+        let rows = evaluate_windows(model, &mut *executor, &ids, None).unwrap();
         rows.into_iter().map(|row| (row.nll_nats, None)).collect()
     } else {
         let items =
@@ -183,7 +183,7 @@ fn agrees(name: &str) {
     let of_model = &expected.models[name];
     let subject = subject(name, of_model, expected.window_tokens);
     let ids: Vec<&[u32]> = subject.windows.iter().map(Vec::as_slice).collect();
-    let dense = evaluate_windows(subject.model.as_ref(), &mut models::Dense, &ids).unwrap();
+    let dense = evaluate_windows(subject.model.as_ref(), &mut models::Dense, &ids, None).unwrap();
     for (row, (found, expected)) in
         dense.iter().zip(&of_model.dense_nll_nats_of_all_windows).enumerate()
     {

@@ -55,7 +55,7 @@ pub use load::{LoadedModel, inspect, inspect_with, load, load_with, sizes};
 pub use nn::{Activation, Ffn, Linear, LowRank, Mixer, MixerShape};
 pub use options::{Options, TimeSteps};
 pub use predictions::{Prediction, nll_and_slope, nll_by_sequence, predictions};
-pub use share::{PartShare, ffn_share, state_share};
+pub use share::{PartShare, ffn_share, matrix_share, state_share};
 pub use site_layers::SiteLayers;
 pub use state_rows::{StateRows, Writes};
 pub use tensor::{Values, into_values, matrix, vector_of};

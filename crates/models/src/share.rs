@@ -1,5 +1,7 @@
 //! How much of a model each prunable part is: a mild loss on a small part is seen for what it is.
 
+use std::collections::BTreeSet;
+
 use burn::tensor::Tensor;
 
 use crate::{Linear, Mixer, Model};
@@ -50,6 +52,30 @@ fn adapter_entries(linear: &Linear, begins: bool) -> usize {
         let down = if begins { entries(&adapter.down) } else { 0 };
         down + entries(&adapter.up)
     })
+}
+
+/// The matrices inside the blocks, those of attention, of feed-forward blocks and of mixers: what cuts of
+/// weights and of layers act on. Biases, norms and adapters are not counted.
+///
+/// `tokens` as for [`ffn_share`].
+pub fn matrix_share(model: &dyn Model, tokens: usize) -> PartShare {
+    let facts = model.facts();
+    let mut seen = BTreeSet::new();
+    let (mut parameters, mut multiplied) = (0, 0);
+    for layer in 0..facts.layers {
+        for matrix in model.linears(layer) {
+            let (d_in, d_out) = matrix.widths();
+            multiplied += d_in * d_out;
+            if seen.insert(matrix.name().to_string()) {
+                parameters += d_in * d_out;
+            }
+        }
+    }
+    PartShare {
+        parameters: parameters as f64 / facts.parameters as f64,
+        flops: 2.0 * multiplied as f64 / facts.flops_per_token(tokens),
+        state_bytes: 0.0,
+    }
 }
 
 /// The state channels: what projects and convolves B and C, and the recurrence itself.

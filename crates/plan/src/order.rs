@@ -1,10 +1,13 @@
 //! What travels between `xtask` and `worker`: the work order, events, inspections, one-cell requests.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cell, DeviceName, Inputs, Protocol, Reading, TimeSteps, Treatment};
+use crate::{
+    Calibration, Cell, Compare, DeviceName, Inputs, Protocol, Reading, Recipe, TimeSteps,
+    calibration_window_tokens,
+};
 
 /// Everything the worker needs for a run; a JSON file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -210,7 +213,8 @@ pub struct CellInspection {
     pub seconds_expected: f64,
 }
 
-/// One cell by hand, without a pipeline or a results folder: what `worker cell` reads.
+/// One cell by hand, without a pipeline or a results folder: what `worker cell` reads, and runs as a work
+/// order of one cell in a temporary folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CellRequest {
@@ -224,7 +228,10 @@ pub struct CellRequest {
     /// How the text is turned into numbers.
     pub protocol: Protocol,
     /// What is done to the model.
-    pub treatment: Treatment,
+    pub recipe: Recipe,
+    /// With what predictions are compared, beside the text.
+    #[serde(default)]
+    pub compare: Option<Compare>,
     /// Windows or items; none means all.
     pub limit: Option<usize>,
     /// Present when calibration text is given.
@@ -235,12 +242,61 @@ pub struct CellRequest {
     /// How the time steps of a Zamba2 model are limited.
     #[serde(default)]
     pub time_steps: TimeSteps,
-    /// Whether a static cell runs on weights that are really cut, instead of on kept sets: faster,
-    /// but what was dropped is not there to be measured.
-    #[serde(default)]
-    pub cut: bool,
     /// Whether the answer is one JSON object on standard output.
     pub json: bool,
+}
+
+impl CellRequest {
+    /// The same as a work order, whose results lie in `results`. Its inputs are known by their paths alone:
+    /// nothing of it is kept, so nothing is hashed.
+    pub fn order(&self, results: PathBuf) -> WorkOrder {
+        const MODEL: &str = "model";
+        let text = |path: &Path, reading: Reading| TextInput {
+            name: path.display().to_string(),
+            path: path.to_owned(),
+            sha256: String::new(),
+            reading,
+        };
+        let dataset = text(&self.dataset, self.reading);
+        let calibration = self.calibration.as_ref().map(|own| (own, text(&own.path, own.reading)));
+        let cell = Cell {
+            model: MODEL.to_owned(),
+            dataset: dataset.name.clone(),
+            protocol: self.protocol,
+            limit: self.limit,
+            calibration: calibration.as_ref().map(|(own, text)| Calibration {
+                dataset: text.name.clone(),
+                limit: own.limit,
+                window_tokens: calibration_window_tokens(self.protocol, own.window_tokens),
+            }),
+            recipe: self.recipe.clone(),
+            compare: self.compare,
+        };
+        let mut texts = vec![dataset];
+        texts.extend(calibration.map(|(_, text)| text).filter(|text| text.name != texts[0].name));
+        let unknown = || "unknown".to_owned();
+        WorkOrder {
+            run: "cell".to_owned(),
+            results,
+            device: self.device,
+            provenance: OrderProvenance {
+                revision: unknown(),
+                code_version: unknown(),
+                command: unknown(),
+            },
+            models: vec![ModelInput {
+                name: MODEL.to_owned(),
+                path: self.model.clone(),
+                sha256: String::new(),
+                tokenizer_sha256: String::new(),
+                planned: false,
+                tokenizer: None,
+                time_steps: self.time_steps,
+            }],
+            texts,
+            cells: vec![OrderedCell { id: "cell".to_owned(), cell }],
+        }
+    }
 }
 
 /// A calibration text given by path.

@@ -113,7 +113,7 @@ pub(crate) fn measure(
     let (mut nll, mut targets) = (0.0, 0);
     for windows in groups(heldout, TOKENS_AT_A_TIME) {
         let windows: Vec<&[u32]> = windows.iter().map(Vec::as_slice).collect();
-        for window in evaluate_windows(model.as_ref(), &mut watching, &windows)? {
+        for window in evaluate_windows(model.as_ref(), &mut watching, &windows, None)? {
             nll += window.nll_nats;
             targets += window.n_targets;
         }

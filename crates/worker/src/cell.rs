@@ -3,25 +3,19 @@
 use std::{io::Write as _, path::Path};
 
 use anyhow::Context as _;
-use corpora::{calibration_windows, shared_document};
-use importance::Calibration;
-use models::{Device, Model};
-use plan::{
-    CellRequest, Needs, Part, Policy, Recalibration, Score, Treatment, calibration_window_tokens,
-};
-use pruning::{Selection, StateSelection, cut, cut_states};
+use plan::{CellRequest, OrderedCell};
 use serde::Serialize;
+use tables::Store;
 
 use crate::{
     Outcome,
-    evaluate::{Evaluated, Rows, evaluate},
+    evaluate::{Evaluated, Rows},
     fail::Fail,
     material::Material,
-    observe,
-    scores::{calibrate, gradients},
+    run::Inputs,
+    runner::{Kept, Runner},
     stop::Stop,
-    subject, system, text,
-    treatment::{self, Chosen, Grounds},
+    subject, system,
 };
 
 /// What is printed with `--json`.
@@ -30,7 +24,7 @@ struct Answer {
     model: String,
     dataset: String,
     protocol: String,
-    treatment: Option<plan::Treatment>,
+    recipe: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     perplexity: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,10 +44,15 @@ struct Answer {
     n_items: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     word_perplexity: Option<f64>,
-    reached_sparsity: f64,
-    /// Not known of weights that were cut: what was dropped is not computed.
+    /// Jensen-Shannon divergence to the dense model, mean over all targets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    js_nats: Option<f64>,
+    reached_sparsity: Option<f64>,
+    /// Not known where units were cut: what was dropped is not computed.
     natural_sparsity: Option<f64>,
     kept_energy: Option<f64>,
+    stored_bytes: u64,
+    parameters_left: u64,
     tokens: u64,
     seconds: f64,
     tokens_per_second: f64,
@@ -67,10 +66,7 @@ pub(crate) fn cell(request: &Path) -> Outcome {
         .map_err(Fail::Usage)?;
     let request: CellRequest =
         serde_json::from_str(&text).context("not a request").map_err(Fail::Usage)?;
-    if request.cut && request.treatment.policy != Policy::Static {
-        return Err(Fail::Usage(anyhow::anyhow!("only a static cell has weights to cut")));
-    }
-    if request.treatment.policy == Policy::Observe {
+    if request.recipe.observation().is_some() {
         let message = "what is observed is a table: order it with a pipeline";
         return Err(Fail::Usage(anyhow::anyhow!(message)));
     }
@@ -80,139 +76,55 @@ pub(crate) fn cell(request: &Path) -> Outcome {
     Ok(plan::exit::DONE)
 }
 
+/// The way of a grid: a work order of one cell, its scores in a folder that is gone afterwards.
 fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
-    let device = subject::device(request.device).map_err(Fail::Usage)?;
-    let mut errors = Vec::new();
-    let mut keep = |error: anyhow::Error| errors.push(error);
-    let subject = subject::facts_and_tokenizer(&request.model, None, request.time_steps)
-        .map_err(&mut keep)
-        .ok();
-    let read = |path: &Path, reading| text::read(path, reading).map_err(anyhow::Error::from);
-    let text = read(&request.dataset, request.reading).map_err(&mut keep).ok();
-    let calibration = match &request.calibration {
-        Some(text) => read(&text.path, text.reading).map_err(&mut keep).ok(),
-        None => None,
+    let folder = tempfile::tempdir().context("cannot make a temporary folder");
+    let folder = folder.map_err(Fail::Results)?;
+    let order = request.order(folder.path().to_owned());
+    let ordered: &OrderedCell = &order.cells[0];
+    let device = subject::device(order.device).map_err(Fail::Usage)?;
+    let inputs = Inputs::read(&order, &[ordered])?;
+    let material = inputs.material(&ordered.cell).map_err(Fail::input)?;
+    let store = Store::open(&order.results).map_err(|e| Fail::Results(e.into()))?;
+    let input = &order.models[0];
+    let model = subject::model(&input.path, &device, input.time_steps).map_err(Fail::input)?.model;
+    let runner = Runner {
+        order: &order,
+        inputs: &inputs,
+        store: &store,
+        stop,
+        input,
+        device: &device,
+        model: model.as_ref(),
+        tells: false,
     };
-    if let (Some(calibration), Some(text)) = (&calibration, &text) {
-        let _ = shared_document(calibration, text).map_err(|error| keep(error.into()));
-    }
-    let (Some((facts, tokenizer)), Some(text), []) = (subject, text, errors.as_slice()) else {
-        return Err(Fail::Inputs(errors));
-    };
-    let material =
-        Material::of(request.protocol, &text, &tokenizer, facts.max_positions, request.limit)
-            .map_err(Fail::input)?;
-    let model = subject::model(&request.model, &device, request.time_steps);
-    let model = model.map_err(Fail::input)?.model;
-    if request.treatment.policy != Policy::Dense {
-        observe::check(model.as_ref(), request.treatment.part).map_err(Fail::Cell)?;
-    }
-    let windows = match calibration {
-        Some(text) => {
-            let given = request.calibration.as_ref();
-            let (limit, length) =
-                (given.and_then(|c| c.limit), given.and_then(|c| c.window_tokens));
-            let length = calibration_window_tokens(request.protocol, length);
-            let windows = calibration_windows(&text, &tokenizer, length, limit);
-            Some(windows.map_err(Fail::input)?)
-        }
-        None => None,
-    };
-    let treatment = &request.treatment;
-    let measured = match &windows {
-        Some(windows) => {
-            let measured = measured(request, model.as_ref(), &device, windows, stop);
-            measured.map_err(Fail::Cell)?.ok_or(Fail::Stopped)?
-        }
-        None => Measured::Nothing,
-    };
-    let grounds = match &measured {
-        Measured::Nothing => Grounds::Nothing,
-        Measured::Scores(scores) => Grounds::Scores(scores),
-        Measured::Sets(sets) => Grounds::Sets(sets),
-    };
-    let (model, chosen, cut_to) = match request.cut {
-        true => cut_model(treatment, model.as_ref(), grounds).map_err(Fail::Cell)?,
-        false => {
-            let chosen = treatment::chosen(treatment, model.as_ref(), grounds);
-            (model, chosen.map_err(Fail::Cell)?, None)
-        }
-    };
-    let evaluated = evaluate(model.as_ref(), chosen, &material, stop, |_, _| {});
-    let evaluated = evaluated.map_err(|e| Fail::Cell(e.into()))?.ok_or(Fail::Stopped)?;
-    let mut answer = answer(request, &evaluated, cut_to);
+    let evaluated = runner.cell(ordered, &mut Kept::default()).map_err(Fail::Cell)?;
+    let mut answer = answer(request, &evaluated.ok_or(Fail::Stopped)?);
     if let Material::Windows { n_ids, .. } = material {
         answer.n_ids = Some(n_ids);
     }
     Ok(answer)
 }
 
-/// What a calibration text gives.
-enum Measured {
-    Nothing,
-    Scores(Calibration),
-    Sets(Vec<Vec<u32>>),
-}
-
-/// What the treatment needs of a calibration text; `None` if asked to stop on the way.
-fn measured(
-    request: &CellRequest,
-    model: &dyn Model,
-    device: &Device,
-    windows: &[Vec<u32>],
-    stop: &Stop,
-) -> anyhow::Result<Option<Measured>> {
-    let treatment = &request.treatment;
-    if treatment.recalibration == Some(Recalibration::Sequential) {
-        let sets = treatment::recalibrated(treatment, model, windows, stop)?;
-        return Ok(sets.map(Measured::Sets));
-    }
-    let scores = match treatment.score.map(Score::needs) {
-        Some(Needs::Gradient) => {
-            gradients(&request.model, device, request.time_steps, windows, stop)?
-        }
-        _ => calibrate(model, windows, stop)?,
-    };
-    Ok(scores.map(Measured::Scores))
-}
-
-/// A model that is really smaller, and the share that was cut.
-fn cut_model(
-    treatment: &Treatment,
-    model: &dyn Model,
-    grounds: Grounds<'_>,
-) -> anyhow::Result<(Box<dyn Model>, Chosen, Option<f64>)> {
-    let kept = treatment::sets(treatment, model, grounds)?;
-    let left: usize = kept.iter().map(Vec::len).sum();
-    let of = |all: usize| Some(1.0 - left as f64 / all as f64);
-    Ok(match treatment.part {
-        Part::Ffn => {
-            let all = model.ffns().iter().map(|ffn| ffn.neurons()).sum();
-            (cut(model, &kept), Chosen::Neurons(Selection::All), of(all))
-        }
-        Part::State => {
-            let all = model.mixers().iter().map(|mixer| mixer.shape().mixed()).sum();
-            (cut_states(model, &kept), Chosen::Channels(StateSelection::All), of(all))
-        }
-    })
-}
-
-fn answer(request: &CellRequest, evaluated: &Evaluated, cut_to: Option<f64>) -> Answer {
-    let shares = &evaluated.total;
+fn answer(request: &CellRequest, evaluated: &Evaluated) -> Answer {
     let mut answer = Answer {
         model: request.model.display().to_string(),
         dataset: request.dataset.display().to_string(),
         protocol: request.protocol.to_string(),
-        treatment: Some(request.treatment.clone()),
-        reached_sparsity: cut_to.unwrap_or_else(|| shares.reached_sparsity()),
-        natural_sparsity: cut_to.is_none().then(|| shares.natural_sparsity()),
-        kept_energy: cut_to.is_none().then(|| shares.kept_energy_share()),
+        recipe: request.recipe.text(),
+        stored_bytes: evaluated.left.stored_bytes,
+        parameters_left: evaluated.left.parameters,
         tokens: evaluated.tokens,
         seconds: evaluated.seconds,
         tokens_per_second: evaluated.tokens_per_second(),
         peak_rss_bytes: system::peak_rss_bytes(),
         ..Answer::default()
     };
+    let shares = &evaluated.total;
+    let shown = evaluated.shown;
+    answer.reached_sparsity = Some(shown.dropped.unwrap_or_else(|| shares.reached_sparsity()));
+    answer.natural_sparsity = shown.zeros().then(|| shares.natural_sparsity());
+    answer.kept_energy = shown.energy().then(|| shares.kept_energy_share());
     match &evaluated.rows {
         Rows::Windows(rows) => {
             let nll: f64 = rows.iter().map(|row| row.nll_nats).sum();
@@ -221,6 +133,9 @@ fn answer(request: &CellRequest, evaluated: &Evaluated, cut_to: Option<f64>) -> 
             answer.nll_nats = Some(nll);
             answer.n_windows = Some(rows.len());
             answer.n_targets = Some(n_targets);
+            let weighted = |row: &tables::WindowRow| Some(row.js_nats? * f64::from(row.n_targets));
+            let sum: Option<f64> = rows.iter().map(weighted).sum();
+            answer.js_nats = sum.map(|sum| sum / n_targets as f64);
         }
         Rows::Items(rows) => {
             let n_correct = rows.iter().filter(|row| row.correct).count();
@@ -231,9 +146,7 @@ fn answer(request: &CellRequest, evaluated: &Evaluated, cut_to: Option<f64>) -> 
             answer.word_perplexity =
                 finite("word_perplexity", (-logprob / rows.len() as f64).exp());
         }
-        Rows::Neurons(_) | Rows::Channels(_) | Rows::Overlaps(_) => {
-            unreachable!("an evaluation gives windows or items")
-        }
+        _ => unreachable!("an evaluation gives windows or items"),
     }
     answer
 }

@@ -1,13 +1,15 @@
-//! One treatment over one material, batch by batch.
+//! One recipe over one material, batch by batch.
 
 use std::{ops::Range, time::Instant};
 
 use evaluation::{evaluate_items, evaluate_windows};
 use models::{ExecutorError, Model};
-use pruning::{Measuring, Shares, Skipping, StateScanning};
-use tables::{ChannelRow, ItemRow, NeuronRow, OverlapRow, WindowRow};
+use skips::{Shares, steps::Running};
+use tables::{
+    BlockRow, ChannelRow, DirectionRow, ItemRow, Left, NeuronRow, OverlapRow, WindowRow,
+};
 
-use crate::{material::Material, parallel::in_order, stop::Stop, treatment::Chosen};
+use crate::{material::Material, parallel::in_order, recipe::Shown, stop::Stop};
 
 /// Rows of one cell.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub(crate) enum Rows {
     Neurons(Vec<NeuronRow>),
     Channels(Vec<ChannelRow>),
     Overlaps(Vec<OverlapRow>),
+    Blocks(Vec<BlockRow>),
+    Directions(Vec<DirectionRow>),
 }
 
 /// What a cell came to.
@@ -29,6 +33,23 @@ pub(crate) struct Evaluated {
     pub(crate) units: usize,
     /// Shares of all sequences together.
     pub(crate) total: Shares,
+    /// What is stored of the model.
+    pub(crate) left: Left,
+    /// What could be measured of what was dropped.
+    pub(crate) shown: Shown,
+}
+
+/// What is run.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    /// The model, cut.
+    pub(crate) model: &'a dyn Model,
+    /// What is skipped on it.
+    pub(crate) executor: &'a dyn Running,
+    /// The dense model, where predictions are compared with its own.
+    pub(crate) reference: Option<&'a dyn Model>,
+    /// What can be measured of what is dropped.
+    pub(crate) shown: Shown,
 }
 
 impl Evaluated {
@@ -42,31 +63,11 @@ impl Evaluated {
     }
 }
 
-/// Runs every batch; `None` if asked to stop on the way.
+/// Runs every batch, each with an executor of its own; `None` if asked to stop on the way.
 ///
 /// `progress` is told of windows or items and of tokens done.
 pub(crate) fn evaluate(
-    model: &dyn Model,
-    chosen: Chosen,
-    material: &Material,
-    stop: &Stop,
-    progress: impl FnMut(usize, usize),
-) -> Result<Option<Evaluated>, ExecutorError> {
-    match chosen {
-        Chosen::Neurons(selection) => {
-            run(model, &Skipping::new(selection, model.ffns().len()), material, stop, progress)
-        }
-        Chosen::Channels(selection) => {
-            let executor = StateScanning::new(selection, model.mixers().len());
-            run(model, &executor, material, stop, progress)
-        }
-    }
-}
-
-/// The same with a clone of `executor` for each batch.
-fn run(
-    model: &dyn Model,
-    executor: &(impl Measuring + Clone + Sync),
+    subject: Subject<'_>,
     material: &Material,
     stop: &Stop,
     mut progress: impl FnMut(usize, usize),
@@ -77,7 +78,7 @@ fn run(
     let done = in_order(
         &batches,
         stop,
-        |units| batch_rows(model, executor.clone(), material, units.clone()),
+        |units| batch_rows(subject, material, units.clone()),
         |units| {
             units_done += units.len();
             tokens += units.clone().map(|unit| material.tokens_of(unit)).sum::<usize>();
@@ -91,9 +92,7 @@ fn run(
         match rows {
             Rows::Windows(rows) => windows.extend(rows),
             Rows::Items(rows) => items.extend(rows),
-            Rows::Neurons(_) | Rows::Channels(_) | Rows::Overlaps(_) => {
-                unreachable!("a batch gives windows or items")
-            }
+            _ => unreachable!("a batch gives windows or items"),
         }
     }
     let rows = match material {
@@ -102,34 +101,37 @@ fn run(
     };
     let seconds = started.elapsed().as_secs_f64();
     let (tokens, units) = (material.n_tokens() as u64, material.len());
-    Ok(Some(Evaluated { rows, seconds, tokens, units, total }))
+    Ok(Some(Evaluated { rows, seconds, tokens, units, total, left: Left::default(), shown: subject.shown }))
 }
 
 /// Rows of one batch, and the shares of its sequences together.
 fn batch_rows(
-    model: &dyn Model,
-    mut executor: impl Measuring,
+    subject: Subject<'_>,
     material: &Material,
     units: Range<usize>,
 ) -> Result<(Rows, Shares), ExecutorError> {
+    let Subject { model, reference, shown, .. } = subject;
+    let mut executor = subject.executor.fresh();
+    let executor = executor.as_mut();
     let (rows, shares) = match material {
         Material::Windows { windows, .. } => {
             let ids: Vec<&[u32]> = windows[units.clone()].iter().map(Vec::as_slice).collect();
-            let results = evaluate_windows(model, &mut executor, &ids)?;
-            let shares = shares_of(&mut executor, results.len());
+            let results = evaluate_windows(model, executor, &ids, reference)?;
+            let shares = shares_of(executor, results.len());
             let rows = units.zip(results).zip(&shares).map(|((index, result), shares)| WindowRow {
                 window_index: index as u32,
                 nll_nats: result.nll_nats,
                 n_targets: result.n_targets as u32,
-                reached_sparsity: shares.reached_sparsity(),
-                natural_sparsity: shares.natural_sparsity(),
-                kept_energy: shares.kept_energy_share(),
+                js_nats: result.js_nats,
+                reached_sparsity: shown.dropped.unwrap_or_else(|| shares.reached_sparsity()),
+                natural_sparsity: shown.zeros().then(|| shares.natural_sparsity()),
+                kept_energy: shown.energy().then(|| shares.kept_energy_share()),
             });
             (Rows::Windows(rows.collect()), shares)
         }
         Material::Items(items) => {
-            let results = evaluate_items(model, &mut executor, &items[units])?;
-            let shares = shares_of(&mut executor, results.len());
+            let results = evaluate_items(model, executor, &items[units])?;
+            let shares = shares_of(executor, results.len());
             let rows = results.into_iter().zip(&shares).map(|(result, shares)| ItemRow {
                 item_index: result.index as u32,
                 correct: result.correct,
@@ -137,9 +139,9 @@ fn batch_rows(
                 n_target_tokens: result.n_targets as u32,
                 n_tokens: result.n_tokens as u32,
                 distance_sentences: result.distance_sentences,
-                reached_sparsity: shares.reached_sparsity(),
-                natural_sparsity: shares.natural_sparsity(),
-                kept_energy: shares.kept_energy_share(),
+                reached_sparsity: shown.dropped.unwrap_or_else(|| shares.reached_sparsity()),
+                natural_sparsity: shown.zeros().then(|| shares.natural_sparsity()),
+                kept_energy: shown.energy().then(|| shares.kept_energy_share()),
             });
             (Rows::Items(rows.collect()), shares)
         }
@@ -150,7 +152,7 @@ fn batch_rows(
 }
 
 /// The shares of each sequence of a batch; a model without feed-forward blocks shows none.
-fn shares_of(executor: &mut impl Measuring, sequences: usize) -> Vec<Shares> {
+fn shares_of(executor: &mut dyn Running, sequences: usize) -> Vec<Shares> {
     let mut shares = executor.take_shares();
     shares.resize(sequences, Shares::default());
     shares
@@ -161,7 +163,7 @@ mod tests {
     use std::path::Path;
 
     use models::{Device, load};
-    use pruning::Selection;
+    use skips::{Selection, Skipping};
 
     use super::*;
 
@@ -173,10 +175,14 @@ mod tests {
         let windows = vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]];
         let material = Material::Windows { windows, n_ids: 8 };
         let stop = Stop::default();
-        let evaluated =
-            evaluate(model.as_ref(), Chosen::Neurons(Selection::All), &material, &stop, |_, _| {})
-                .unwrap()
-                .unwrap();
+        let executor = Skipping::new(Selection::All, 0);
+        let subject = Subject {
+            model: model.as_ref(),
+            executor: &executor,
+            reference: None,
+            shown: Shown::default(),
+        };
+        let evaluated = evaluate(subject, &material, &stop, |_, _| {}).unwrap().unwrap();
         let Rows::Windows(rows) = evaluated.rows else { panic!("windows give windows") };
         assert_eq!(rows.len(), 2);
         assert!(rows.iter().all(|row| row.reached_sparsity == 0.0 && row.nll_nats > 0.0));

@@ -6,7 +6,7 @@ use corpora::Text;
 use models::{Device, ModelFacts, Values, matrix};
 use plan::{
     Cell, CellInspection, Inspection, ModelInspection, Needs, Observation, OrderedCell, Part,
-    Policy, Protocol, Treatment, WorkOrder,
+    Protocol, Recipe, Step, WorkOrder,
 };
 
 use crate::{
@@ -52,7 +52,8 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
             tokens: tokens as u64,
             guessed,
             flops_per_token: flops / tokens.max(1) as f64,
-            seconds_expected: flops / flops_per_second * passes(&cell.treatment, facts),
+            seconds_expected: (flops * passes(cell, facts) + body * calibrated(cell))
+                / flops_per_second,
         });
     }
     let mut models = Vec::new();
@@ -82,21 +83,36 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
 }
 
 /// What a cell costs, in dense passes over its text; calibration is not counted.
-fn passes(treatment: &Treatment, facts: &ModelFacts) -> f64 {
-    let (sites, ways) = match treatment.part {
-        Part::Ffn => (facts.ffn_sites, 1),
-        Part::State => (facts.state.map_or(0, |state| state.sites), 3),
-    };
-    match (treatment.policy, treatment.observation) {
-        (Policy::Dense, _) => 1.0,
-        (_, Some(Observation::Gradient)) => GRADIENT,
+fn passes(cell: &Cell, facts: &ModelFacts) -> f64 {
+    let compared = if cell.compare.is_some() { 1.0 } else { 0.0 };
+    let recipe = &cell.recipe;
+    if recipe.is_dense() {
+        return 1.0 + compared;
+    }
+    let observed = recipe.treatment().and_then(|flat| Some((flat.observation?, flat)));
+    match observed {
+        Some((Observation::Gradient, _)) => GRADIENT,
         // Every copy goes from its own layer to the end: half the layers on average.
-        (_, Some(Observation::Ablation)) => {
-            let copies = sites * ways * treatment.sample.unwrap_or(plan::DEFAULT_SAMPLE);
+        Some((Observation::Ablation, flat)) => {
+            let (sites, ways) = match flat.part {
+                Part::Ffn => (facts.ffn_sites, 1),
+                Part::State => (facts.state.map_or(0, |state| state.sites), 3),
+            };
+            let copies = sites * ways * flat.sample.unwrap_or(plan::DEFAULT_SAMPLE);
             1.0 + copies as f64 / 2.0
         }
-        _ => 1.0 + SELECTION,
+        _ => 1.0 + SELECTION + compared,
     }
+}
+
+/// Tokens of calibration text that pass the layers for the cuts of a cell: once to see what enters them,
+/// once cut, and as much again for sums and factors. Text of unknown length is not counted, and scores of
+/// units are shared by many cells.
+fn calibrated(cell: &Cell) -> f64 {
+    const PASSES: f64 = 3.0;
+    let steps = cell.recipe.cuts().filter(|step| step.needs() == Needs::Inputs).count();
+    let tokens = cell.calibration.as_ref().map_or(0, |c| c.limit.unwrap_or(0) * c.window_tokens);
+    PASSES * (steps * tokens) as f64
 }
 
 /// How much a cell reads.
@@ -147,10 +163,11 @@ impl Extent {
 /// Whether a cell of a model needs gradients, on calibration text or as what it observes.
 fn takes_gradients(order: &WorkOrder, model: &str) -> bool {
     let of_model = order.cells.iter().map(|ordered| &ordered.cell).filter(|c| c.model == model);
-    of_model.map(|cell| &cell.treatment).any(|treatment| {
-        treatment.observation == Some(Observation::Gradient)
-            || treatment.score.is_some_and(|score| score.needs() == Needs::Gradient)
-    })
+    let observes = |recipe: &Recipe| {
+        recipe.treatment().is_some_and(|flat| flat.observation == Some(Observation::Gradient))
+    };
+    let needs = |step: &Step| step.needs() == Needs::Gradient;
+    of_model.map(|cell| &cell.recipe).any(|own| observes(own) || own.steps().iter().any(needs))
 }
 
 /// Weights once (a second time where gradients are taken), the down projections again row by row, and for every core the activations of a batch

@@ -9,6 +9,7 @@ mod logits;
 mod material;
 mod observe;
 mod parallel;
+mod recipe;
 mod run;
 mod runner;
 mod scores;
@@ -18,7 +19,6 @@ mod subject;
 mod survey;
 mod system;
 mod text;
-mod treatment;
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -1,30 +1,16 @@
 //! The policy `observe`: from scores to rows and back, ablations, overlaps of kept sets.
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use importance::{
     Ablation, Calibration, Draw, Dropped, Moments, SiteWeights, StateMoments, StateWeights, ablate,
     by_name, sample,
 };
 use models::{Batch, Model, SiteLayers};
 use plan::{Observation, Part, Treatment};
-use pruning::{Overlapping, sum_overlaps};
+use skips::{Overlapping, sum_overlaps};
 use tables::{ChannelRow, NeuronRow, OverlapRow};
 
 use crate::{evaluate::Rows, parallel::in_order, stop::Stop};
-
-/// Refuses a model that lacks what is to be observed.
-pub(crate) fn check(model: &dyn Model, part: Part) -> anyhow::Result<()> {
-    let is_there = match part {
-        Part::Ffn => !model.ffns().is_empty(),
-        Part::State => !model.mixers().is_empty(),
-    };
-    let lacks = match part {
-        Part::Ffn => "feed-forward block",
-        Part::State => "recurrent state",
-    };
-    ensure!(is_there, "the model has no {lacks}: nothing of part `{part}` can be done on it");
-    Ok(())
-}
 
 /// What a pass says of every neuron or channel.
 pub(crate) fn rows(

@@ -57,6 +57,7 @@ pub(crate) fn run(order: &Path) -> Outcome {
             input: model,
             device: &device,
             model: loaded.model.as_ref(),
+            tells: true,
         };
         runner.run(&of_model, &mut tally)?;
     }

@@ -7,23 +7,21 @@ use std::{
 };
 
 use anyhow::Context as _;
-use models::{Device, Model, PartShare, ffn_share, state_share};
-use plan::{
-    Cell, Event, ModelInput, Observation, OrderedCell, Part, Policy, Protocol, Recalibration,
-    Treatment, WorkOrder,
-};
-use tables::{CellRecord, FailureRecord, Provenance, Store, StoreError, Touched};
+use cuts::Storage;
+use models::{Device, Model, PartShare, ffn_share, matrix_share, state_share};
+use plan::{Event, ModelInput, Observation, OrderedCell, Protocol, Recipe, WorkOrder};
+use tables::{CellRecord, FailureRecord, Left, Provenance, Store, StoreError, Touched};
 
 use crate::{
-    evaluate::{Evaluated, Rows, evaluate},
+    evaluate::{Evaluated, Rows, Subject, evaluate},
     fail::Fail,
     material::Material,
     observe,
+    recipe::{Shown, check_part},
     run::{Inputs, say},
     scores::Scores,
     stop::Stop,
     system,
-    treatment::{Chosen, Grounds, chosen},
 };
 
 /// Cells that were tried.
@@ -42,13 +40,15 @@ pub(crate) struct Runner<'a> {
     pub(crate) input: &'a ModelInput,
     pub(crate) device: &'a Device,
     pub(crate) model: &'a dyn Model,
+    /// Whether events go to standard output.
+    pub(crate) tells: bool,
 }
 
 type Materials = BTreeMap<(String, Protocol, Option<usize>), Material>;
 
 /// What is read or measured once for all cells of a model.
 #[derive(Default)]
-struct Kept {
+pub(crate) struct Kept {
     materials: Materials,
     scores: Scores,
 }
@@ -67,7 +67,7 @@ impl Runner<'_> {
                 Ok(Some(evaluated)) => match self.store_rows(ordered, &evaluated, started_at_ms) {
                     Ok(()) => {
                         tally.done += 1;
-                        say(&Event::CellDone {
+                        self.say(&Event::CellDone {
                             id: ordered.id.clone(),
                             seconds: evaluated.seconds,
                             tokens_per_second: evaluated.tokens_per_second(),
@@ -86,16 +86,26 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// One cell; `None` if asked to stop on the way.
-    fn cell(&self, ordered: &OrderedCell, kept: &mut Kept) -> anyhow::Result<Option<Evaluated>> {
-        let treatment = &ordered.cell.treatment;
-        // A part that is not there is told before anything is measured.
-        if treatment.policy != Policy::Dense {
-            observe::check(self.model, treatment.part)?;
+    /// Tells the process that started us, where it listens.
+    pub(crate) fn say(&self, event: &Event) {
+        if self.tells {
+            say(event);
         }
-        match treatment.policy {
-            Policy::Observe => self.observed(ordered, &mut kept.scores),
-            _ => self.evaluated(ordered, kept),
+    }
+
+    /// One cell; `None` if asked to stop on the way.
+    pub(crate) fn cell(
+        &self,
+        ordered: &OrderedCell,
+        kept: &mut Kept,
+    ) -> anyhow::Result<Option<Evaluated>> {
+        // A part that is not there is told before anything is measured.
+        for step in ordered.cell.recipe.steps() {
+            check_part(self.model, step.kind().part)?;
+        }
+        match ordered.cell.recipe.observation() {
+            Some(_) => self.observed(ordered, &mut kept.scores),
+            None => self.evaluated(ordered, kept),
         }
     }
 
@@ -111,29 +121,24 @@ impl Runner<'_> {
         }
         let material = &kept.materials[&key];
         let units = material.len() as u64;
-        let Some(chosen) = self.chosen(cell, &mut kept.scores)? else { return Ok(None) };
-        say(&Event::CellStart { id: id.clone(), label: cell.label(), units });
-        Ok(evaluate(self.model, chosen, material, self.stop, |done, tokens| {
-            say(&Event::Progress {
+        let Some(prepared) = self.prepared(cell, &mut kept.scores)? else { return Ok(None) };
+        self.say(&Event::CellStart { id: id.clone(), label: cell.label(), units });
+        let subject = Subject {
+            model: &*prepared.slim.model,
+            executor: &*prepared.executor,
+            reference: cell.compare.map(|_| self.model),
+            shown: prepared.shown,
+        };
+        let evaluated = evaluate(subject, material, self.stop, |done, tokens| {
+            self.say(&Event::Progress {
                 id: id.clone(),
                 units_done: done as u64,
                 units,
                 tokens_done: tokens as u64,
             });
-        })?)
-    }
-
-    /// What a cell keeps; `None` if asked to stop while it was found out.
-    fn chosen(&self, cell: &Cell, scores: &mut Scores) -> anyhow::Result<Option<Chosen>> {
-        let treatment = &cell.treatment;
-        let grounds = match (cell.scores_cell(), treatment.recalibration) {
-            (None, _) => Some(Grounds::Nothing),
-            (Some(of_text), Some(Recalibration::Sequential)) => {
-                scores.recalibrated(self, &of_text, treatment)?.map(Grounds::Sets)
-            }
-            (Some(of_text), _) => scores.of(self, &of_text)?.map(Grounds::Scores),
-        };
-        grounds.map(|grounds| chosen(treatment, self.model, grounds)).transpose()
+        })?;
+        let left = left(&prepared.slim.storage);
+        Ok(evaluated.map(|evaluated| Evaluated { left, ..evaluated }))
     }
 
     /// What a cell of the policy `observe` measures; `None` if asked to stop on the way.
@@ -146,30 +151,31 @@ impl Runner<'_> {
         let started = Instant::now();
         let windows = scores.windows(self, cell)?;
         let (units, tokens) = (windows.len(), windows.iter().map(Vec::len).sum::<usize>() as u64);
-        say(&Event::CellStart { id: id.clone(), label: cell.label(), units: units as u64 });
+        self.say(&Event::CellStart { id: id.clone(), label: cell.label(), units: units as u64 });
         let (mut units_done, mut tokens_done) = (0, 0);
         let done = |window: &Vec<u32>| {
             units_done += 1;
             tokens_done += window.len() as u64;
             let (id, units) = (id.clone(), units as u64);
-            say(&Event::Progress { id, units_done, units, tokens_done });
+            self.say(&Event::Progress { id, units_done, units, tokens_done });
         };
-        let treatment = &cell.treatment;
-        let rows = match treatment.observation.context("a cell that observes nothing")? {
+        let Some(flat) = cell.recipe.treatment() else {
+            return self.observed_layers(ordered, scores, started);
+        };
+        let rows = match flat.observation.context("a cell that observes nothing")? {
             Observation::Ablation => {
-                observe::ablation(self.model, windows, treatment, self.stop, done)?
+                observe::ablation(self.model, windows, &flat, self.stop, done)?
             }
-            Observation::Overlap => {
-                observe::overlaps(self.model, windows, treatment, self.stop, done)?
-            }
+            Observation::Overlap => observe::overlaps(self.model, windows, &flat, self.stop, done)?,
             Observation::Forward | Observation::Gradient => match scores.measured(self, cell)? {
-                Some(measured) => Some(observe::rows(self.model, &measured, treatment)?),
+                Some(measured) => Some(observe::rows(self.model, &measured, &flat)?),
                 None => None,
             },
         };
         let seconds = started.elapsed().as_secs_f64();
-        let total = pruning::Shares::default();
-        Ok(rows.map(|rows| Evaluated { rows, seconds, tokens, units, total }))
+        let total = skips::Shares::default();
+        let left = left(&Storage::of(self.model));
+        Ok(rows.map(|rows| Evaluated { rows, seconds, tokens, units, total, left, shown: Shown::default() }))
     }
 
     fn store_failure(
@@ -181,7 +187,7 @@ impl Runner<'_> {
     ) -> Result<(), Fail> {
         let error = format!("{failure:#}");
         tracing::warn!(cell = ordered.id, "{error}");
-        say(&Event::CellFailed { id: ordered.id.clone(), error: error.clone() });
+        self.say(&Event::CellFailed { id: ordered.id.clone(), error: error.clone() });
         self.store
             .write_failure(&FailureRecord {
                 id: ordered.id.clone(),
@@ -212,7 +218,8 @@ impl Runner<'_> {
         let record = CellRecord {
             id: id.clone(),
             cell: cell.clone(),
-            touched: touched(self.model, &cell.treatment, evaluated.mean_length()),
+            touched: touched(self.model, &cell.recipe, evaluated.mean_length()),
+            left: evaluated.left,
             provenance: Provenance {
                 revision: self.order.provenance.revision.clone(),
                 code_version: self.order.provenance.code_version.clone(),
@@ -236,20 +243,29 @@ impl Runner<'_> {
             Rows::Neurons(rows) => self.store.write_neurons(&record, rows),
             Rows::Channels(rows) => self.store.write_channels(&record, rows),
             Rows::Overlaps(rows) => self.store.write_overlaps(&record, rows),
+            Rows::Blocks(rows) => self.store.write_blocks(&record, rows),
+            Rows::Directions(rows) => self.store.write_directions(&record, rows),
         }
         .map(drop)
     }
 }
 
-/// How much of the model a treatment's part is; nothing where nothing is done.
-fn touched(model: &dyn Model, treatment: &Treatment, tokens: usize) -> Touched {
-    let share = match (treatment.policy, treatment.part) {
-        (Policy::Dense, _) => PartShare::default(),
-        (_, Part::Ffn) => ffn_share(model, tokens),
-        (_, Part::State) => state_share(model, tokens),
+/// How much of the model the part of a recipe's last step is; nothing where nothing is done.
+fn touched(model: &dyn Model, recipe: &Recipe, tokens: usize) -> Touched {
+    let share = match recipe.steps().last().map(|step| step.kind().part) {
+        None => PartShare::default(),
+        Some("ffn") => ffn_share(model, tokens),
+        Some("state") => state_share(model, tokens),
+        // Weights and whole layers: all that multiplies inside the blocks.
+        Some(_) => matrix_share(model, tokens),
     };
     let PartShare { parameters, flops, state_bytes } = share;
     Touched { parameters, flops, state_bytes }
+}
+
+/// What is stored of a model.
+pub(crate) fn left(storage: &Storage) -> Left {
+    Left { stored_bytes: storage.bytes(), parameters: storage.parameters() }
 }
 
 /// Whether the store refused the rows themselves: the cell failed, the folder is fine.

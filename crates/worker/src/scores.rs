@@ -4,17 +4,23 @@ use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use anyhow::Context as _;
 use corpora::calibration_windows;
+use cuts::{Storage, Watch, steps::kept_channels};
 use importance::{Calibrating, Calibration, Gradients};
 use models::{Batch, Device, ExecutorError, Model};
 use plan::{
-    Cell, Event, ModelInput, Observation, OrderedCell, Part, Protocol, TimeSteps, Treatment,
+    Cell, Event, ModelInput, Observation, OrderedCell, Part, Protocol, Step, TimeSteps, Treatment,
     cell_id,
 };
 use tables::read_channels;
 
 use crate::{
-    evaluate::Evaluated, observe, parallel::in_order, run::say, runner::Runner, stop::Stop,
-    subject, system, treatment::recalibrated,
+    evaluate::Evaluated,
+    observe,
+    parallel::in_order,
+    recipe::Shown,
+    runner::{Runner, left},
+    stop::Stop,
+    subject, system,
 };
 
 /// Which pass gives a score: one over which windows of which text, and with gradients or not.
@@ -50,11 +56,13 @@ impl Scores {
                     let Some(calibration) = self.measured(runner, cell)? else { return Ok(None) };
                     let windows = self.windows(runner, cell)?;
                     let evaluated = Evaluated {
-                        rows: observe::rows(runner.model, &calibration, &cell.treatment)?,
+                        rows: observe::rows(runner.model, &calibration, &observed(cell)?)?,
                         seconds: started.elapsed().as_secs_f64(),
                         tokens: windows.iter().map(Vec::len).sum::<usize>() as u64,
                         units: windows.len(),
-                        total: pruning::Shares::default(),
+                        total: skips::Shares::default(),
+                        left: left(&Storage::of(runner.model)),
+                        shown: Shown::default(),
                     };
                     let ordered = OrderedCell { id: id.clone(), cell: cell.clone() };
                     runner
@@ -74,18 +82,33 @@ impl Scores {
         &mut self,
         runner: &Runner<'_>,
         text: &Cell,
-        treatment: &Treatment,
+        step: &Step,
+        seed: u64,
     ) -> anyhow::Result<Option<&[Vec<u32>]>> {
-        let Treatment { score, sparsity, seed, .. } = treatment;
-        let key = format!("{:?} {score:?} {sparsity} {seed}", pass(text)?);
+        let [score, sparsity] = ["score", "sparsity"].map(|name| step.value(name));
+        let key = format!("{:?} {score:?} {sparsity:?} {seed}", pass(text)?);
         if !self.sets.contains_key(&key) {
-            say(&Event::Phase { message: format!("recalibrating on {}", text.dataset) });
+            runner.say(&Event::Phase { message: format!("recalibrating on {}", text.dataset) });
             let windows = self.windows(runner, text)?;
-            let sets = recalibrated(treatment, runner.model, windows, runner.stop)?;
+            let none = Calibration::of_no_text(runner.model);
+            let stop = || runner.stop.asked();
+            let watch = Watch { stop: &stop, ..Watch::default() };
+            let sets = kept_channels(step, runner.model, &none, windows, seed, &watch)?;
             let Some(sets) = sets else { return Ok(None) };
             self.sets.insert(key.clone(), sets);
         }
         Ok(self.sets.get(&key).map(Vec::as_slice))
+    }
+
+    /// The windows of a cell's calibration text, read once.
+    pub(crate) fn calibration_windows(
+        &mut self,
+        runner: &Runner<'_>,
+        cell: &Cell,
+    ) -> anyhow::Result<&[Vec<u32>]> {
+        let calibration = cell.calibration.as_ref().context("the step needs a calibration text")?;
+        let plan::Calibration { dataset, limit, window_tokens } = calibration;
+        self.windows_of(runner, &cell.model, (dataset.clone(), *limit, *window_tokens))
     }
 
     /// The windows of a text, read once.
@@ -95,11 +118,20 @@ impl Scores {
         cell: &Cell,
     ) -> anyhow::Result<&[Vec<u32>]> {
         let (dataset, limit, length, _) = pass(cell)?;
-        let key = (dataset, limit, length);
+        self.windows_of(runner, &cell.model, (dataset, limit, length))
+    }
+
+    fn windows_of(
+        &mut self,
+        runner: &Runner<'_>,
+        model: &str,
+        key: (String, Option<usize>, usize),
+    ) -> anyhow::Result<&[Vec<u32>]> {
         if !self.windows.contains_key(&key) {
-            let tokenizer = runner.inputs.ready_tokenizer(&cell.model)?;
-            let text = runner.inputs.text(&cell.dataset)?;
-            let windows = calibration_windows(text, tokenizer, length, limit)?;
+            let (dataset, limit, length) = &key;
+            let tokenizer = runner.inputs.ready_tokenizer(model)?;
+            let text = runner.inputs.text(dataset)?;
+            let windows = calibration_windows(text, tokenizer, *length, *limit)?;
             self.windows.insert(key.clone(), windows);
         }
         Ok(&self.windows[&key])
@@ -115,14 +147,14 @@ impl Scores {
         if !self.passes.contains_key(&pass) {
             let (model, stop, dataset) = (runner.model, runner.stop, &cell.dataset);
             let windows = self.windows(runner, cell)?;
-            let calibration = match cell.treatment.observation {
+            let calibration = match observed(cell)?.observation {
                 Some(Observation::Gradient) => {
-                    say(&Event::Phase { message: format!("gradients on {dataset}") });
+                    runner.say(&Event::Phase { message: format!("gradients on {dataset}") });
                     let ModelInput { path, time_steps, .. } = runner.input;
                     gradients(path, runner.device, *time_steps, windows, stop)?
                 }
                 _ => {
-                    say(&Event::Phase { message: format!("calibrating on {dataset}") });
+                    runner.say(&Event::Phase { message: format!("calibrating on {dataset}") });
                     calibrate(model, windows, stop)?
                 }
             };
@@ -133,11 +165,18 @@ impl Scores {
     }
 }
 
+/// What a cell of the policy `observe` asks for.
+fn observed(cell: &Cell) -> anyhow::Result<Treatment> {
+    cell.recipe.treatment().context("the scores of one part are asked for by one step")
+}
+
 fn pass(cell: &Cell) -> anyhow::Result<Pass> {
     let Protocol::Perplexity { window_tokens } = cell.protocol else {
         anyhow::bail!("scores are measured on windows of text, not with `{}`", cell.protocol);
     };
-    let observation = cell.treatment.observation.context("a cell that observes nothing")?;
+    let flat = cell.recipe.treatment();
+    // Layers are observed on windows that no pass over scores shares.
+    let observation = flat.and_then(|flat| flat.observation).unwrap_or(Observation::Forward);
     Ok((cell.dataset.clone(), cell.limit, window_tokens, observation))
 }
 
@@ -148,7 +187,7 @@ fn stored(runner: &Runner<'_>, id: &str, cell: &Cell) -> anyhow::Result<Option<C
         return Ok(None);
     }
     let unusable = || format!("{} cannot be used: delete it", path.display());
-    let calibration = match cell.treatment.part {
+    let calibration = match observed(cell)?.part {
         Part::Ffn => observe::from_neurons(&tables::read_neurons(&path).with_context(unusable)?),
         Part::State => {
             observe::from_channels(runner.model, &read_channels(&path).with_context(unusable)?)

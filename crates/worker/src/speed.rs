@@ -6,10 +6,17 @@ use anyhow::ensure;
 use models::Dense;
 use plan::DeviceName;
 use serde_json::json;
+use skips::{Selection, Skipping};
 
 use crate::{
-    Outcome, evaluate::evaluate, fail::Fail, inspect::product_rate, material::Material, stop::Stop,
-    subject, system, treatment::Chosen,
+    Outcome,
+    evaluate::{Subject, evaluate},
+    fail::Fail,
+    inspect::product_rate,
+    material::Material,
+    recipe::Shown,
+    stop::Stop,
+    subject, system,
 };
 
 /// What is run.
@@ -43,13 +50,14 @@ pub(crate) fn speed(args: &Args) -> Outcome {
     let material = Material::Windows { n_ids: args.windows * args.tokens, windows };
     let stop = Stop::listen(false).map_err(Fail::Usage)?;
     let run = || {
-        let result = evaluate(
-            model.as_ref(),
-            Chosen::Neurons(pruning::Selection::All),
-            &material,
-            &stop,
-            |_, _| {},
-        );
+        let executor = Skipping::new(Selection::All, model.ffns().len());
+        let subject = Subject {
+            model: model.as_ref(),
+            executor: &executor,
+            reference: None,
+            shown: Shown::default(),
+        };
+        let result = evaluate(subject, &material, &stop, |_, _| {});
         result.map_err(|e| Fail::Cell(e.into()))?.ok_or(Fail::Stopped)
     };
     run()?;

@@ -122,13 +122,11 @@ fn asks_for(pipeline: &Pipeline, cell: &Cell) -> bool {
     pipeline.cells.iter().any(asks)
 }
 
-/// What the pipeline asks for in its place: the same treatment of the same model and text.
+/// What the pipeline asks for in its place: the same recipe on the same model and text.
 fn nearest(pipeline: &Pipeline, cell: &Cell) -> Option<String> {
     let is_near = |own: &&Cell| {
-        let mut treatment = own.treatment.clone();
-        treatment.seed = cell.treatment.seed;
-        (&own.model, &own.dataset, own.protocol, &treatment)
-            == (&cell.model, &cell.dataset, cell.protocol, &cell.treatment)
+        (&own.model, &own.dataset, own.protocol, own.recipe.steps())
+            == (&cell.model, &cell.dataset, cell.protocol, cell.recipe.steps())
     };
     let near = pipeline.cells.iter().find(is_near)?;
     let all = |n: Option<usize>| n.map_or("all".to_owned(), |n| n.to_string());
@@ -139,8 +137,11 @@ fn nearest(pipeline: &Pipeline, cell: &Cell) -> Option<String> {
     if near.calibration != cell.calibration {
         differences.push("another calibration".to_owned());
     }
-    if near.treatment.seed != cell.treatment.seed {
-        let (now, then) = (near.treatment.seed, cell.treatment.seed);
+    if near.compare != cell.compare {
+        differences.push("another comparison".to_owned());
+    }
+    if near.recipe.seed() != cell.recipe.seed() {
+        let (now, then) = (near.recipe.seed(), cell.recipe.seed());
         differences.push(format!("seed {now} in place of {then}"));
     }
     Some(format!(", but for the same with {}", differences.join(" and ")))

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use plan::{Cell, Treatment, WorkOrder, cell_id, most_alike};
+use plan::{Cell, Recipe, WorkOrder, cell_id, most_alike};
 use runs::{Damaged, ORDER, RunFolder, SurveyAnswer, Table, runs_in};
 
 use crate::exit::Exit;
@@ -145,12 +145,11 @@ impl KnownRun {
     /// The dense cell that the cell with this id is compared with, and its id if the run has it.
     pub(crate) fn baseline_of(&self, id: &str) -> Option<(Cell, Option<&str>)> {
         let cell = self.get(id)?.cell.as_ref()?;
-        let treatment = &cell.treatment;
-        if !treatment.prunes() {
+        if !cell.recipe.changes_anything() {
             return None;
         }
-        let dense = Treatment::dense(treatment.seed);
-        let dense = Cell { calibration: None, treatment: dense, ..cell.clone() };
+        let dense = Recipe::dense(cell.recipe.seed());
+        let dense = Cell { calibration: None, recipe: dense, compare: None, ..cell.clone() };
         let id = self.id_beside(&dense, id);
         Some((dense, id))
     }

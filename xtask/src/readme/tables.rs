@@ -90,7 +90,7 @@ pub(super) fn quadrants(sources: &Sources) -> Result<Option<String>> {
 pub(super) fn smollm2_neurons(sources: &Sources) -> Result<Option<String>> {
     let Some(run) = sources.run("smollm2-quadrants") else { return Ok(None) };
     let Some(rows) = rows(run, "smollm2", "wikitext2")? else { return Ok(None) };
-    let dense = rows.iter().find(|own| own["cell"]["treatment"]["policy"] == "dense");
+    let dense = rows.iter().find(|own| own["treatment"]["policy"] == "dense");
     let dense = dense.context("there is no dense row")?;
     let mut table = format!(
         "Dense: {}.\n\n| perplexity | κ=.5 | κ=.75 | κ=.9 |\n| --- | --: | --: | --: |\n",
@@ -155,7 +155,7 @@ impl Wanted<'_> {
     /// The newest such row, with the recalibration that a plan has when it names none.
     fn find<'a>(&self, rows: &'a [Value]) -> Option<&'a Value> {
         let fits = |row: &&Value| {
-            let own = &row["cell"]["treatment"];
+            let own = &row["treatment"];
             own["part"] == self.part
                 && own["policy"] == self.policy
                 && own["mode"].as_str() == self.mode
@@ -208,7 +208,7 @@ mod tests {
 
     fn cell(treatment: Value, started_at_ms: u64, ratio: f64) -> Value {
         json!({
-            "cell": { "treatment": treatment }, "started_at_ms": started_at_ms,
+            "treatment": treatment, "started_at_ms": started_at_ms,
             "measured": { "perplexity": 10.0 * ratio, "against_dense": { "status": "compared", "ratio": ratio } },
         })
     }

@@ -74,7 +74,7 @@ pub(crate) fn agree(
     expected: &[f64],
 ) -> f64 {
     let windows: Vec<&[u32]> = windows.iter().map(Vec::as_slice).collect();
-    let found = evaluate_windows(model, executor, &windows).unwrap();
+    let found = evaluate_windows(model, executor, &windows, None).unwrap();
     assert_eq!(found.len(), expected.len(), "windows of {what}");
     let mut largest = 0.0_f64;
     for (row, (found, expected)) in found.iter().zip(expected).enumerate() {

@@ -1,0 +1,23 @@
+//! Weights rounded to few bits.
+
+use plan::Step;
+
+use super::{Cut, Done, Ground, count};
+use crate::{BitCut, BitMethod, CutError, Rounding, Slim, round_weights};
+
+/// See [`round_weights`].
+pub(super) struct Bits;
+
+impl Cut for Bits {
+    fn kind(&self) -> &'static str {
+        "bits"
+    }
+
+    fn cut(&self, step: &Step, slim: &Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
+        let method = BitMethod::named(step.name("method").unwrap_or_default())?;
+        let rounding = Rounding { bits: count(step, "bits")? as u32, group: count(step, "group")? };
+        let cut = BitCut { method, rounding };
+        let slim = round_weights(slim, &cut, ground.windows, &ground.watch)?;
+        Ok(slim.map(|slim| Done { slim, dropped: 0.0, lacks_units: false }))
+    }
+}

@@ -1,0 +1,22 @@
+//! Matrices of low rank.
+
+use plan::Step;
+
+use super::{Cut, Done, Ground, count};
+use crate::{CutError, LowRankCut, LowRankMethod, Slim, cut_rank};
+
+/// See [`cut_rank`].
+pub(super) struct LowRank;
+
+impl Cut for LowRank {
+    fn kind(&self) -> &'static str {
+        "low-rank"
+    }
+
+    fn cut(&self, step: &Step, slim: &Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
+        let method = LowRankMethod::named(step.name("method").unwrap_or_default())?;
+        let cut = LowRankCut { method, rank: count(step, "rank")? };
+        let slim = cut_rank(slim, &cut, ground.windows, &ground.watch)?;
+        Ok(slim.map(|slim| Done { slim, dropped: 0.0, lacks_units: false }))
+    }
+}

@@ -1,0 +1,182 @@
+//! From a recipe to what runs: its cuts in order, then the executor of its skips.
+
+use anyhow::{Context as _, bail, ensure};
+use cuts::{
+    Slim, Watch,
+    steps::{Done, Ground, apply, kept_channels, kept_neurons},
+};
+use importance::Calibration;
+use models::Model;
+use plan::{Cell, Event, Needs, Step, Way};
+use skips::steps::{Running, executor};
+
+use crate::{
+    runner::Runner,
+    scores::{Scores, calibrate},
+};
+
+/// A model that is cut, and the executor of what is skipped on it.
+pub(crate) struct Prepared {
+    pub(crate) slim: Slim,
+    pub(crate) executor: Box<dyn Running>,
+    pub(crate) shown: Shown,
+}
+
+/// What can be measured of what is dropped.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Shown {
+    /// Share that the last cut dropped; none where a skip or nothing drops.
+    pub(crate) dropped: Option<f64>,
+    /// Whether neurons or channels are not there any more.
+    pub(crate) lacks_units: bool,
+}
+
+impl Shown {
+    /// Whether the zeros of a hidden vector say what they say of the dense model.
+    pub(crate) fn zeros(self) -> bool {
+        !self.lacks_units
+    }
+
+    /// Whether what was dropped is there to be measured.
+    pub(crate) fn energy(self) -> bool {
+        self.dropped.is_none() && !self.lacks_units
+    }
+}
+
+/// A second handle on a model: weights are shared.
+pub(crate) fn shared(model: &dyn Model) -> Slim {
+    Slim::dense(model.map_linears(&mut |_| None))
+}
+
+/// Refuses a model that lacks what a step acts on.
+pub(crate) fn check_part(model: &dyn Model, part: &str) -> anyhow::Result<()> {
+    let lacks = match part {
+        "ffn" if model.ffns().is_empty() => "feed-forward block",
+        "state" if model.mixers().is_empty() => "recurrent state",
+        _ => return Ok(()),
+    };
+    bail!("the model has no {lacks}: nothing of part `{part}` can be done on it")
+}
+
+impl Runner<'_> {
+    /// What a cell runs on; none if asked to stop while it was made.
+    pub(crate) fn prepared(
+        &self,
+        cell: &Cell,
+        scores: &mut Scores,
+    ) -> anyhow::Result<Option<Prepared>> {
+        let recipe = &cell.recipe;
+        let (mut slim, mut shown) = (shared(self.model), Shown::default());
+        for (index, step) in recipe.steps().iter().enumerate() {
+            check_part(&*slim.model, step.kind().part)?;
+            if step.way() != Way::Cut {
+                continue;
+            }
+            let Some(done) = self.cut(cell, index, &slim, scores)? else { return Ok(None) };
+            slim = done.slim;
+            let lacks_units = shown.lacks_units || done.lacks_units;
+            shown = Shown { dropped: Some(done.dropped), lacks_units };
+        }
+        if recipe.skips().next().is_some() {
+            shown.dropped = None;
+        }
+        let mut stopped = false;
+        let executor = executor(recipe, &*slim.model, |step| {
+            let index = recipe.steps().iter().position(|other| other == step).unwrap_or(0);
+            let sets = self.sets(cell, index, &*slim.model, scores)?;
+            stopped |= sets.is_none();
+            anyhow::Ok(sets.unwrap_or_default())
+        })?;
+        Ok((!stopped).then_some(Prepared { slim, executor, shown }))
+    }
+
+    /// One cut, on the model as the cuts before it left it.
+    fn cut(
+        &self,
+        cell: &Cell,
+        index: usize,
+        slim: &Slim,
+        scores: &mut Scores,
+    ) -> anyhow::Result<Option<Done>> {
+        let step = &cell.recipe.steps()[index];
+        let Some(sets) = self.sets(cell, index, &*slim.model, scores)? else { return Ok(None) };
+        let message = format!("cutting {}: {}", self.input.name, step.label());
+        self.say(&Event::Phase { message });
+        let windows = match step.needs() {
+            Needs::Inputs => scores.calibration_windows(self, cell)?,
+            _ => &[],
+        };
+        let stop = || self.stop.asked();
+        let watch = Watch { stop: &stop, ..Watch::default() };
+        let seed = cell.recipe.seed();
+        let ground = Ground { dense: self.model, windows, sets: &sets, seed, watch };
+        apply(step, slim, &ground).with_context(|| format!("step `{step}`"))
+    }
+
+    /// The static sets of a step on neurons or channels; empty for another kind, none if asked to stop.
+    fn sets(
+        &self,
+        cell: &Cell,
+        index: usize,
+        model: &dyn Model,
+        scores: &mut Scores,
+    ) -> anyhow::Result<Option<Vec<Vec<u32>>>> {
+        let step = &cell.recipe.steps()[index];
+        if !matches!(step.kind().part, "ffn" | "state") {
+            return Ok(Some(Vec::new()));
+        }
+        let is_sequential = step.name("recalibration") == Some("sequential");
+        match (step.needs(), cell.scores_cell().filter(|_| index == 0)) {
+            (Needs::Nothing, _) => {
+                self.chosen(cell, step, model, &Calibration::of_no_text(model), &[])
+            }
+            (_, Some(text)) if is_sequential => {
+                let sets = scores.recalibrated(self, &text, step, cell.recipe.seed())?;
+                Ok(sets.map(<[_]>::to_vec))
+            }
+            (_, Some(text)) => match scores.of(self, &text)? {
+                Some(calibration) => self.chosen(cell, step, model, calibration, &[]),
+                None => Ok(None),
+            },
+            // On a model that is cut already no stored score holds.
+            (Needs::Forward, None) => {
+                let windows = scores.calibration_windows(self, cell)?;
+                if is_sequential {
+                    let none = Calibration::of_no_text(model);
+                    return self.chosen(cell, step, model, &none, windows);
+                }
+                match calibrate(model, windows, self.stop)? {
+                    Some(calibration) => self.chosen(cell, step, model, &calibration, &[]),
+                    None => Ok(None),
+                }
+            }
+            (Needs::Inputs | Needs::Gradient, None) => {
+                bail!("`{step}` needs gradients, which are taken of the dense model only")
+            }
+        }
+    }
+
+    /// The sets that a step chooses by these scores, or layer by layer on these windows.
+    pub(crate) fn chosen(
+        &self,
+        cell: &Cell,
+        step: &Step,
+        model: &dyn Model,
+        scores: &Calibration,
+        windows: &[Vec<u32>],
+    ) -> anyhow::Result<Option<Vec<Vec<u32>>>> {
+        let seed = cell.recipe.seed();
+        ensure!(
+            step.needs() == Needs::Nothing || cell.calibration.is_some(),
+            "the score needs a calibration text"
+        );
+        Ok(match step.kind().part {
+            "ffn" => Some(kept_neurons(step, model, scores, seed)?),
+            _ => {
+                let stop = || self.stop.asked();
+                let watch = Watch { stop: &stop, ..Watch::default() };
+                kept_channels(step, model, scores, windows, seed, &watch)?
+            }
+        })
+    }
+}
