@@ -10,8 +10,10 @@ use super::{
     Blueprint, ClassDefaults, HubConfig, Model, ModelFacts, check_batch, embed, head_product,
 };
 use crate::{
-    Activation, Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, Mixer,
+    Activation, Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, Linear, LinearMapper,
+    MatrixUse, Mixer,
     error::LoadError,
+    linears::{self, Mapping},
     nn::{Attention, AttentionShape, RmsNorm, Rope},
     weights::{Dim, Weights},
 };
@@ -262,6 +264,17 @@ struct Layer {
     after: Option<[RmsNorm; 2]>,
 }
 
+impl Layer {
+    /// Its maps, those that read the same input together.
+    fn linears(&self) -> Vec<Vec<&Linear>> {
+        [self.attention.linears(), self.ffn.linears()].concat()
+    }
+
+    fn linears_mut(&mut self) -> Vec<Vec<&mut Linear>> {
+        self.attention.linears_mut().into_iter().chain(self.ffn.linears_mut()).collect()
+    }
+}
+
 /// `x += attention(norm(x)); x += ffn(norm(x))`, layer by layer.
 #[derive(Clone, Debug)]
 struct Decoder {
@@ -293,6 +306,18 @@ impl Model for Decoder {
 
     fn with_mixers(&self, _: Vec<Mixer>) -> Box<dyn Model> {
         Box::new(self.clone())
+    }
+
+    fn linears(&self, layer: usize) -> Vec<MatrixUse<'_>> {
+        linears::uses(layer, self.layers[layer].linears())
+    }
+
+    fn map_linears(&self, map: &mut LinearMapper<'_>) -> Box<dyn Model> {
+        let (mut model, mut mapping) = (self.clone(), Mapping::new(map));
+        for (index, layer) in model.layers.iter_mut().enumerate() {
+            mapping.layer(index, layer.linears_mut());
+        }
+        Box::new(model)
     }
 
     fn new_cache(&self) -> Cache {

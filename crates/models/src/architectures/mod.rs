@@ -25,7 +25,10 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use crate::{Batch, Cache, Executor, ExecutorError, Ffn, LoadError, Mixer, weights::Weights};
+use crate::{
+    Batch, Cache, Executor, ExecutorError, Ffn, LinearMapper, LoadError, MatrixUse, Mixer,
+    weights::Weights,
+};
 
 /// A checked config: what is known of a model before its weights are read.
 pub(crate) trait Blueprint: Send + Sync {
@@ -121,6 +124,23 @@ pub trait Model: Send + Sync {
 
     /// The same model with other mixers (a cut); everything else is shared.
     fn with_mixers(&self, mixers: Vec<Mixer>) -> Box<dyn Model>;
+
+    /// The linear maps of a layer in the order of the forward pass, without embeddings, heads of the
+    /// vocabulary, norms and convolutions; those of a block that layers share at each of its uses.
+    ///
+    /// # Panics
+    /// Where there is no such layer.
+    fn linears(&self, layer: usize) -> Vec<MatrixUse<'_>>;
+
+    /// The same model with other linear maps; everything else is shared.
+    ///
+    /// `map` sees every matrix of [`Model::linears`] once, one that several layers share at its first use,
+    /// and answers with as many parts as it saw, or with `None` to leave it. Every use gets the new
+    /// weight, bias and tap and keeps its own adapter.
+    ///
+    /// # Panics
+    /// Where the answer has another number of parts.
+    fn map_linears(&self, map: &mut LinearMapper<'_>) -> Box<dyn Model>;
 
     /// The past of a sequence that has not begun.
     fn new_cache(&self) -> Cache;
