@@ -26,20 +26,25 @@
 
 mod bits;
 mod calibration;
+mod channels;
 mod error;
 mod factor;
 mod gram;
 mod matrix;
 mod names;
+mod neurons;
 mod pattern;
 mod select;
 mod slim;
+pub mod steps;
 mod storage;
 mod sweep;
 mod watch;
 mod weights;
 
 pub use bits::{BITS, BitCut, BitMethod, Grid, Rounding, round_weights};
+pub use channels::{cut_states, recalibrated_state_sets, state_sets};
+pub use neurons::{cut, static_sets};
 pub use calibration::{CutInputs, cut_in_order};
 pub use error::CutError;
 pub use gram::{Gram, Needs};

@@ -45,7 +45,7 @@ pub fn divergence_by_sequence(
 
 /// The logits of some rows.
 struct Rows {
-    logits: Values,
+    logits: Values<2>,
     sums: Vec<LogSumExp>,
 }
 

@@ -160,7 +160,7 @@ impl Runner<'_> {
             self.say(&Event::Progress { id, units_done, units, tokens_done });
         };
         let Some(flat) = cell.recipe.treatment() else {
-            return self.observed_layers(ordered, scores, started);
+            anyhow::bail!("observe layers");
         };
         let rows = match flat.observation.context("a cell that observes nothing")? {
             Observation::Ablation => {

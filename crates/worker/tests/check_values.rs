@@ -12,99 +12,17 @@
 
 mod common;
 
-use std::{path::PathBuf, process::Command};
-
-use common::repository;
+use common::real::{Asked, LAMBADA, TEST, all_there, answer, calibration, close, data, gemma, gguf, ready};
 use importance::{Calibrating, Impact, Magnitude, Score, SiteWeights, Weight};
 use models::{Batch, Device, load};
-use plan::{
-    CalibrationText, CellRequest, DeviceName, Policy, Protocol, Rule, Score as ScoreName,
-    Treatment, TreatmentSpec,
-};
-use serde_json::Value;
-
-fn gguf() -> PathBuf {
-    cached("SmolLM2-135M-Instruct.Q4_1.gguf")
-}
-
-/// Gemma 3 270M, Q4_K_M (`cargo xtask fetch gemma3-270m`).
-fn gemma() -> PathBuf {
-    cached("gemma-3-270m-q4_k_m.gguf")
-}
-
-fn cached(file: &str) -> PathBuf {
-    let cache = std::env::var_os("SLIM_CACHE");
-    let cache = cache.map_or_else(|| repository().join("data/cache"), PathBuf::from);
-    cache.join(file)
-}
-
-fn data(file: &str) -> PathBuf {
-    let folder = std::env::var_os("SLIM_DATA");
-    let folder = folder.map_or_else(|| repository().join("data/texts"), PathBuf::from);
-    folder.join(file)
-}
-
-const TEST: &str = "wikitext2/wiki.test.raw";
-const VALID: &str = "wikitext2/wiki.valid.raw";
-const LAMBADA: &str = "lambada/lambada_test.jsonl";
-
-/// Whether all that is needed is there; prints what is not.
-fn ready() -> bool {
-    all_there(&[gguf(), data(TEST), data(VALID), data(LAMBADA)])
-}
-
-fn all_there(files: &[PathBuf]) -> bool {
-    let missing: Vec<&PathBuf> = files.iter().filter(|file| !file.is_file()).collect();
-    if !missing.is_empty() {
-        testing::skip(&format!("not here: {missing:?}"));
-    }
-    missing.is_empty()
-}
-
-fn answer(
-    model: PathBuf,
-    dataset: &str,
-    protocol: Protocol,
-    limit: usize,
-    treatment: Treatment,
-    calibration: Option<CalibrationText>,
-) -> Value {
-    let request = CellRequest {
-        model,
-        dataset: data(dataset),
-        reading: plan::Reading::default(),
-        protocol,
-        treatment,
-        limit: Some(limit),
-        calibration,
-        device: DeviceName::Cpu,
-        time_steps: plan::TimeSteps::default(),
-        cut: false,
-        json: true,
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("request.json");
-    std::fs::write(&file, serde_json::to_string(&request).unwrap()).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_worker"))
-        .args(["cell", "--request"])
-        .arg(&file)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
+use plan::{Policy, Protocol, Rule, Score as ScoreName, Treatment, TreatmentSpec};
 
 fn perplexity(treatment: Treatment) -> f64 {
     // Eight windows of calibration text give the page's 132.80, in PyTorch (132.804) as here; the four
     // that it names give 152.93 in both.
-    let calibration = treatment.needs_calibration().then(|| CalibrationText {
-        path: data(VALID),
-        reading: plan::Reading::default(),
-        limit: Some(8),
-        window_tokens: None,
-    });
-    let protocol = Protocol::Perplexity { window_tokens: 1024 };
-    let answer = answer(gguf(), TEST, protocol, 4, treatment, calibration);
+    let calibration = treatment.needs_calibration().then(|| calibration(8, None));
+    let asked = Asked { calibration, ..Asked::of(gguf(), TEST, treatment.into()) };
+    let answer = answer(asked);
     assert_eq!(answer["n_ids"], 304_978, "ids of the whole text: digits one by one");
     assert_eq!(answer["n_targets"], 4 * 1023);
     answer["perplexity"].as_f64().unwrap()
@@ -124,12 +42,6 @@ fn magnitude(
         ..TreatmentSpec::of(policy, 1)
     })
     .unwrap()
-}
-
-fn close(what: &str, found: f64, expected: f64, tolerance: f64) {
-    let off = found / expected - 1.0;
-    println!("{what}: {found:.4}, check value {expected}, off by {:+.3} %", 100.0 * off);
-    assert!(off.abs() <= tolerance, "{what}: {found}, expected {expected} ± {tolerance}");
 }
 
 /// The dense model and collapsed ones, where every implementation agrees.
@@ -176,7 +88,11 @@ fn lambada() {
     if !ready() {
         return;
     }
-    let answer = answer(gguf(), LAMBADA, Protocol::LambadaOpenai, 300, Treatment::dense(1), None);
+    let answer = answer(Asked {
+        protocol: Protocol::LambadaOpenai,
+        limit: 300,
+        ..Asked::of(gguf(), LAMBADA, Treatment::dense(1).into())
+    });
     assert_eq!((&answer["n_correct"], &answer["n_items"]), (&98.into(), &300.into()));
     close("word perplexity", answer["word_perplexity"].as_f64().unwrap(), 43.71, 0.001);
 }
@@ -196,7 +112,7 @@ fn gemma_with_a_sentencepiece_vocabulary() {
     }
     let perplexity = |treatment| {
         let protocol = Protocol::Perplexity { window_tokens: 512 };
-        let answer = answer(gemma(), TEST, protocol, 2, treatment, None);
+        let answer = answer(Asked { protocol, limit: 2, ..Asked::of(gemma(), TEST, Treatment::into(treatment)) });
         assert_eq!(answer["n_ids"], 292_283, "ids of the whole text");
         answer["perplexity"].as_f64().unwrap()
     };

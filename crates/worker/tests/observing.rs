@@ -62,7 +62,8 @@ fn order(results: &Path, model: &str, treatments: Vec<TreatmentSpec>) -> WorkOrd
             protocol: Protocol::Perplexity { window_tokens: WINDOW_TOKENS },
             limit: Some(4),
             calibration,
-            treatment,
+            recipe: treatment.into(),
+            compare: None,
         };
         let id = cell_id(&cell, &order.inputs_of(&cell).unwrap());
         order.cells.push(OrderedCell { id, cell });
@@ -147,7 +148,7 @@ fn a_hybrid_is_observed_and_its_state_is_pruned() {
     assert!(all.cells.iter().all(|cell| found.contains_key(&cell.id)));
 
     let mean_nll = |wanted: &dyn Fn(&Treatment) -> bool| {
-        let cell = all.cells.iter().find(|cell| wanted(&cell.cell.treatment)).unwrap();
+        let cell = all.cells.iter().find(|cell| wanted(&cell.cell.recipe.treatment().unwrap())).unwrap();
         let rows = read_windows(&path_of(&all, &cell.cell)).unwrap();
         let shares: Vec<f64> = rows.iter().map(|row| row.reached_sparsity).collect();
         let nll: f64 = rows.iter().map(|row| row.nll_nats / f64::from(row.n_targets)).sum();
@@ -169,7 +170,7 @@ fn a_hybrid_is_observed_and_its_state_is_pruned() {
     // Observations fit together: one row a neuron or channel, tokens as read, parts of one pass.
     let observed = |part, observation| {
         let is = |cell: &&OrderedCell| {
-            let t = &cell.cell.treatment;
+            let t = &cell.cell.recipe.treatment().unwrap();
             (t.part, t.observation) == (part, Some(observation))
         };
         path_of(&all, &all.cells.iter().find(is).unwrap().cell)

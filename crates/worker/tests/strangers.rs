@@ -11,7 +11,7 @@ use std::{
 };
 
 use common::{repository, stderr};
-use plan::{CellRequest, DeviceName, Protocol, Reading, TimeSteps, Treatment};
+use plan::{CellRequest, DeviceName, Protocol, Reading, Recipe, TimeSteps};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -39,12 +39,12 @@ fn cell(model: &Path, text: &str, protocol: Protocol, time_steps: TimeSteps) -> 
         dataset: repository().join("data/stories").join(text),
         reading: Reading::default(),
         protocol,
-        treatment: Treatment::dense(1),
+        recipe: Recipe::dense(1),
+        compare: None,
         limit: Some(4),
         calibration: None,
         device: DeviceName::Cpu,
         time_steps,
-        cut: false,
         json: true,
     };
     let folder = tempfile::tempdir().unwrap();

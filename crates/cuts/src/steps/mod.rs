@@ -4,13 +4,12 @@
 
 mod bits;
 mod ffn;
-mod layers;
-mod low_rank;
-mod rotate;
+// mod layers;
+// mod low_rank;
+// mod rotate;
 mod state;
 mod weights;
 
-use importance::Calibration;
 use models::Model;
 use plan::Step;
 
@@ -61,9 +60,9 @@ pub const ALL: &[&dyn Cut] = &[
     &state::Channels,
     &weights::Weights,
     &bits::Bits,
-    &rotate::Rotate,
-    &layers::Layers,
-    &low_rank::LowRank,
+    // &rotate::Rotate,
+    // &layers::Layers,
+    // &low_rank::LowRank,
 ];
 
 /// Carries out a step.

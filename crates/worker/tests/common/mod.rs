@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub(crate) mod real;
+
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -52,7 +54,8 @@ pub(crate) fn cell(protocol: Protocol, treatment: Treatment) -> Cell {
         protocol,
         limit: None,
         calibration,
-        treatment,
+        recipe: treatment.into(),
+        compare: None,
     }
 }
 

@@ -1,0 +1,86 @@
+//! Cuts of a real model against the check values of docs/SPEC.md section 7: SmolLM2-135M-Instruct on the
+//! first 4 windows of WikiText-2 test, calibrated on the first 16 windows of 512 ids of WikiText-2 valid,
+//! from an independent PyTorch implementation.
+//!
+//! Runs where the weights (`cargo xtask fetch smollm2`) and the texts (`SLIM_DATA` or `data/texts`) are;
+//! says so where it skips, and fails instead where `SLIM_REQUIRE` is set.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+#![allow(clippy::print_stdout, reason = "what a test saw, and why it skipped")]
+
+mod common;
+
+use common::real::{Asked, TEST, answer, calibration, close, gguf, ready};
+use plan::{Compare, Recipe};
+
+/// Where nothing is calibrated, where something is, and where the model has collapsed.
+const EXACT: f64 = 0.0005;
+const CALIBRATED: f64 = 0.005;
+const COLLAPSED: f64 = 0.02;
+
+/// A recipe with the perplexity and the divergence to the dense model that it should have.
+struct Expected {
+    step: &'static str,
+    perplexity: f64,
+    js_nats: f64,
+    tolerance: f64,
+}
+
+const fn expected(
+    step: &'static str,
+    perplexity: f64,
+    js_nats: f64,
+    tolerance: f64,
+) -> Expected {
+    Expected { step, perplexity, js_nats, tolerance }
+}
+
+fn check(all: &[Expected]) {
+    if !ready() {
+        return;
+    }
+    for Expected { step, perplexity, js_nats, tolerance } in all {
+        let recipe = Recipe::new(vec![step.parse().unwrap()], 1).unwrap();
+        let calibration = recipe.needs_calibration().then(|| calibration(16, Some(512)));
+        let compare = Some(Compare::Dense);
+        let found = answer(Asked { calibration, compare, ..Asked::of(gguf(), TEST, recipe) });
+        assert_eq!(found["n_targets"], 4 * 1023);
+        close(step, found["perplexity"].as_f64().unwrap(), *perplexity, *tolerance);
+        // Given with five decimals.
+        let rounding = 0.000_005 / js_nats;
+        let js = found["js_nats"].as_f64().unwrap();
+        close(&format!("{step}, JS"), js, *js_nats, tolerance + rounding);
+    }
+}
+
+#[test]
+fn magnitude_and_rounding() {
+    check(&[
+        expected("cut=weights,method=magnitude,sparsity=0.5", 340.42, 0.40317, EXACT),
+        expected("cut=weights,method=magnitude-global,sparsity=0.5", 456.21, 0.42130, EXACT),
+        expected("cut=weights,method=magnitude,pattern=2:4", 3127.8, 0.54026, COLLAPSED),
+        expected("cut=bits,method=rtn,bits=4", 31.151, 0.07606, EXACT),
+        expected("cut=bits,method=rtn,bits=3", 80.004, 0.24999, EXACT),
+    ]);
+}
+
+#[test]
+fn wanda_and_layers() {
+    check(&[
+        expected("cut=weights,method=wanda,sparsity=0.5", 51.396, 0.15796, CALIBRATED),
+        expected("cut=layers,method=drop,score=angular,n=3", 36.477, 0.10394, CALIBRATED),
+    ]);
+}
+
+#[test]
+fn sparsegpt() {
+    check(&[
+        expected("cut=weights,method=sparsegpt,sparsity=0.5", 43.995, 0.13257, CALIBRATED),
+        expected("cut=weights,method=sparsegpt,pattern=2:4", 80.858, 0.22320, CALIBRATED),
+    ]);
+}
+
+#[test]
+fn gptq() {
+    check(&[expected("cut=bits,method=gptq,bits=4", 29.028, 0.05347, CALIBRATED)]);
+}
