@@ -1,17 +1,19 @@
 //! Mamba-2 (Dao & Gu 2024, arXiv:2405.21060): mixers only, no attention and no feed-forward blocks. In
 //! the form of the Hugging Face classes and in that of the original code (state-spaces).
 
+mod rotated;
+
 use std::ops::Range;
 
 use burn::tensor::Tensor;
 use serde_json::Value;
 
 use super::{
-    Blueprint, HubConfig, Model, ModelFacts, check_batch, embed, head_product,
+    Blueprint, HubConfig, LayerFacts, Model, ModelFacts, Rotated, check_batch, embed, head_product,
     mixer_config::{MixerConfig, limits},
 };
 use crate::{
-    Activation, Batch, Cache, Executor, ExecutorError, Ffn, Mixer, MixerShape,
+    Activation, Batch, Cache, Executor, ExecutorError, Ffn, Mixer, MixerShape, RotationError,
     error::LoadError,
     nn::RmsNorm,
     weights::{Dim, Weights},
@@ -191,7 +193,21 @@ impl Blueprint for Mamba2Config {
         let layers = layers.collect::<Result<Vec<_>, LoadError>>()?;
         let norm = norm("backbone.norm_f.weight", w)?;
         let head = w.head(tied, (name, &embedding), [vocabulary, d_model])?;
-        Ok(Box::new(Mamba2 { facts: self.facts(), embedding, layers, norm, head }))
+        let (facts, layer_facts) = (self.facts(), self.layer_facts());
+        Ok(Box::new(Mamba2 { facts, layer_facts, tied, embedding, layers, norm, head }))
+    }
+}
+
+impl Mamba2Config {
+    /// Every layer has the same sizes.
+    fn layer_facts(&self) -> LayerFacts {
+        LayerFacts {
+            parameters: self.mixer.parameters() + self.mixer.hidden_size,
+            unmapped: self.mixer.unmapped() + self.mixer.hidden_size,
+            multiplied: self.mixer.multiplied(),
+            state_sites: 1,
+            ..LayerFacts::default()
+        }
     }
 }
 
@@ -205,6 +221,9 @@ struct Layer {
 #[derive(Clone, Debug)]
 struct Mamba2 {
     facts: ModelFacts,
+    layer_facts: LayerFacts,
+    /// Whether the head is the embedding.
+    tied: bool,
     /// `[vocabulary, d_model]`.
     embedding: Tensor<2>,
     layers: Vec<Layer>,
@@ -216,6 +235,10 @@ struct Mamba2 {
 impl Model for Mamba2 {
     fn facts(&self) -> ModelFacts {
         self.facts
+    }
+
+    fn layer_facts(&self, _: usize) -> LayerFacts {
+        self.layer_facts
     }
 
     fn ffns(&self) -> Vec<&Ffn> {
@@ -236,6 +259,10 @@ impl Model for Mamba2 {
             layer.mixer = mixer;
         }
         Box::new(model)
+    }
+
+    fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError> {
+        self.turned(rotation)
     }
 
     fn new_cache(&self) -> Cache {
