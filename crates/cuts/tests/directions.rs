@@ -114,7 +114,8 @@ fn projections_leave_what_they_keep() {
                 let projected = at.project(shared.clone(), &kept).unwrap();
                 let ids = &text[0];
                 let batch = Batch::new([ids.as_slice()]);
-                let before = into_values(streams(shared.as_ref(), &batch).unwrap()[at.layer].clone());
+                let before =
+                    into_values(streams(shared.as_ref(), &batch).unwrap()[at.layer].clone());
                 let after = streams(&projected, &batch).unwrap()[at.layer + 1].clone();
                 let expected: Vec<f32> = before
                     .chunks(d)
@@ -161,5 +162,12 @@ fn a_model_with_fewer_layers_is_refused() {
     let places = vec![Place::Affine(nothing), Place::Kept(0), Place::Kept(1)];
     let more = Layered::new(model, places).unwrap();
     assert!(all[2].project(Arc::new(more), &[0]).is_ok());
-    assert!(directions(model_on(&folder, &Device::flex().autodiff()).as_ref(), &[vec![1]], &Watch::default()).is_err());
+    assert!(
+        directions(
+            model_on(&folder, &Device::flex().autodiff()).as_ref(),
+            &[vec![1]],
+            &Watch::default()
+        )
+        .is_err()
+    );
 }

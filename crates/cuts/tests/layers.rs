@@ -163,9 +163,8 @@ fn an_affine_layer_is_found_again() {
         // of little variance.
         assert!(twice.r_squared[0].1 > 0.99, "{name}: {:?}", twice.r_squared);
         assert!(once.r_squared[0].1 < 1.0, "{name}: {:?}", once.r_squared);
-        let names: Vec<String> = [&once, &twice]
-            .map(|cut| cut.slim.model.linears(last)[0].name().to_string())
-            .to_vec();
+        let names: Vec<String> =
+            [&once, &twice].map(|cut| cut.slim.model.linears(last)[0].name().to_string()).to_vec();
         assert_eq!(names, ["affine.0.weight", "affine.1.weight"], "{name}");
         let blocks = linear_blocks(slim.model.as_ref(), &text, &held_out, &watch).unwrap().unwrap();
         assert_eq!(blocks.len(), last + 1, "{name}");
@@ -215,7 +214,11 @@ fn later_maps_are_fitted_on_what_was_asked_for() {
         // Drifted is one after the other, dense is each by itself.
         let first = fit(&slim, &[0], FitInputs::Drifted);
         let second = fit(&first.slim, &[1], FitInputs::Drifted);
-        assert_eq!(logits(second.slim.model.as_ref()), logits(drifted.slim.model.as_ref()), "{name}");
+        assert_eq!(
+            logits(second.slim.model.as_ref()),
+            logits(drifted.slim.model.as_ref()),
+            "{name}"
+        );
         let alone = fit(&slim, &[1], FitInputs::Dense);
         assert_eq!(dense.r_squared[1], alone.r_squared[0], "{name}");
     }

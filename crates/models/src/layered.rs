@@ -6,8 +6,7 @@ use burn::tensor::Tensor;
 
 use crate::{
     AffineLayer, Batch, Cache, Executor, ExecutorError, Ffn, LayerFacts, LayersError, LinearMapper,
-    MatrixUse, Mixer, Model,
-    ModelFacts, Rotated, RotationError,
+    MatrixUse, Mixer, Model, ModelFacts, Rotated, RotationError,
     linears::{self, Mapping},
     nn::Rotation,
     renumbered::{Renumbered, SiteCounts, swap_pasts},
@@ -314,8 +313,7 @@ impl Model for Layered {
         });
         let places = places.collect::<Result<Vec<_>, _>>()?;
         let inner = Arc::<dyn Model>::from(model);
-        let layers: Vec<_> =
-            (0..self.layers.len()).map(|layer| inner.layer_facts(layer)).collect();
+        let layers: Vec<_> = (0..self.layers.len()).map(|layer| inner.layer_facts(layer)).collect();
         let facts = facts_of(&inner.facts(), &layers, &places);
         Ok(Rotated { model: Box::new(Self { inner, places, layers, facts }), centred })
     }

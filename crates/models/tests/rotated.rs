@@ -67,7 +67,9 @@ fn a_rotation_unties_the_head() {
         let grown = after.parameters as isize - before.parameters as isize;
         // Norms of LayerNorm families lose their shifts, the head gains a bias.
         let small = match rotated.centred {
-            true => before.vocabulary as isize - ((2 * before.layers + 1) * before.d_model) as isize,
+            true => {
+                before.vocabulary as isize - ((2 * before.layers + 1) * before.d_model) as isize
+            }
             false => 0,
         };
         assert!(grown == small || grown == small + table as isize, "{name}: {grown}");

@@ -9,12 +9,14 @@ use burn::tensor::Tensor;
 use vector::Rotary;
 
 use super::{
-    Blueprint, ClassDefaults, HubConfig, LayerFacts, Model, ModelFacts, Rotated, check_batch, embed,
-    head_product,
+    Blueprint, ClassDefaults, HubConfig, LayerFacts, Model, ModelFacts, Rotated, check_batch,
+    embed, head_product,
 };
 use crate::{
-    Activation, Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, Mixer, RotationError,
+    Activation, Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, Linear, LinearMapper,
+    MatrixUse, Mixer, RotationError,
     error::LoadError,
+    linears::{self, Mapping},
     nn::{Attention, AttentionShape, RmsNorm, Rope},
     weights::{Dim, Weights},
 };
@@ -282,6 +284,17 @@ struct Layer {
     after: Option<[RmsNorm; 2]>,
 }
 
+impl Layer {
+    /// Its maps, those that read the same input together.
+    fn linears(&self) -> Vec<Vec<&Linear>> {
+        [self.attention.linears(), self.ffn.linears()].concat()
+    }
+
+    fn linears_mut(&mut self) -> Vec<Vec<&mut Linear>> {
+        self.attention.linears_mut().into_iter().chain(self.ffn.linears_mut()).collect()
+    }
+}
+
 /// `x += attention(norm(x)); x += ffn(norm(x))`, layer by layer.
 #[derive(Clone, Debug)]
 struct Decoder {
@@ -317,6 +330,18 @@ impl Model for Decoder {
 
     fn with_mixers(&self, _: Vec<Mixer>) -> Box<dyn Model> {
         Box::new(self.clone())
+    }
+
+    fn linears(&self, layer: usize) -> Vec<MatrixUse<'_>> {
+        linears::uses(layer, self.layers[layer].linears())
+    }
+
+    fn map_linears(&self, map: &mut LinearMapper<'_>) -> Box<dyn Model> {
+        let (mut model, mut mapping) = (self.clone(), Mapping::new(map));
+        for (index, layer) in model.layers.iter_mut().enumerate() {
+            mapping.layer(index, layer.linears_mut());
+        }
+        Box::new(model)
     }
 
     fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError> {

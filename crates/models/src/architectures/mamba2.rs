@@ -13,8 +13,10 @@ use super::{
     mixer_config::{MixerConfig, limits},
 };
 use crate::{
-    Activation, Batch, Cache, Executor, ExecutorError, Ffn, Mixer, MixerShape, RotationError,
+    Activation, Batch, Cache, Executor, ExecutorError, Ffn, LinearMapper, MatrixUse, Mixer,
+    MixerShape, RotationError,
     error::LoadError,
+    linears::{self, Mapping},
     nn::RmsNorm,
     weights::{Dim, Weights},
 };
@@ -257,6 +259,18 @@ impl Model for Mamba2 {
         let mut model = self.clone();
         for (layer, mixer) in model.layers.iter_mut().zip(mixers) {
             layer.mixer = mixer;
+        }
+        Box::new(model)
+    }
+
+    fn linears(&self, layer: usize) -> Vec<MatrixUse<'_>> {
+        linears::uses(layer, self.layers[layer].mixer.linears())
+    }
+
+    fn map_linears(&self, map: &mut LinearMapper<'_>) -> Box<dyn Model> {
+        let (mut model, mut mapping) = (self.clone(), Mapping::new(map));
+        for (index, layer) in model.layers.iter_mut().enumerate() {
+            mapping.layer(index, layer.mixer.linears_mut());
         }
         Box::new(model)
     }

@@ -28,7 +28,8 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 
 use crate::{
-    Batch, Cache, Executor, ExecutorError, Ffn, LoadError, Mixer, RotationError, weights::Weights,
+    Batch, Cache, Executor, ExecutorError, Ffn, LinearMapper, LoadError, MatrixUse, Mixer,
+    RotationError, weights::Weights,
 };
 
 /// A checked config: what is known of a model before its weights are read.
@@ -137,6 +138,23 @@ pub trait Model: Send + Sync {
 
     /// The same model with other mixers (a cut); everything else is shared.
     fn with_mixers(&self, mixers: Vec<Mixer>) -> Box<dyn Model>;
+
+    /// The linear maps of a layer in the order of the forward pass, without embeddings, heads of the
+    /// vocabulary, norms and convolutions; those of a block that layers share at each of its uses.
+    ///
+    /// # Panics
+    /// Where there is no such layer.
+    fn linears(&self, layer: usize) -> Vec<MatrixUse<'_>>;
+
+    /// The same model with other linear maps; everything else is shared.
+    ///
+    /// `map` sees every matrix of [`Model::linears`] once, one that several layers share at its first use,
+    /// and answers with as many parts as it saw, or with `None` to leave it. Every use gets the new
+    /// weight, bias and tap and keeps its own adapter.
+    ///
+    /// # Panics
+    /// Where the answer has another number of parts.
+    fn map_linears(&self, map: &mut LinearMapper<'_>) -> Box<dyn Model>;
 
     /// The same model with its residual stream `x` in another basis, `x·Q`: the gains of norms and `Q`
     /// are folded into the maps that read the stream, into those that write it, into the embedding and

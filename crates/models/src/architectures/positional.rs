@@ -8,7 +8,9 @@ use burn::tensor::Tensor;
 
 use super::{LayerFacts, Model, ModelFacts, Rotated, check_batch, embed, head_product};
 use crate::{
-    Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, Mixer, RotationError,
+    Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LinearMapper, MatrixUse, Mixer,
+    RotationError,
+    linears::{self, Mapping},
     nn::{Attention, Linear, Norm},
 };
 
@@ -19,6 +21,17 @@ pub(crate) struct Layer {
     pub(crate) attention: Attention,
     pub(crate) ffn_norm: Norm,
     pub(crate) ffn: Ffn,
+}
+
+impl Layer {
+    /// Its maps, those that read the same input together.
+    fn linears(&self) -> Vec<Vec<&Linear>> {
+        [self.attention.linears(), self.ffn.linears()].concat()
+    }
+
+    fn linears_mut(&mut self) -> Vec<Vec<&mut Linear>> {
+        self.attention.linears_mut().into_iter().chain(self.ffn.linears_mut()).collect()
+    }
 }
 
 /// `x = token + position`, then layer by layer `x += attention(norm(x)); x += ffn(norm(x))`, or with
@@ -94,6 +107,18 @@ impl Model for PositionalDecoder {
 
     fn with_mixers(&self, _: Vec<Mixer>) -> Box<dyn Model> {
         Box::new(self.clone())
+    }
+
+    fn linears(&self, layer: usize) -> Vec<MatrixUse<'_>> {
+        linears::uses(layer, self.layers[layer].linears())
+    }
+
+    fn map_linears(&self, map: &mut LinearMapper<'_>) -> Box<dyn Model> {
+        let (mut model, mut mapping) = (self.clone(), Mapping::new(map));
+        for (index, layer) in model.layers.iter_mut().enumerate() {
+            mapping.layer(index, layer.linears_mut());
+        }
+        Box::new(model)
     }
 
     fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError> {

@@ -66,6 +66,16 @@ struct Sequence {
 }
 
 impl Attention {
+    /// Its maps, those that read the same input together.
+    pub(crate) fn linears(&self) -> Vec<Vec<&Linear>> {
+        vec![vec![&self.query, &self.key, &self.value], vec![&self.output]]
+    }
+
+    /// The same to be changed.
+    pub(crate) fn linears_mut(&mut self) -> Vec<Vec<&mut Linear>> {
+        vec![vec![&mut self.query, &mut self.key, &mut self.value], vec![&mut self.output]]
+    }
+
     /// `rotary` holds the turns of the positions of the batch, `past` the keys and values of the
     /// (single) sequence that the batch goes on with.
     ///
@@ -277,7 +287,7 @@ mod tests {
     #[test]
     fn blocks_equal_composed() {
         let length = QUERIES_PER_BLOCK + 37;
-        let linear = |d_in, d_out, salt| Linear::new(rows(d_in, d_out, salt), None);
+        let linear = |d_in, d_out, salt| Linear::new("map", rows(d_in, d_out, salt), None);
         let rotary = Rope::new(6, 1e4, RopeScaling::None).turns(0..length);
         for (window, rotary, past) in [
             (None, None, 0),

@@ -22,6 +22,16 @@ pub struct Ffn {
 }
 
 impl Ffn {
+    /// Its maps, those that read the same input together.
+    pub(crate) fn linears(&self) -> Vec<Vec<&Linear>> {
+        vec![self.gate.iter().chain([&self.up]).collect(), vec![&self.down]]
+    }
+
+    /// The same to be changed.
+    pub(crate) fn linears_mut(&mut self) -> Vec<Vec<&mut Linear>> {
+        vec![self.gate.iter_mut().chain([&mut self.up]).collect(), vec![&mut self.down]]
+    }
+
     /// Number of neurons, `F`.
     pub fn neurons(&self) -> usize {
         self.down.widths().0
@@ -118,7 +128,7 @@ mod tests {
     }
 
     fn linear(d_in: usize, d_out: usize, salt: usize, device: &Device) -> Linear {
-        Linear::new(matrix(values(d_in * d_out, salt), [d_in, d_out], device), None)
+        Linear::new("map", matrix(values(d_in * d_out, salt), [d_in, d_out], device), None)
     }
 
     /// A block with an adapter on its gate, as Zamba2 shares one among layers.

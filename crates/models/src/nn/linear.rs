@@ -1,16 +1,41 @@
 //! An affine map, with a low-rank adapter where a block is shared by several layers.
 
+use std::{fmt, sync::Arc};
+
 use burn::tensor::{Int, Tensor};
 
 /// `y = x·W + b (+ (x·A)·B)`.
 #[derive(Clone, Debug)]
 pub struct Linear {
+    /// Name of the weight in a checkpoint. Parts of a matrix that is stored as one have its name, all of
+    /// them.
+    pub name: Arc<str>,
     /// `[d_in, d_out]`: the transpose of what PyTorch stores.
     pub weight: Tensor<2>,
     /// `[d_out]`.
     pub bias: Option<Tensor<1>>,
     /// What one use of a shared weight adds to it.
     pub adapter: Option<LowRank>,
+    /// Who looks at its inputs.
+    pub tap: Option<Tap>,
+}
+
+/// Sees the input of a map, `[tokens, d_in]`, in every forward pass. Calibration looks through it, so a
+/// forward pass needs to know nothing of it.
+#[derive(Clone)]
+pub struct Tap(Arc<dyn Fn(&Tensor<2>) + Send + Sync>);
+
+impl Tap {
+    /// Calls `see` with every input.
+    pub fn new(see: impl Fn(&Tensor<2>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(see))
+    }
+}
+
+impl fmt::Debug for Tap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tap")
+    }
 }
 
 /// `(x·A)·B`, a change of rank `r` to a weight (LoRA, Hu et al. 2021, arXiv:2106.09685).
@@ -24,14 +49,17 @@ pub struct LowRank {
 
 impl Linear {
     /// A plain one.
-    pub fn new(weight: Tensor<2>, bias: Option<Tensor<1>>) -> Self {
-        Self { weight, bias, adapter: None }
+    pub fn new(name: impl Into<Arc<str>>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Self {
+        Self { name: name.into(), weight, bias, adapter: None, tap: None }
     }
 
     /// # Shapes
     /// - `x`: `[tokens, d_in]`
     /// - returns: `[tokens, d_out]`
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        if let Some(Tap(see)) = &self.tap {
+            see(&x);
+        }
         let change = self
             .adapter
             .as_ref()
@@ -60,12 +88,14 @@ impl Linear {
             let of = start..start + width;
             start = of.end;
             Self {
+                name: self.name.clone(),
                 weight: self.weight.clone().narrow(columns, of.start, width),
                 bias: self.bias.clone().map(|bias| bias.narrow(entries, of.start, width)),
                 adapter: self.adapter.as_ref().map(|adapter| LowRank {
                     down: adapter.down.clone(),
                     up: adapter.up.clone().narrow(columns, of.start, width),
                 }),
+                tap: self.tap.clone(),
             }
         })
     }
@@ -77,12 +107,14 @@ impl Linear {
     pub(crate) fn with_outputs(&self, kept: &Tensor<1, Int>) -> Self {
         let (entries, columns) = (0, 1);
         Self {
+            name: self.name.clone(),
             weight: self.weight.clone().select(columns, kept.clone()),
             bias: self.bias.clone().map(|bias| bias.select(entries, kept.clone())),
             adapter: self.adapter.as_ref().map(|adapter| LowRank {
                 down: adapter.down.clone(),
                 up: adapter.up.clone().select(columns, kept.clone()),
             }),
+            tap: self.tap.clone(),
         }
     }
 
@@ -93,12 +125,14 @@ impl Linear {
     pub(crate) fn with_inputs(&self, kept: &Tensor<1, Int>) -> Self {
         let rows = 0;
         Self {
+            name: self.name.clone(),
             weight: self.weight.clone().select(rows, kept.clone()),
             bias: self.bias.clone(),
             adapter: self.adapter.as_ref().map(|adapter| LowRank {
                 down: adapter.down.clone().select(rows, kept.clone()),
                 up: adapter.up.clone(),
             }),
+            tap: self.tap.clone(),
         }
     }
 }

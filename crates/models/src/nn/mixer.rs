@@ -121,6 +121,22 @@ impl Mixer {
         self.shape
     }
 
+    /// Its maps, those that read the same input together.
+    pub(crate) fn linears(&self) -> Vec<Vec<&Linear>> {
+        vec![vec![&self.input], vec![&self.output]]
+    }
+
+    /// The same to be changed.
+    pub(crate) fn linears_mut(&mut self) -> Vec<Vec<&mut Linear>> {
+        vec![vec![&mut self.input], vec![&mut self.output]]
+    }
+
+    /// Parameters of its convolution.
+    pub fn convolution_parameters(&self) -> usize {
+        let [kernel, width] = self.convolution.taps.dims();
+        (kernel + usize::from(self.convolution.bias.is_some())) * width
+    }
+
     fn dynamics(&self) -> Dynamics<'_> {
         Dynamics { shape: self.shape, rates: &self.rates, skip: &self.skip }
     }
@@ -305,7 +321,7 @@ pub(super) mod tests {
     pub(in crate::nn) fn mixer(bias: bool) -> Mixer {
         let shape = MixerShape { heads: 4, head_dim: 3, groups: 2, channels: 5 };
         let linear = |d_in, d_out, salt| {
-            Linear::new(rows(d_in, d_out, salt) * 0.5, bias.then(|| row(d_out, salt)))
+            Linear::new("map", rows(d_in, d_out, salt) * 0.5, bias.then(|| row(d_out, salt)))
         };
         Mixer {
             shape,

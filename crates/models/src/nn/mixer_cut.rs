@@ -55,12 +55,14 @@ impl Mixer {
 
 fn picked_outputs(linear: &Linear, columns: &[Option<usize>]) -> Linear {
     Linear {
+        name: linear.name.clone(),
         weight: picked(&linear.weight, columns),
         bias: linear.bias.as_ref().map(|bias| picked_entries(bias, columns)),
         adapter: linear.adapter.as_ref().map(|adapter| LowRank {
             down: adapter.down.clone(),
             up: picked(&adapter.up, columns),
         }),
+        tap: linear.tap.clone(),
     }
 }
 

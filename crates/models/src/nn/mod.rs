@@ -21,7 +21,7 @@ pub(crate) use attention::{Attention, AttentionShape};
 pub(crate) use convolution::Convolution;
 pub use ffn::{Activation, Ffn};
 pub(crate) use gated_norm::GatedNorm;
-pub use linear::{Linear, LowRank};
+pub use linear::{Linear, LowRank, Tap};
 pub use mixer::{Mixer, MixerShape};
 pub(crate) use norm::{LayerNorm, Norm, RmsNorm};
 pub(crate) use rope::{Rope, RopeScaling};

@@ -65,7 +65,7 @@ impl LayerNorm {
 #[derive(Clone, Debug)]
 pub(crate) enum Norm {
     /// With mean and shift.
-    Layer(LayerNorm),
+    Layer(Box<LayerNorm>),
     /// Of a stream that has no mean.
     Rms(RmsNorm),
 }

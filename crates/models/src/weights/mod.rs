@@ -11,7 +11,7 @@ mod redundant;
 mod stored;
 mod transposing;
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use burn::tensor::{Device, Tensor};
 use checkpoints::{GgufFile, Vocabulary};
@@ -144,13 +144,15 @@ impl<'a> Weights<'a> {
             false => None,
         };
         let (entries, d_out) = (0, all.1 / N);
+        let name: Arc<str> = weight.into();
         let mut weights = weights.into_iter();
         Ok(std::array::from_fn(|part| {
             let bias = bias.clone().map(|bias| match N {
                 1 => bias,
                 _ => bias.narrow(entries, part * d_out, d_out),
             });
-            Linear::new(weights.next().expect("as many parts as were asked for"), bias)
+            let weight = weights.next().expect("as many parts as were asked for");
+            Linear::new(name.clone(), weight, bias)
         }))
     }
 
@@ -173,8 +175,10 @@ impl<'a> Weights<'a> {
         d_in: Dim,
         d_out: Dim,
     ) -> Result<Linear, LoadError> {
-        let weight = self.matrix(&format!("{name}.weight"), [d_in, d_out])?;
-        Ok(Linear::new(weight, Some(self.vector(&format!("{name}.bias"), d_out)?)))
+        let stored = format!("{name}.weight");
+        let weight = self.matrix(&stored, [d_in, d_out])?;
+        let bias = self.vector(&format!("{name}.bias"), d_out)?;
+        Ok(Linear::new(stored, weight, Some(bias)))
     }
 
     /// `{name}.weight` and `{name}.bias` of a LayerNorm.

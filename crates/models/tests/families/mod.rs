@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use models::{Batch, Dense, Device, Model, into_values, load};
 
 /// Every folder of `golden` that holds a model.
-pub fn folders() -> Vec<PathBuf> {
+pub(crate) fn folders() -> Vec<PathBuf> {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let entries = std::fs::read_dir(golden).unwrap().map(|entry| entry.unwrap().path());
     let mut folders: Vec<PathBuf> =
@@ -15,21 +15,21 @@ pub fn folders() -> Vec<PathBuf> {
     folders
 }
 
-pub fn name(folder: &Path) -> String {
+pub(crate) fn name(folder: &Path) -> String {
     folder.file_name().unwrap().to_string_lossy().into_owned()
 }
 
-pub fn model(folder: &Path) -> Box<dyn Model> {
+pub(crate) fn model(folder: &Path) -> Box<dyn Model> {
     load(folder, &Device::flex()).unwrap_or_else(|e| panic!("{}: {e}", name(folder))).model
 }
 
 /// Two sequences of ids that the model knows.
-pub fn sequences(model: &dyn Model) -> [Vec<u32>; 2] {
+pub(crate) fn sequences(model: &dyn Model) -> [Vec<u32>; 2] {
     let vocabulary = model.facts().vocabulary as u32;
     [30, 7].map(|length| (0..length).map(|i| (i * i + 3 * i + length) % vocabulary).collect())
 }
 
-pub fn logits(model: &dyn Model) -> Vec<f32> {
+pub(crate) fn logits(model: &dyn Model) -> Vec<f32> {
     let sequences = sequences(model);
     let batch = Batch::new(sequences.iter().map(Vec::as_slice));
     into_values(model.logits(model.forward(&batch, &mut Dense).unwrap()))

@@ -6,7 +6,7 @@ use super::{Layer, PositionalDecoder};
 use crate::{
     RotationError,
     architectures::{Rotated, head_product},
-    nn::{LayerNorm, Linear, Norm, RmsNorm, Rotation},
+    nn::{Linear, Norm, RmsNorm, Rotation},
 };
 
 impl PositionalDecoder {
@@ -45,9 +45,9 @@ impl PositionalDecoder {
     /// bias of the logits.
     fn turn_tables(&mut self, rotation: &Rotation, last: &Norm) {
         self.embedding = rotation.rows(self.embedding.clone());
-        if let Norm::Layer(LayerNorm { bias, .. }) = last {
+        if let Norm::Layer(last) = last {
             let ids = 0..self.facts.vocabulary;
-            let logits = head_product(bias.clone().unsqueeze(), &self.head, ids);
+            let logits = head_product(last.bias.clone().unsqueeze(), &self.head, ids);
             self.head_bias = Some(logits.squeeze_dim(0));
         }
         self.head = rotation.head(last.gain(), &self.head);
@@ -91,9 +91,7 @@ fn after(rotation: &Rotation, norm: &Norm, map: &Linear) -> Linear {
 /// The norm of the centred stream, whose gain and shift went into the maps after it.
 fn without_gain(norm: &Norm) -> Norm {
     Norm::Rms(match norm {
-        Norm::Layer(LayerNorm { weight, epsilon, .. }) => {
-            RmsNorm { weight: weight.ones_like(), epsilon: *epsilon }
-        }
+        Norm::Layer(norm) => RmsNorm { weight: norm.weight.ones_like(), epsilon: norm.epsilon },
         Norm::Rms(norm) => norm.without_gain(),
     })
 }

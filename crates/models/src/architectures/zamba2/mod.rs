@@ -16,9 +16,11 @@ use super::{
     Blueprint, HubConfig, LayerFacts, Model, ModelFacts, Rotated, check_batch, embed, head_product,
 };
 use crate::{
-    Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, Linear, Mixer, RotationError,
+    Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, Linear, LinearMapper, MatrixUse, Mixer,
+    RotationError,
     cache::KvCache,
     error::LoadError,
+    linears::{self, Mapping},
     nn::{Attention, RmsNorm},
     weights::Weights,
 };
@@ -62,6 +64,25 @@ struct Layer {
     shared: Option<Use>,
     norm: RmsNorm,
     mixer: Mixer,
+}
+
+impl Layer {
+    /// Its maps, those that read the same input together; the way from a shared block to the mixer is one
+    /// of them.
+    fn linears(&self) -> Vec<Vec<&Linear>> {
+        let shared = self.shared.iter().flat_map(|Use { block, linear, .. }| {
+            [block.attention.linears(), block.ffn.linears(), vec![vec![linear]]].concat()
+        });
+        shared.chain(self.mixer.linears()).collect()
+    }
+
+    fn linears_mut(&mut self) -> Vec<Vec<&mut Linear>> {
+        let shared = self.shared.iter_mut().flat_map(|Use { block, linear, .. }| {
+            let block = block.attention.linears_mut().into_iter().chain(block.ffn.linears_mut());
+            block.chain([vec![linear]])
+        });
+        shared.chain(self.mixer.linears_mut()).collect()
+    }
 }
 
 /// `x += mixer(norm(x + shared))`, layer by layer, where a hybrid layer has
@@ -142,6 +163,18 @@ impl Model for Zamba2 {
         let mut model = self.clone();
         for (layer, mixer) in model.layers.iter_mut().zip(mixers) {
             layer.mixer = mixer;
+        }
+        Box::new(model)
+    }
+
+    fn linears(&self, layer: usize) -> Vec<MatrixUse<'_>> {
+        linears::uses(layer, self.layers[layer].linears())
+    }
+
+    fn map_linears(&self, map: &mut LinearMapper<'_>) -> Box<dyn Model> {
+        let (mut model, mut mapping) = (self.clone(), Mapping::new(map));
+        for (index, layer) in model.layers.iter_mut().enumerate() {
+            mapping.layer(index, layer.linears_mut());
         }
         Box::new(model)
     }

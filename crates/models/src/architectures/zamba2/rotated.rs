@@ -22,9 +22,9 @@ impl Zamba2 {
         for layer in &mut model.layers {
             if let Some(shared) = &mut layer.shared {
                 turn(&rotation, &mut shared.block, turned.get(&shared.number));
-                turned.entry(shared.number).or_insert_with(|| {
-                    maps(&mut shared.block).map(|map| map.weight.clone())
-                });
+                turned
+                    .entry(shared.number)
+                    .or_insert_with(|| maps(&mut shared.block).map(|map| map.weight.clone()));
                 shared.linear = rotation.writer(&shared.linear);
             }
             layer.mixer.input = rotation.reader_after_rms(&layer.norm, &layer.mixer.input);
