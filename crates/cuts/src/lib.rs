@@ -1,1 +1,54 @@
-//! Cuts: what changes a model's weights once, before the run.
+//! Cuts: what changes a model's weights once, before the run (docs/SPEC.md sections 10 and 11).
+//!
+//! A cut takes a [`Slim`], a model with what is stored of it, and gives another. Matrices are cut layer by
+//! layer; where a method looks at inputs, each layer is calibrated on what the already cut layers below it
+//! hand on.
+//!
+//! # Example
+//!
+//! Half of the weights of a model of this project, without calibration:
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use cuts::{Pattern, Slim, Watch, WeightCut, WeightMethod, cut_weights};
+//! use models::{Device, load};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let loaded = load(Path::new("../../data/models/opt-relu"), &Device::flex())?;
+//! let dense = Slim::dense(loaded.model);
+//! let cut = WeightCut::new(WeightMethod::named("magnitude")?, Pattern::Share(0.5));
+//! let half = cut_weights(&dense, &cut, &[], &Watch::default())?.expect("nothing stops it");
+//! assert!(half.storage.parameters() < dense.storage.parameters());
+//! # Ok(())
+//! # }
+//! ```
+
+mod bits;
+mod calibration;
+mod error;
+mod factor;
+mod gram;
+mod matrix;
+mod names;
+mod pattern;
+mod select;
+mod slim;
+mod storage;
+mod sweep;
+mod watch;
+mod weights;
+
+pub use bits::{BITS, BitCut, BitMethod, Grid, Rounding, round_weights};
+pub use calibration::{CutInputs, cut_in_order};
+pub use error::CutError;
+pub use gram::{Gram, Needs};
+pub use matrix::Matrix;
+pub use pattern::{Pattern, kept_count};
+pub use slim::Slim;
+pub use storage::{Index, Storage, StoredMatrix};
+pub use watch::Watch;
+pub use weights::{
+    Magnitude, Obd, Pool, Random, ScoredRow, WEIGHTS, Wanda, WeightCut, WeightMethod, WeightScore,
+    cut_weights,
+};

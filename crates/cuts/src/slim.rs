@@ -1,0 +1,21 @@
+//! A model together with what is stored of it.
+
+use models::Model;
+
+use crate::Storage;
+
+/// What a cut takes and gives.
+pub struct Slim {
+    /// The model. Entries that were cut are zeros in matrices of the old size, so every forward pass runs
+    /// it.
+    pub model: Box<dyn Model>,
+    /// What is stored of it.
+    pub storage: Storage,
+}
+
+impl Slim {
+    /// A model that nothing was cut from.
+    pub fn dense(model: Box<dyn Model>) -> Self {
+        Self { storage: Storage::of(&*model), model }
+    }
+}

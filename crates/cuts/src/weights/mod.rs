@@ -1,0 +1,198 @@
+//! Cuts of single entries (docs/SPEC.md section 10), one file a method.
+
+mod by_score;
+mod magnitude;
+mod obd;
+mod random;
+mod sparsegpt;
+mod wanda;
+mod whole_model;
+
+pub use magnitude::Magnitude;
+pub use obd::Obd;
+pub use random::Random;
+pub use wanda::Wanda;
+
+use crate::{
+    CutError, Index, Matrix, Needs, Pattern, Rounding, Slim, StoredMatrix, Watch, calibration,
+    names::by_name,
+};
+use whole_model::Threshold;
+
+/// Among which entries a score decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pool {
+    /// Those of one output.
+    Row,
+    /// Those of one matrix.
+    Matrix,
+    /// Those of all matrices of the model.
+    Model,
+}
+
+/// What a score may look at: the weights of one output.
+#[derive(Clone, Copy, Debug)]
+pub struct ScoredRow<'a> {
+    /// Name of the matrix in the checkpoint.
+    pub name: &'a str,
+    /// The output.
+    pub row: usize,
+    /// `[inputs]`.
+    pub weights: &'a [f32],
+    /// Σ x_j² over the calibration text, `[inputs]`; empty where inputs are not needed.
+    pub squares: &'a [f64],
+    /// Sequences of the calibration text.
+    pub sequences: usize,
+    /// For what is drawn.
+    pub seed: u64,
+}
+
+/// A score of single weights; the largest stay.
+pub trait WeightScore: Sync {
+    /// What it asks of a calibration text.
+    fn needs(&self) -> Needs;
+
+    /// Among which entries it decides where a share is dropped.
+    fn pool(&self) -> Pool;
+
+    /// Scores of one output, at least 0.
+    ///
+    /// # Shapes
+    /// - `scores`: `[inputs]`
+    fn score(&self, row: &ScoredRow<'_>, scores: &mut [f64]);
+}
+
+/// How weights are chosen, and what happens to those that stay.
+#[derive(Clone, Copy)]
+pub enum WeightMethod {
+    /// The entries of least score go, the others stay as they are.
+    Score(&'static dyn WeightScore),
+    /// Those that stay make up for what goes.
+    SparseGpt,
+}
+
+/// All methods by their names.
+pub const WEIGHTS: [(&str, WeightMethod); 7] = [
+    ("magnitude", WeightMethod::Score(&Magnitude(Pool::Matrix))),
+    ("magnitude-global", WeightMethod::Score(&Magnitude(Pool::Model))),
+    ("magnitude-rows", WeightMethod::Score(&Magnitude(Pool::Row))),
+    ("wanda", WeightMethod::Score(&Wanda)),
+    ("obd", WeightMethod::Score(&Obd)),
+    ("sparsegpt", WeightMethod::SparseGpt),
+    ("random", WeightMethod::Score(&Random)),
+];
+
+impl WeightMethod {
+    /// The method of this name.
+    ///
+    /// # Errors
+    /// No such method.
+    pub fn named(name: &str) -> Result<Self, CutError> {
+        by_name(name, &WEIGHTS)
+    }
+
+    /// What it asks of a calibration text.
+    pub fn needs(self) -> Needs {
+        match self {
+            Self::Score(score) => score.needs(),
+            Self::SparseGpt => Needs::Products,
+        }
+    }
+}
+
+/// A cut of single weights.
+#[derive(Clone, Copy)]
+pub struct WeightCut {
+    /// How they are chosen.
+    pub method: WeightMethod,
+    /// How many stay.
+    pub pattern: Pattern,
+    /// What those that stay are rounded to in the same sweep; `sparsegpt` only.
+    pub rounding: Option<Rounding>,
+    /// For `random`.
+    pub seed: u64,
+}
+
+impl WeightCut {
+    /// Without rounding, of seed 0.
+    pub fn new(method: WeightMethod, pattern: Pattern) -> Self {
+        Self { method, pattern, rounding: None, seed: 0 }
+    }
+
+    fn check(&self, slim: &Slim) -> Result<(), CutError> {
+        self.pattern.check()?;
+        for (name, matrix) in &slim.storage.matrices {
+            self.pattern.check_inputs(name, matrix.columns)?;
+        }
+        match (self.rounding, self.method) {
+            (Some(rounding), WeightMethod::SparseGpt) => rounding.check(),
+            (Some(_), WeightMethod::Score(_)) => Err(CutError::Setting {
+                setting: "bits",
+                reason: "only `sparsegpt` rounds in the same sweep; add a step that rounds"
+                    .to_owned(),
+            }),
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// How a matrix is stored after it.
+    fn stored(&self, old: &StoredMatrix) -> StoredMatrix {
+        let index = match self.pattern {
+            Pattern::Share(share) if share > 0.0 => Index::Bitmap,
+            Pattern::Share(_) => old.index,
+            Pattern::NofM { n, m } => Index::NofM { n, m },
+        };
+        // A score leaves what stays on its grid, a sweep does not.
+        let rounding = match self.method {
+            WeightMethod::Score(_) => old.rounding,
+            WeightMethod::SparseGpt => self.rounding,
+        };
+        StoredMatrix { rounding, index, rank: None, ..*old }
+    }
+}
+
+/// The model with single weights cut; `None` where it was stopped. What an earlier step made zero stays
+/// zero.
+///
+/// # Shapes
+/// - `windows`: token ids of the calibration text, one sequence each; not looked at where the method needs
+///   nothing
+///
+/// # Errors
+/// Settings out of range, inputs that groups do not fill, no text where one is needed, or a model that
+/// overflows.
+pub fn cut_weights(
+    slim: &Slim,
+    cut: &WeightCut,
+    windows: &[Vec<u32>],
+    watch: &Watch<'_>,
+) -> Result<Option<Slim>, CutError> {
+    cut.check(slim)?;
+    let model = match (cut.method, cut.pattern) {
+        (WeightMethod::Score(score), Pattern::Share(share)) if score.pool() == Pool::Model => {
+            let mut threshold = Threshold::of(&*slim.model, share);
+            calibration::cut_each(&*slim.model, watch, |matrix| threshold.clear(matrix))
+        }
+        _ => calibration::cut_in_order(
+            &*slim.model,
+            windows,
+            cut.method.needs(),
+            watch,
+            &|matrices: Vec<Matrix>, gram| match (cut.method, gram) {
+                (WeightMethod::SparseGpt, Some(gram)) => {
+                    let zeros_stay = |name: &str| slim.storage.is_sparse(name);
+                    sparsegpt::cut(matrices, gram, cut, &zeros_stay)
+                }
+                (WeightMethod::Score(score), gram) => matrices
+                    .into_iter()
+                    .map(|matrix| by_score::cut(matrix, gram, score, cut))
+                    .collect(),
+                (WeightMethod::SparseGpt, None) => Err(CutError::NoText),
+            },
+        )?,
+    };
+    Ok(model.map(|model| {
+        let storage = slim.storage.recounted(&*model, &|old| cut.stored(old));
+        Slim { model, storage }
+    }))
+}
