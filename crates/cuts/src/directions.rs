@@ -4,15 +4,11 @@ use std::sync::Arc;
 
 use faer::{Mat, Side};
 use models::{
-    AffineLayer, Batch, Dense, Device, Layered, Model, Place, Tensor, Values, matrix,
-    stream_gradients, vector_of,
+    AffineLayer, Batch, Dense, Device, Layered, Model, Place, Values, matrix, stream_gradients,
+    vector_of,
 };
 
-use crate::{
-    CutError, Watch,
-    products::{ProductSum, add_rows},
-    random::Random,
-};
+use crate::{CutError, Gram, Needs, Watch, cross_products::add_rows, draws::Draws};
 
 /// The principal directions of the stream at one layer (PCA in `f64`), those of largest variance first.
 pub struct Directions {
@@ -32,7 +28,7 @@ pub struct Directions {
 
 /// Which directions a stream is projected on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Choice {
+pub enum DirectionChoice {
     /// Those of largest variance.
     Variance,
     /// Those of largest sensitivity.
@@ -44,8 +40,8 @@ pub enum Choice {
 /// Sums at one layer.
 struct Sums {
     x: Vec<f64>,
-    xx: ProductSum,
-    gg: ProductSum,
+    xx: Gram,
+    gg: Gram,
 }
 
 /// The directions of the stream in front of every layer and after the last. The model must lie on a
@@ -61,29 +57,25 @@ pub fn directions(
     // A window of one token predicts nothing, so it has no loss.
     let windows: Vec<&Vec<u32>> = windows.iter().filter(|ids| ids.len() > 1).collect();
     if windows.is_empty() {
-        return Err(CutError::NoText { method: "directions" });
+        return Err(CutError::NoText);
     }
     let facts = model.facts();
     let d_model = facts.d_model;
     let empty = || Sums {
         x: vec![0.0; d_model],
-        xx: ProductSum::of_one(d_model),
-        gg: ProductSum::of_one(d_model),
+        xx: Gram::new(d_model, windows.len(), Needs::Products),
+        gg: Gram::new(d_model, windows.len(), Needs::Products),
     };
     let mut sums: Vec<Sums> = (0..=facts.layers).map(|_| empty()).collect();
-    let wide = |tensor: Tensor<2>| -> Vec<f64> {
-        Values::of(tensor).iter().map(|value| f64::from(*value)).collect()
-    };
     for (done, ids) in windows.iter().enumerate() {
         if (watch.stop)() {
             return Ok(None);
         }
         stream_gradients::<Dense>(model, ids, |at| {
-            let (x, g) = (wide(at.stream), wide(at.gradient));
-            let sums = &mut sums[at.layer];
-            add_rows(&mut sums.x, &x);
-            sums.xx.add(&x, &x);
-            sums.gg.add(&g, &g);
+            let (x, sums) = (Values::of(at.stream), &mut sums[at.layer]);
+            add_rows(&mut sums.x, x.iter().map(|value| f64::from(*value)));
+            sums.xx.add(&x);
+            sums.gg.add(&Values::of(at.gradient));
             Ok(())
         })?;
         (watch.progress)(done + 1, windows.len());
@@ -100,12 +92,11 @@ impl Sums {
     fn directions(self, layer: usize, tokens: usize) -> Option<Directions> {
         let n = tokens as f64;
         let mean: Vec<f64> = self.x.iter().map(|sum| sum / n).collect();
-        let (xx, gg, d) = (self.xx.matrix(), self.gg.matrix(), mean.len());
-        let covariance = Mat::from_fn(d, d, |i, j| xx[(i, j)] / n - mean[i] * mean[j]);
-        let finite = |m: &Mat<f64>| (0..d).all(|j| m.col(j).iter().all(|v| v.is_finite()));
-        if !finite(&covariance) || !finite(&gg) {
+        if !self.xx.is_finite() || !self.gg.is_finite() {
             return None;
         }
+        let (xx, gg, d) = (self.xx.products(), self.gg.products(), mean.len());
+        let covariance = Mat::from_fn(d, d, |i, j| xx[(i, j)] / n - mean[i] * mean[j]);
         let eigen = covariance.self_adjoint_eigen(Side::Lower).ok()?;
         // Eigenvalues come in ascending order.
         let ascending = eigen.U();
@@ -121,7 +112,7 @@ impl Sums {
 
 impl Directions {
     /// `r` of the directions, by index, ascending; on ties the lower ones.
-    pub fn chosen(&self, choice: Choice, r: usize) -> Vec<usize> {
+    pub fn chosen(&self, choice: DirectionChoice, r: usize) -> Vec<usize> {
         let largest = |values: &[f64]| {
             let mut order: Vec<usize> = (0..values.len()).collect();
             order.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
@@ -130,11 +121,11 @@ impl Directions {
             order
         };
         match choice {
-            Choice::Variance => largest(&self.variance),
-            Choice::Sensitivity => largest(&self.sensitivity),
-            Choice::Random(seed) => {
+            DirectionChoice::Variance => largest(&self.variance),
+            DirectionChoice::Sensitivity => largest(&self.sensitivity),
+            DirectionChoice::Random(seed) => {
                 let place = format!("directions.{}", self.layer);
-                Random::new(seed, &place).choice(self.variance.len(), r)
+                Draws::new(seed, &place).choice(self.variance.len(), r)
             }
         }
     }
@@ -150,11 +141,7 @@ impl Directions {
     ///
     /// # Errors
     /// A model of another width or with fewer layers.
-    pub fn project(
-        &self,
-        model: Arc<dyn Model>,
-        kept: &[usize],
-    ) -> Result<Layered, CutError> {
+    pub fn project(&self, model: Arc<dyn Model>, kept: &[usize]) -> Result<Layered, CutError> {
         let device = model.start(&Batch::new([&[0][..]]))?.device();
         let mut places: Vec<Place> = (0..model.facts().layers).map(Place::Kept).collect();
         if self.layer > places.len() {

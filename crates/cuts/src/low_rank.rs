@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use crate::{
     CutError, Gram, Matrix, Needs, Slim, Storage, StoredMatrix, Watch, calibration::cut_in_order,
+    names::by_name,
 };
 
 /// By what the best matrix of a rank is measured.
@@ -18,21 +19,17 @@ pub enum LowRankMethod {
     SvdActivations,
 }
 
-impl LowRankMethod {
-    /// All of them, with their names.
-    pub const NAMES: [(&'static str, Self); 2] =
-        [("svd", Self::Svd), ("svd-activations", Self::SvdActivations)];
+/// All of them by their names.
+pub const LOW_RANK: [(&str, LowRankMethod); 2] =
+    [("svd", LowRankMethod::Svd), ("svd-activations", LowRankMethod::SvdActivations)];
 
-    /// By its name in a recipe.
+impl LowRankMethod {
+    /// The method of this name.
     ///
     /// # Errors
     /// No such name.
     pub fn named(name: &str) -> Result<Self, CutError> {
-        let found = Self::NAMES.iter().find(|(known, _)| *known == name);
-        found.map(|(_, method)| *method).ok_or_else(|| CutError::UnknownMethod {
-            name: name.to_owned(),
-            known: Self::NAMES.map(|(known, _)| known).join(", "),
-        })
+        by_name(name, &LOW_RANK)
     }
 
     /// What it asks of a calibration text.
@@ -74,12 +71,15 @@ pub fn cut_rank(
         let root = gram.filter(|_| matrices.iter().any(|m| is_cut(m.rows, m.columns, cut.rank)));
         let root = match root {
             None => None,
-            Some(gram) => Some(square_root(gram.products()).ok_or_else(|| CutError::NonFinite {
-                matrix: matrices[0].name.to_string(),
-                what: "a sum over its inputs",
-            })?),
+            Some(gram) => {
+                Some(square_root(gram.products()).ok_or_else(|| CutError::NonFinite {
+                    matrix: matrices[0].name.to_string(),
+                    what: "a sum over its inputs",
+                })?)
+            }
         };
-        let reduced = matrices.into_par_iter().map(|matrix| reduced(matrix, root.as_ref(), cut.rank));
+        let reduced =
+            matrices.into_par_iter().map(|matrix| reduced(matrix, root.as_ref(), cut.rank));
         // In order, so that the error is always the same one.
         reduced.collect::<Vec<_>>().into_iter().collect()
     };
@@ -113,11 +113,7 @@ fn stored(before: &Storage, model: &dyn Model, rank: usize) -> Storage {
 
 /// `U_r·U_rᵀ·W`, where `U_r` are the leading left singular directions of `W·S`. That is the best rank-`r`
 /// form of `W·S` times `S⁻¹`, without the inverse, so that an `S` without one does no harm.
-fn reduced(
-    mut matrix: Matrix,
-    root: Option<&Mat<f64>>,
-    rank: usize,
-) -> Result<Matrix, CutError> {
+fn reduced(mut matrix: Matrix, root: Option<&Mat<f64>>, rank: usize) -> Result<Matrix, CutError> {
     if !is_cut(matrix.rows, matrix.columns, rank) {
         return Ok(matrix);
     }

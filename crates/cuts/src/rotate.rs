@@ -1,9 +1,9 @@
 //! A random rotation of the residual stream, folded into the weights.
 
 use faer::Mat;
-use models::{Device, matrix};
+use models::{Batch, matrix};
 
-use crate::{CutError, Slim, Storage, random::Random};
+use crate::{CutError, Slim, Storage, draws::Draws};
 
 /// Multiplies the residual stream by a seeded random orthogonal matrix that is folded into the weights
 /// (Ashkboos et al. 2024, arXiv:2404.00456, without its online parts). Logits stay as they are up to
@@ -15,13 +15,14 @@ use crate::{CutError, Slim, Storage, random::Random};
 ///
 /// # Errors
 /// A family whose norms do not commute with a rotation.
-pub fn rotate(slim: &Slim, seed: u64, device: &Device) -> Result<Slim, CutError> {
+pub fn rotate(slim: &Slim, seed: u64) -> Result<Slim, CutError> {
     let before = slim.model.facts();
     let d_model = before.d_model;
     let q = random_orthogonal(d_model, seed);
     let rows = (0..d_model).flat_map(|i| (0..d_model).map(move |j| (i, j)));
     let values = rows.map(|at| q[at] as f32).collect();
-    let model = slim.model.rotated(&matrix(values, [d_model, d_model], device))?.model;
+    let device = slim.model.start(&Batch::new([&[0][..]]))?.device();
+    let model = slim.model.rotated(&matrix(values, [d_model, d_model], &device))?.model;
     let (after, new) = (model.facts(), Storage::of(model.as_ref()));
     // Biases that the shifts of LayerNorms turned into are among those beside the matrices.
     let all = slim.storage.rest + slim.storage.beside + after.parameters as u64;
@@ -35,7 +36,7 @@ pub fn rotate(slim: &Slim, seed: u64, device: &Device) -> Result<Slim, CutError>
 /// # Shapes
 /// - returns: `[n, n]`
 pub fn random_orthogonal(n: usize, seed: u64) -> Mat<f64> {
-    let mut random = Random::new(seed, "rotate");
+    let mut random = Draws::new(seed, "rotate");
     let normal: Vec<f64> = (0..n * n).map(|_| random.normal()).collect();
     let normal = Mat::from_fn(n, n, |i, j| normal[i * n + j]);
     let factors = normal.qr();

@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-mod families;
+mod golden_models;
 
 use std::sync::Arc;
 
-use cuts::{Choice, Directions, Watch, directions};
-use families::{folders, logits, model, model_on, name, windows};
+use cuts::{DirectionChoice, Directions, Watch, directions};
+use golden_models::{folders, logits, model, model_on, name, windows};
 use models::{
     AffineLayer, Batch, Dense, Device, Layered, Model, Place, into_values, matrix, nll_by_sequence,
     streams, vector_of,
@@ -79,7 +79,7 @@ fn sensitivities_are_slopes_of_the_loss() {
             let x = matrix(x, [ids.len(), d], &Device::flex());
             let range = layer..layer + 1;
             let x = model.through(range, x, &batch, None, &mut Dense).unwrap();
-            nll_by_sequence(model.as_ref(), model.finish(x), &batch).unwrap()[0]
+            nll_by_sequence(model.as_ref(), &model.finish(x), &batch).unwrap()[0]
                 / (ids.len() - 1) as f64
         };
         for direction in [0, d / 3] {
@@ -108,7 +108,11 @@ fn projections_leave_what_they_keep() {
             let same = at.project(shared.clone(), &all).unwrap();
             let apart = worst(&logits(&same), &logits(shared.as_ref()));
             assert!(apart < 1e-3, "{name}: {apart:e}");
-            for choice in [Choice::Variance, Choice::Sensitivity, Choice::Random(1)] {
+            for choice in [
+                DirectionChoice::Variance,
+                DirectionChoice::Sensitivity,
+                DirectionChoice::Random(1),
+            ] {
                 let kept = at.chosen(choice, d / 2);
                 assert!(kept.len() == d / 2 && kept.is_sorted() && kept[d / 2 - 1] < d);
                 let projected = at.project(shared.clone(), &kept).unwrap();
@@ -134,7 +138,7 @@ fn projections_leave_what_they_keep() {
                 let apart = worst(&into_values(after), &expected);
                 assert!(apart < 1e-4 * scale, "{name}: {apart:e}");
             }
-            let chosen = at.chosen(Choice::Variance, 3);
+            let chosen = at.chosen(DirectionChoice::Variance, 3);
             assert_eq!(chosen, [0, 1, 2], "{name}");
             let rank = at.spearman();
             assert!((-1.0..=1.0).contains(&rank), "{name}: {rank}");

@@ -2,15 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-mod families;
+mod golden_models;
 
 use std::collections::BTreeMap;
 
 use cuts::{
-    CutError, LowRankCut, LowRankMethod, Matrix, Needs, Slim, Watch, cut_in_order, cut_rank,
+    CutError, LOW_RANK, LowRankCut, LowRankMethod, Matrix, Needs, Slim, Watch, cut_in_order,
+    cut_rank,
 };
 use faer::{Mat, MatRef};
-use families::{folders, logits, model, name, windows};
+use golden_models::{folders, logits, model, name, windows};
 use models::Model;
 
 fn matrices(model: &dyn Model) -> BTreeMap<String, Matrix> {
@@ -57,7 +58,7 @@ fn a_rank_that_is_there_changes_nothing() {
     for folder in folders() {
         let (name, slim) = (name(&folder), Slim::dense(model(&folder)));
         let text = windows(slim.model.as_ref(), 2, 1);
-        for (_, method) in LowRankMethod::NAMES {
+        for (_, method) in LOW_RANK {
             let left = cut(&slim, method, 1000, &text);
             assert_eq!(logits(left.model.as_ref()), logits(slim.model.as_ref()), "{name}");
             assert_eq!(left.storage, slim.storage, "{name}");
@@ -137,7 +138,7 @@ fn impossible_cuts_are_refused() {
     let error = refusal(LowRankMethod::SvdActivations, 2);
     assert!(error.to_string().contains("text"), "{error}");
     assert!(LowRankMethod::named("qr").is_err());
-    for (name, method) in LowRankMethod::NAMES {
+    for (name, method) in LOW_RANK {
         assert_eq!(LowRankMethod::named(name).unwrap(), method);
     }
 }

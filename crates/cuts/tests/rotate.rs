@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-mod families;
+mod golden_models;
 
 use cuts::{CutError, LowRankCut, LowRankMethod, Slim, Watch, cut_rank, rotate};
-use families::{folders, logits, model, name};
-use models::{Device, RotationError};
+use golden_models::{folders, logits, model, name};
+use models::RotationError;
 use vector::worst;
 
 #[test]
@@ -15,7 +15,7 @@ fn a_rotation_leaves_logits_or_is_refused() {
     for folder in folders() {
         let (name, slim) = (name(&folder), Slim::dense(model(&folder)));
         let before = logits(slim.model.as_ref());
-        let turned = match rotate(&slim, 3, &Device::flex()) {
+        let turned = match rotate(&slim, 3) {
             Ok(turned) => turned,
             Err(CutError::Rotation(RotationError::Unsupported { .. })) => {
                 refused.push(name);
@@ -30,7 +30,7 @@ fn a_rotation_leaves_logits_or_is_refused() {
         assert_eq!(turned.storage.parameters(), new.parameters as u64, "{name}");
         assert!(turned.storage.bytes() >= 2 * new.parameters as u64, "{name}");
         // Another seed is another rotation.
-        let other = rotate(&slim, 4, &Device::flex()).unwrap();
+        let other = rotate(&slim, 4).unwrap();
         let weight = |slim: &Slim| slim.model.linears(0)[0].parts[0].weight.clone().into_data();
         assert_ne!(weight(&turned), weight(&other), "{name}");
     }
@@ -45,8 +45,8 @@ fn a_rotation_undoes_what_was_stored() {
     let cut = LowRankCut { method: LowRankMethod::Svd, rank: 4 };
     let cut = cut_rank(&slim, &cut, &[], &Watch::default()).unwrap().unwrap();
     assert!(cut.storage.bytes() < slim.storage.bytes());
-    let turned = rotate(&cut, 1, &Device::flex()).unwrap();
-    let of_dense = rotate(&slim, 1, &Device::flex()).unwrap();
+    let turned = rotate(&cut, 1).unwrap();
+    let of_dense = rotate(&slim, 1).unwrap();
     assert_eq!(turned.storage, of_dense.storage);
     assert!(worst(&logits(turned.model.as_ref()), &logits(cut.model.as_ref())) < 1e-3);
 }

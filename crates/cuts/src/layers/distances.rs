@@ -5,9 +5,9 @@ use rayon::prelude::*;
 
 use crate::{CutError, Watch};
 
-/// Distances between residual streams over a calibration text.
+/// LayerDistances between residual streams over a calibration text.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Distances {
+pub struct LayerDistances {
     /// Layers that each distance spans.
     pub span: usize,
     /// One entry a start layer; entry `ℓ` is between the stream that enters layer `ℓ` and the one that
@@ -15,7 +15,7 @@ pub struct Distances {
     pub values: Vec<f64>,
 }
 
-impl Distances {
+impl LayerDistances {
     /// `d_ℓ = mean over windows of arccos(cos(x_ℓ, x_{ℓ+n})) / π` at each window's last token, 0 to 1
     /// (Gromov et al. 2024, arXiv:2403.17887, equation 7). `None` where the watch says stop.
     ///
@@ -44,7 +44,7 @@ impl Distances {
     /// arXiv:2403.03853, equation 1). `None` where the watch says stop.
     ///
     /// # Errors
-    /// As [`Distances::angular`].
+    /// As [`LayerDistances::angular`].
     pub fn influence(
         model: &dyn Model,
         windows: &[Vec<u32>],
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn ties_go_to_the_lowest_layer() {
-        let distances = Distances { span: 1, values: vec![0.3, 0.1, 0.2, 0.1] };
+        let distances = LayerDistances { span: 1, values: vec![0.3, 0.1, 0.2, 0.1] };
         assert_eq!(distances.in_order(), [1, 3, 2, 0]);
         assert_eq!(distances.least(), 1);
     }

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use models::Layered;
 
-use super::{Distances, with_other_layers};
-use crate::{CutError, Slim, Watch, random::Random};
+use super::{LayerDistances, with_other_layers};
+use crate::{CutError, Slim, Watch, draws::Draws, names::by_name};
 
 /// How the layers that go are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropScore {
     /// Consecutive layers that turn the last token's stream least (Gromov et al. 2024, arXiv:2403.17887):
-    /// [`Distances::angular`].
+    /// [`LayerDistances::angular`].
     Angular,
     /// Layers that turn all tokens' streams least, consecutive or not (Men et al. 2024,
-    /// arXiv:2403.03853): [`Distances::influence`].
+    /// arXiv:2403.03853): [`LayerDistances::influence`].
     Influence,
     /// The last ones before the final layer, which stays.
     Last,
@@ -22,31 +22,21 @@ pub enum DropScore {
     Random,
 }
 
-impl DropScore {
-    /// All of them, with their names.
-    pub const NAMES: [(&'static str, Self); 4] = [
-        ("angular", Self::Angular),
-        ("influence", Self::Influence),
-        ("last", Self::Last),
-        ("random", Self::Random),
-    ];
+/// All of them by their names.
+pub const LAYER_SCORES: [(&str, DropScore); 4] = [
+    ("angular", DropScore::Angular),
+    ("influence", DropScore::Influence),
+    ("last", DropScore::Last),
+    ("random", DropScore::Random),
+];
 
-    /// By its name in a recipe.
+impl DropScore {
+    /// The score of this name.
     ///
     /// # Errors
     /// No such name.
     pub fn named(name: &str) -> Result<Self, CutError> {
-        let found = Self::NAMES.iter().find(|(known, _)| *known == name);
-        found.map(|(_, score)| *score).ok_or_else(|| CutError::UnknownMethod {
-            name: name.to_owned(),
-            known: Self::NAMES.map(|(known, _)| known).join(", "),
-        })
-    }
-
-    /// Its name in a recipe.
-    pub fn name(self) -> &'static str {
-        let found = Self::NAMES.iter().find(|(_, score)| *score == self);
-        found.map_or("", |(name, _)| name)
+        by_name(name, &LAYER_SCORES)
     }
 
     /// Whether it looks at a calibration text.
@@ -73,7 +63,7 @@ pub struct Dropped {
     /// Layers that went, ascending, as they were counted before.
     pub layers: Vec<usize>,
     /// What they were chosen by, where it was measured.
-    pub distances: Option<Distances>,
+    pub distances: Option<LayerDistances>,
 }
 
 /// Leaves out `n` layers; on ties the lower ones. `None` where the watch says stop.
@@ -92,19 +82,19 @@ pub fn drop_layers(
         return Err(CutError::Setting { setting: "n", reason });
     }
     if cut.score.needs_text() && windows.iter().all(Vec::is_empty) {
-        return Err(CutError::NoText { method: cut.score.name() });
+        return Err(CutError::NoText);
     }
     let model = slim.model.as_ref();
     let (mut dropped, distances) = match cut.score {
         DropScore::Angular => {
-            let Some(distances) = Distances::angular(model, cut.n, windows, watch)? else {
+            let Some(distances) = LayerDistances::angular(model, cut.n, windows, watch)? else {
                 return Ok(None);
             };
             let first = distances.least();
             ((first..first + cut.n).collect(), Some(distances))
         }
         DropScore::Influence => {
-            let Some(distances) = Distances::influence(model, windows, watch)? else {
+            let Some(distances) = LayerDistances::influence(model, windows, watch)? else {
                 return Ok(None);
             };
             let mut order = distances.in_order();
@@ -112,10 +102,10 @@ pub fn drop_layers(
             (order, Some(distances))
         }
         DropScore::Last => ((layers - 1 - cut.n..layers - 1).collect(), None),
-        DropScore::Random => (Random::new(cut.seed, "layers").choice(layers, cut.n), None),
+        DropScore::Random => (Draws::new(cut.seed, "layers").choice(layers, cut.n), None),
     };
     dropped.sort_unstable();
-    let left = Layered::without(Arc::from(slim.shared_model()), &dropped)?;
+    let left = Layered::without(Arc::from(slim.copy_of_model()), &dropped)?;
     let slim = with_other_layers(slim, Box::new(left));
     (watch.progress)(1, 1);
     Ok(Some(Dropped { slim, layers: dropped, distances }))

@@ -9,7 +9,7 @@ use super::{
     streams::Streams,
     with_other_layers,
 };
-use crate::{CutError, Slim, Watch, products::add_rows};
+use crate::{CutError, Slim, Watch, cross_products::add_rows};
 
 /// What later maps are fitted on, where several layers are replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub fn linearise(
         r_squared.push((layer, of_fit));
         (watch.progress)(layer + 1, end);
     }
-    let replaced = Layered::replacing(Arc::from(slim.shared_model()), maps)?;
+    let replaced = Layered::replacing(Arc::from(slim.copy_of_model()), maps)?;
     let slim = with_other_layers(slim, Box::new(replaced));
     Ok(Some(Linearised { slim, r_squared }))
 }
@@ -99,7 +99,7 @@ pub fn linear_blocks(
     watch: &Watch<'_>,
 ) -> Result<Option<Vec<f64>>, CutError> {
     if windows.iter().all(Vec::is_empty) || held_out.iter().all(Vec::is_empty) {
-        return Err(CutError::NoText { method: "linearise" });
+        return Err(CutError::NoText);
     }
     let layers = model.facts().layers;
     let mut walk = Walk::start(model, windows, held_out)?;
@@ -120,7 +120,7 @@ pub fn linear_blocks(
 fn check(model: &dyn Model, cut: &Linearise<'_>, windows: &[Vec<u32>]) -> Result<(), CutError> {
     let d_model = model.facts().d_model;
     if windows.iter().all(Vec::is_empty) {
-        return Err(CutError::NoText { method: "linearise" });
+        return Err(CutError::NoText);
     }
     match cut.rank {
         Some(rank) if !(1..=d_model).contains(&rank) => {
@@ -203,21 +203,21 @@ impl Walk {
             if (watch.stop)() {
                 return Ok(None);
             }
-            let [x, y] = update(x, next);
+            let (x, y) = update(x, next);
             sums.add(&x, &y);
         }
         let fit = sums.fit(rank).ok_or(CutError::NoFit { layer })?;
         if self.held_out.now.is_empty() {
             return Ok(Some((fit, f64::NAN)));
         }
-        let held_out: Vec<[Vec<f64>; 2]> =
-            self.held_out.now.iter().zip(&next.held_out).map(|(x, next)| update(x, next)).collect();
+        let held_out = self.held_out.now.iter().zip(&next.held_out);
+        let held_out: Vec<_> = held_out.map(|(x, next)| update(x, next)).collect();
         let mut mean = vec![0.0; width];
-        held_out.iter().for_each(|[_, y]| add_rows(&mut mean, y));
-        let tokens = held_out.iter().map(|[_, y]| y.len() / width).sum::<usize>();
+        held_out.iter().for_each(|(_, y)| add_rows(&mut mean, y.iter().copied()));
+        let tokens = held_out.iter().map(|(_, y)| y.len() / width).sum::<usize>();
         mean.iter_mut().for_each(|sum| *sum /= tokens as f64);
         let mut residuals = Residuals::new(&fit, mean);
-        held_out.iter().for_each(|[x, y]| residuals.add(x, y));
+        held_out.iter().for_each(|(x, y)| residuals.add(x, y));
         let r_squared = residuals.r_squared();
         match r_squared.is_finite() {
             true => Ok(Some((fit, r_squared))),
@@ -227,13 +227,11 @@ impl Walk {
 }
 
 /// A stream and what a layer adds to it, both `[tokens, d_model]`.
-fn update(x: &Tensor<2>, next: &Tensor<2>) -> [Vec<f64>; 2] {
-    let wide = |values: &Tensor<2>| -> Vec<f64> {
-        Values::of(values.clone()).iter().map(|value| f64::from(*value)).collect()
-    };
-    let (x, mut next) = (wide(x), wide(next));
-    next.iter_mut().zip(&x).for_each(|(next, x)| *next -= x);
-    [x, next]
+fn update(x: &Tensor<2>, next: &Tensor<2>) -> (Values<2>, Vec<f64>) {
+    let (x, next) = (Values::of(x.clone()), Values::of(next.clone()));
+    let change = next.iter().zip(x.iter()).map(|(next, x)| f64::from(*next) - f64::from(*x));
+    let change = change.collect();
+    (x, change)
 }
 
 /// The layer of a fit; it is the `earlier`-th new one of the model, and its matrices get names that no
@@ -254,7 +252,11 @@ fn affine(model: &dyn Model, fit: &Fit, earlier: usize, device: &Device) -> Affi
         None => AffineLayer::full(&format!("{at}weight"), tensor(&fit.weight), bias),
         Some(factors) => {
             let names = ["down", "up"].map(|factor| format!("{at}{factor}.weight"));
-            AffineLayer::factored(names.each_ref().map(String::as_str), factors.each_ref().map(tensor), bias)
+            AffineLayer::factored(
+                names.each_ref().map(String::as_str),
+                factors.each_ref().map(tensor),
+                bias,
+            )
         }
     }
 }

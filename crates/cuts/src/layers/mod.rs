@@ -6,15 +6,15 @@ mod linearise;
 mod regression;
 mod streams;
 
-pub use distances::Distances;
-pub use drop::{DropScore, Dropped, LayerDrop, drop_layers};
+pub use distances::LayerDistances;
+pub use drop::{DropScore, Dropped, LAYER_SCORES, LayerDrop, drop_layers};
 pub use linearise::{FitInputs, Linearise, Linearised, linear_blocks, linearise};
 
 use std::collections::BTreeSet;
 
 use models::{LayerFacts, Model};
 
-use crate::{Slim, Storage};
+use crate::Slim;
 
 /// A model whose layers are not those of `old` any more, with what is stored of it: matrices that both
 /// have as they were stored, new ones dense.

@@ -2,7 +2,10 @@
 
 use faer::{Mat, MatRef, Par, Side, linalg::matmul::matmul, linalg::solvers::Solve};
 
-use crate::products::{ProductSum, add_rows};
+use crate::{
+    Gram, Needs,
+    cross_products::{CrossProducts, add_rows},
+};
 
 /// The penalty, in units of the mean diagonal of the centred `XᵀX`.
 const PENALTY: f64 = 1e-4;
@@ -12,8 +15,8 @@ pub(super) struct Sums {
     tokens: usize,
     x: Vec<f64>,
     y: Vec<f64>,
-    xx: ProductSum,
-    xy: ProductSum,
+    xx: Gram,
+    xy: CrossProducts,
 }
 
 /// `ŷ = x·W + b`.
@@ -32,20 +35,21 @@ impl Sums {
             tokens: 0,
             x: vec![0.0; d_in],
             y: vec![0.0; d_out],
-            xx: ProductSum::of_one(d_in),
-            xy: ProductSum::of_two(d_in, d_out),
+            xx: Gram::new(d_in, 1, Needs::Products),
+            xy: CrossProducts::new(d_in, d_out),
         }
     }
 
     /// # Shapes
     /// - `x`: `[n, d_in]`
     /// - `y`: `[n, d_out]`
-    pub(super) fn add(&mut self, x: &[f64], y: &[f64]) {
+    pub(super) fn add(&mut self, x: &[f32], y: &[f64]) {
         self.tokens += x.len() / self.x.len();
-        add_rows(&mut self.x, x);
-        add_rows(&mut self.y, y);
-        self.xx.add(x, x);
-        self.xy.add(x, y);
+        let wide: Vec<f64> = x.iter().map(|value| f64::from(*value)).collect();
+        add_rows(&mut self.x, wide.iter().copied());
+        add_rows(&mut self.y, y.iter().copied());
+        self.xx.add(x);
+        self.xy.add(&wide, y);
     }
 
     /// `W = (Xc'ᵀXc + λI)⁻¹·XcᵀYc` and `b = ȳ − x̄·W` with `Xc = X − x̄`, `Yc = Y − ȳ` and `λ` = 1e-4 of
@@ -59,11 +63,10 @@ impl Sums {
         let n = self.tokens as f64;
         let mean = |sums: &[f64]| -> Vec<f64> { sums.iter().map(|sum| sum / n).collect() };
         let (x, y) = (mean(&self.x), mean(&self.y));
-        let centred = |sums: &ProductSum, of: &[f64]| {
-            let sums = sums.matrix();
+        let centred = |sums: Mat<f64>, of: &[f64]| {
             Mat::from_fn(sums.nrows(), sums.ncols(), |i, j| sums[(i, j)] - n * x[i] * of[j])
         };
-        let (xx, xy) = (centred(&self.xx, &x), centred(&self.xy, &y));
+        let (xx, xy) = (centred(self.xx.products(), &x), centred(self.xy.matrix(), &y));
         let diagonal: f64 = (0..xx.nrows()).map(|i| xx[(i, i)]).sum();
         let penalty = PENALTY * diagonal / xx.nrows() as f64;
         let damped = Mat::from_fn(xx.nrows(), xx.ncols(), |i, j| {
@@ -86,7 +89,8 @@ impl Sums {
 /// `W·V_r` and `V_rᵀ`, where `V_r` are the leading eigenvectors of `Wᵀ·XcᵀXc·W`: the right singular
 /// directions of `Xc·W`.
 fn reduced(weight: &Mat<f64>, xx: &Mat<f64>, rank: usize) -> Option<[Mat<f64>; 2]> {
-    let outputs = product(weight.as_ref().transpose(), product(xx.as_ref(), weight.as_ref()).as_ref());
+    let outputs =
+        product(weight.as_ref().transpose(), product(xx.as_ref(), weight.as_ref()).as_ref());
     let eigen = outputs.self_adjoint_eigen(Side::Lower).ok()?;
     // Eigenvalues come in ascending order.
     let (d_out, vectors) = (outputs.ncols(), eigen.U());
@@ -117,10 +121,11 @@ impl<'a> Residuals<'a> {
     /// # Shapes
     /// - `x`: `[n, d_in]`
     /// - `y`: `[n, d_out]`
-    pub(super) fn add(&mut self, x: &[f64], y: &[f64]) {
+    pub(super) fn add(&mut self, x: &[f32], y: &[f64]) {
         let (d_in, d_out) = (self.fit.weight.nrows(), self.mean.len());
         let n = x.len() / d_in;
-        let x = MatRef::from_row_major_slice(x, n, d_in);
+        let x: Vec<f64> = x.iter().map(|value| f64::from(*value)).collect();
+        let x = MatRef::from_row_major_slice(&x, n, d_in);
         let fitted = product(x, self.fit.weight.as_ref());
         for (t, y) in y.chunks_exact(d_out).enumerate() {
             for (j, y) in y.iter().enumerate() {
@@ -148,14 +153,18 @@ mod tests {
     #[test]
     fn an_affine_map_is_found() {
         let (n, d_in, d_out) = (400, 5, 3);
-        let x = rows(n * d_in, 1);
+        let x: Vec<f32> = rows(n * d_in, 1).into_iter().map(|x| x as f32).collect();
         let map = rows(d_in * d_out, 2);
         let y: Vec<f64> = x
             .chunks_exact(d_in)
             .flat_map(|x| {
                 let map = &map;
                 (0..d_out).map(move |j| {
-                    x.iter().enumerate().map(|(i, x)| x * map[i * d_out + j]).sum::<f64>() + j as f64
+                    x.iter()
+                        .enumerate()
+                        .map(|(i, x)| f64::from(*x) * map[i * d_out + j])
+                        .sum::<f64>()
+                        + j as f64
                 })
             })
             .collect();
@@ -179,7 +188,12 @@ mod tests {
             residuals.add(&x, &y);
             residuals.r_squared()
         };
-        assert!(r_squared(3) > 0.999_999 && r_squared(1) < 0.9, "{} {}", r_squared(3), r_squared(1));
+        assert!(
+            r_squared(3) > 0.999_999 && r_squared(1) < 0.9,
+            "{} {}",
+            r_squared(3),
+            r_squared(1)
+        );
     }
 
     /// The fit is the minimum: every other weight has a larger penalised error.
@@ -187,13 +201,17 @@ mod tests {
     fn the_penalised_error_is_least() {
         let (n, d) = (60, 4);
         let (x, y) = (rows(n * d, 3), rows(n * d, 4));
+        let narrow: Vec<f32> = x.iter().map(|x| *x as f32).collect();
+        let x: Vec<f64> = narrow.iter().map(|x| f64::from(*x)).collect();
         let mut sums = Sums::new(d, d);
-        sums.add(&x, &y);
+        sums.add(&narrow, &y);
         let fit = sums.fit(None).unwrap();
         let mean = |sums: &[f64]| -> Vec<f64> { sums.iter().map(|s| s / n as f64).collect() };
         let (x_mean, y_mean) = (mean(&sums.x), mean(&sums.y));
         let centred = |v: &[f64], mean: &[f64]| -> Vec<f64> {
-            v.chunks_exact(d).flat_map(|v| v.iter().zip(mean).map(|(v, m)| v - m).collect::<Vec<_>>()).collect()
+            v.chunks_exact(d)
+                .flat_map(|v| v.iter().zip(mean).map(|(v, m)| v - m).collect::<Vec<_>>())
+                .collect()
         };
         let (x, y) = (centred(&x, &x_mean), centred(&y, &y_mean));
         let penalty = PENALTY * x.iter().map(|x| x * x).sum::<f64>() / d as f64;

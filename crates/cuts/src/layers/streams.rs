@@ -25,9 +25,8 @@ impl Streams {
         layer: usize,
     ) -> Result<Vec<Tensor<2>>, ExecutorError> {
         let streams = self.now.par_iter().zip(&self.batches);
-        let next = streams.map(|(x, batch)| {
-            model.through(layer..layer + 1, x.clone(), batch, None, &mut Dense)
-        });
+        let next = streams
+            .map(|(x, batch)| model.through(layer..layer + 1, x.clone(), batch, None, &mut Dense));
         next.collect()
     }
 }

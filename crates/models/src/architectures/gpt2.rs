@@ -59,7 +59,7 @@ pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> 
 impl Gpt2Config {
     fn norm(&self, w: &mut Weights<'_>, at: &str) -> Result<Norm, LoadError> {
         let d_model = Dim("n_embd", self.n_embd);
-        Ok(Norm::Layer(Box::new(w.layer_norm(at, d_model, self.layer_norm_epsilon)?)))
+        Ok(Norm::Layer(w.layer_norm(at, d_model, self.layer_norm_epsilon)?))
     }
 
     fn layer(&self, w: &mut Weights<'_>, at: &str) -> Result<Layer, LoadError> {

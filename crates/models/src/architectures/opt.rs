@@ -65,7 +65,7 @@ impl OptConfig {
     fn norm(&self, w: &mut Weights<'_>, at: &str) -> Result<Norm, LoadError> {
         // The reference builds its norms with PyTorch's default epsilon and has no field for it.
         const EPSILON: f64 = 1e-5;
-        Ok(Norm::Layer(Box::new(w.layer_norm(at, self.d_model(), EPSILON)?)))
+        Ok(Norm::Layer(w.layer_norm(at, self.d_model(), EPSILON)?))
     }
 
     fn layer(&self, w: &mut Weights<'_>, at: &str) -> Result<Layer, LoadError> {

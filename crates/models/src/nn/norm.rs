@@ -63,9 +63,10 @@ impl LayerNorm {
 
 /// Either of the two.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "two a layer, so there is nothing to save")]
 pub(crate) enum Norm {
     /// With mean and shift.
-    Layer(Box<LayerNorm>),
+    Layer(LayerNorm),
     /// Of a stream that has no mean.
     Rms(RmsNorm),
 }

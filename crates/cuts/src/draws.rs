@@ -2,14 +2,14 @@
 
 /// A stream of numbers of one place (SplitMix64: Steele, Lea & Flood 2014, section 5).
 #[derive(Clone, Debug)]
-pub(crate) struct Random {
+pub(crate) struct Draws {
     state: u64,
 }
 
 /// Of SplitMix64: 2⁶⁴ over the golden ratio.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
-impl Random {
+impl Draws {
     /// Another place has other numbers under the same seed (its name is hashed by FNV-1a).
     pub(crate) fn new(seed: u64, place: &str) -> Self {
         let hash = place.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn a_place_has_its_numbers() {
         let numbers = |seed, place| {
-            let mut random = Random::new(seed, place);
+            let mut random = Draws::new(seed, place);
             (0..4).map(|_| random.next()).collect::<Vec<_>>()
         };
         assert_eq!(numbers(1, "a"), numbers(1, "a"));
@@ -71,7 +71,7 @@ mod tests {
     /// Moments of 20,000 draws: standard errors of .007, .010 and .035.
     #[test]
     fn normal_numbers_have_their_moments() {
-        let mut random = Random::new(3, "normal");
+        let mut random = Draws::new(3, "normal");
         let draws: Vec<f64> = (0..20_000).map(|_| random.normal()).collect();
         let moment = |p: i32| draws.iter().map(|d| d.powi(p)).sum::<f64>() / draws.len() as f64;
         assert!(moment(1).abs() < 0.03 && (moment(2) - 1.0).abs() < 0.04, "{}", moment(2));
@@ -82,7 +82,7 @@ mod tests {
     fn choices_are_of_their_size_and_nested() {
         let mut before = Vec::new();
         for k in 0..=9 {
-            let choice = Random::new(5, "choice").choice(9, k);
+            let choice = Draws::new(5, "choice").choice(9, k);
             assert_eq!(choice.len(), k);
             assert!(choice.is_sorted() && before.iter().all(|i| choice.contains(i)));
             before = choice;
