@@ -185,9 +185,10 @@ fn recipe(args: &Args) -> Result<Recipe, Exit> {
     if args.steps.is_empty() {
         return Ok(short.into());
     }
-    let steps = args.steps.iter().map(|text| {
-        text.parse::<Step>().map_err(|error| see(format!("--step {text}: {error}")))
-    });
+    let steps = args
+        .steps
+        .iter()
+        .map(|text| text.parse::<Step>().map_err(|error| see(format!("--step {text}: {error}"))));
     let recipe = Recipe::new(steps.collect::<Result<Vec<_>, Exit>>()?, args.seed)
         .map_err(|error| see(error.to_string()))?;
     if recipe.observation().is_some() {

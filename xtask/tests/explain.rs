@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use common::{Bench, stderr, stdout};
 use plan::{Cell, WorkOrder};
 use serde_json::Value;
-use tables::{CellRecord, FailureRecord, NeuronRow, Provenance, Store, Touched, WindowRow, Left};
+use tables::{CellRecord, FailureRecord, Left, NeuronRow, Provenance, Store, Touched, WindowRow};
 
 /// The scratch grid, and a static cell that is chosen on calibration text.
 const PIPELINE: &str = r#"

@@ -1,4 +1,4 @@
-//! Cuts: what changes a model's weights once, before the run (docs/SPEC.md sections 10 and 11).
+//! Cuts: what changes a model's weights once, before the run (docs/SPEC.md sections 10 to 12).
 //!
 //! A cut takes a [`Slim`], a model with what is stored of it, and gives another. Matrices are cut layer by
 //! layer; where a method looks at inputs, each layer is calibrated on what the already cut layers below it
@@ -27,13 +27,19 @@
 mod bits;
 mod calibration;
 mod channels;
+mod cross_products;
+mod directions;
+mod draws;
 mod error;
 mod factor;
 mod gram;
+mod layers;
+mod low_rank;
 mod matrix;
 mod names;
 mod neurons;
 mod pattern;
+mod rotate;
 mod select;
 mod slim;
 pub mod steps;
@@ -43,13 +49,20 @@ mod watch;
 mod weights;
 
 pub use bits::{BITS, BitCut, BitMethod, Grid, Rounding, round_weights};
-pub use channels::{cut_states, recalibrated_state_sets, state_sets};
-pub use neurons::{cut, static_sets};
 pub use calibration::{CutInputs, cut_in_order};
+pub use channels::{cut_states, recalibrated_state_sets, state_sets};
+pub use directions::{DirectionChoice, Directions, directions};
 pub use error::CutError;
 pub use gram::{Gram, Needs};
+pub use layers::{
+    DropScore, Dropped, FitInputs, LAYER_SCORES, LayerDistances, LayerDrop, Linearise, Linearised,
+    drop_layers, linear_blocks, linearise,
+};
+pub use low_rank::{LOW_RANK, LowRankCut, LowRankMethod, cut_rank};
 pub use matrix::Matrix;
+pub use neurons::{cut, static_sets};
 pub use pattern::{Pattern, kept_count};
+pub use rotate::{random_orthogonal, rotate};
 pub use slim::Slim;
 pub use storage::{Index, Storage, StoredMatrix};
 pub use watch::Watch;

@@ -18,4 +18,9 @@ impl Slim {
     pub fn dense(model: Box<dyn Model>) -> Self {
         Self { storage: Storage::of(&*model), model }
     }
+
+    /// The same model once more; the two share their tensors.
+    pub(crate) fn copy_of_model(&self) -> Box<dyn Model> {
+        self.model.map_linears(&mut |_| None)
+    }
 }

@@ -9,12 +9,12 @@
 use std::path::{Path, PathBuf};
 
 use corpora::{Item, Text, Tokenizer, last_token_items, openai_items, windows};
+use cuts::static_sets;
 use evaluation::{evaluate_items, evaluate_windows};
 use importance::{Calibrating, Calibration, by_name};
 use models::{Batch, Device, Model, load};
-use cuts::{static_sets};
-use skips::{Commitment, Masking, Measuring, Rule, Selection, Shares, Skipping, Windowed};
 use serde::Deserialize;
+use skips::{Commitment, Masking, Measuring, Rule, Selection, Shares, Skipping, Windowed};
 
 const TOLERANCE: f64 = 2e-5;
 

@@ -7,11 +7,11 @@
 mod common;
 
 use common::{OfModel, agree};
+use cuts::{cut, static_sets};
 use importance::by_name;
 use models::{Dense, Device};
-use cuts::{cut, static_sets};
-use skips::{Masking, Selection, Skipping};
 use serde::Deserialize;
+use skips::{Masking, Selection, Skipping};
 
 #[derive(Deserialize)]
 struct Cell {

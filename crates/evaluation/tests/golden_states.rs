@@ -8,11 +8,13 @@
 mod common;
 
 use common::{OfModel, agree};
+use cuts::{cut_states, recalibrated_state_sets, state_sets};
 use importance::{Calibrating, Calibration, by_state_name};
 use models::{Batch, Dense, Device, Model};
-use cuts::{cut_states, recalibrated_state_sets, state_sets};
-use skips::{Commitment, Rule, StateMasking, StateMode, StateScanning, StateSelection, StateWindowed};
 use serde::Deserialize;
+use skips::{
+    Commitment, Rule, StateMasking, StateMode, StateScanning, StateSelection, StateWindowed,
+};
 
 #[derive(Deserialize)]
 struct Cell {

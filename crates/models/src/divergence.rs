@@ -118,9 +118,8 @@ mod tests {
             logits.chunks(width).map(softmax).collect()
         };
         let (p, q) = (probabilities(llama.as_ref(), &a), probabilities(opt.as_ref(), &b));
-        let kl = |p: &[f64], m: &[f64]| -> f64 {
-            p.iter().zip(m).map(|(p, m)| p * (p / m).ln()).sum()
-        };
+        let kl =
+            |p: &[f64], m: &[f64]| -> f64 { p.iter().zip(m).map(|(p, m)| p * (p / m).ln()).sum() };
         let js = |row: usize| {
             let m: Vec<f64> = p[row].iter().zip(&q[row]).map(|(p, q)| 0.5 * (p + q)).collect();
             0.5 * kl(&p[row], &m) + 0.5 * kl(&q[row], &m)

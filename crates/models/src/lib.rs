@@ -25,16 +25,19 @@
 
 mod architecture;
 mod architectures;
+mod backward;
 mod batch;
 mod cache;
 mod divergence;
 mod error;
 mod executor;
+mod layered;
 mod linears;
 mod load;
 mod nn;
 mod options;
 mod predictions;
+mod renumbered;
 mod share;
 mod site_layers;
 mod state_rows;
@@ -43,18 +46,20 @@ mod weights;
 
 pub use ::checkpoints::Vocabulary;
 pub use architecture::Architecture;
-pub use architectures::{Model, ModelFacts, StateFacts};
+pub use architectures::{LayerFacts, Model, ModelFacts, Rotated, SharedBlock, StateFacts};
+pub use backward::{StreamGradient, recorded_gradient, stream_gradients, streams};
 pub use batch::Batch;
 #[cfg(feature = "wgpu")]
 pub use burn::tensor::DeviceKind;
 pub use burn::tensor::{Device, Gradients as RecordedGradients, Tensor};
 pub use cache::{Cache, RecurrentState};
 pub use divergence::divergence_by_sequence;
-pub use error::{ExecutorError, LoadError};
+pub use error::{ExecutorError, LayersError, LoadError, RotationError};
 pub use executor::{Dense, Executor, FfnSite, StateInputs, StateSite};
+pub use layered::{Layered, Place};
 pub use linears::{LinearMapper, MatrixUse};
 pub use load::{LoadedModel, inspect, inspect_with, load, load_with, sizes};
-pub use nn::{Activation, Ffn, Linear, LowRank, Mixer, MixerShape, Tap};
+pub use nn::{Activation, AffineLayer, Ffn, Linear, LowRank, Mixer, MixerShape, Tap};
 pub use options::{Options, TimeSteps};
 pub use predictions::{Prediction, nll_and_slope, nll_by_sequence, predictions};
 pub use share::{PartShare, ffn_share, matrix_share, state_share};

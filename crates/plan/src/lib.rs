@@ -94,6 +94,6 @@ pub use treatment::{DEFAULT_DROPPED_WINDOW, DEFAULT_PROMPT_TOKENS, DEFAULT_SAMPL
 pub use treatment_error::TreatmentError;
 pub use treatment_spec::TreatmentSpec;
 pub use vocabulary::{
-    Compare, Mode, Needs, Observation, Part, Policy, Predicate, Protocol, Recalibration, Rule, Score,
-    TextShape, TimeSteps, Whole,
+    Compare, Mode, Needs, Observation, Part, Policy, Predicate, Protocol, Recalibration, Rule,
+    Score, TextShape, TimeSteps, Whole,
 };

@@ -10,7 +10,9 @@ use crate::shortest_decimal;
 const WHOLE: u64 = 1_000_000_000_000;
 
 /// A share, 0 ≤ s < 1, of at most 12 decimals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(into = "f64", try_from = "f64")]
 pub struct Share(u64);
 

@@ -89,9 +89,8 @@ fn the_small_grid_holds_the_central_measurement() {
     let cells = pipeline.unwrap().cells;
     for dataset in ["wikitext2", "lambada"] {
         let count = |policy: Policy| {
-            let is_policy = |cell: &plan::Cell| {
-                cell.recipe.treatment().is_some_and(|own| own.policy == policy)
-            };
+            let is_policy =
+                |cell: &plan::Cell| cell.recipe.treatment().is_some_and(|own| own.policy == policy);
             let of = |cell: &&plan::Cell| cell.dataset == dataset && is_policy(cell);
             cells.iter().filter(of).count()
         };

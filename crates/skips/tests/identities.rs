@@ -5,12 +5,12 @@
 
 use std::{path::Path, sync::LazyLock};
 
+use cuts::{cut, static_sets};
 use importance::{Calibrating, Calibration, NAMES, by_name};
 use models::{
     Batch, Dense, Device, Executor, ExecutorError, FfnSite, Model, Tensor, into_values, load,
 };
 use proptest::{prelude::*, test_runner::RngSeed};
-use cuts::{cut, static_sets};
 use skips::{Commitment, Masking, Measuring as _, Rule, Selection, Skipping, Windowed};
 use vector::worst;
 

@@ -6,11 +6,14 @@
 
 use std::{path::Path, sync::LazyLock};
 
+use cuts::{cut_states, recalibrated_state_sets, state_sets};
 use importance::{Calibrating, Calibration, STATE_NAMES, StateWeights, by_state_name};
 use models::{Batch, Dense, Device, Executor, Model, into_values, load};
 use proptest::{prelude::*, test_runner::RngSeed};
-use cuts::{cut_states, recalibrated_state_sets, state_sets};
-use skips::{Commitment, Measuring as _, Rule, StateMasking, StateMode, StateScanning, StateSelection, StateWindowed};
+use skips::{
+    Commitment, Measuring as _, Rule, StateMasking, StateMode, StateScanning, StateSelection,
+    StateWindowed,
+};
 use sparse::kept_count;
 use vector::worst;
 

@@ -18,7 +18,9 @@ use plan::{
     Calibration, Cell, DeviceName, ModelInput, OrderProvenance, OrderedCell, Policy, Protocol,
     Reading, Rule, Score, TextInput, Treatment, TreatmentSpec, WorkOrder, cell_id,
 };
-use tables::{CellRecord, FailureRecord, ItemRow, Left, ORDER, Provenance, Store, Touched, WindowRow};
+use tables::{
+    CellRecord, FailureRecord, ItemRow, Left, ORDER, Provenance, Store, Touched, WindowRow,
+};
 
 const SEED: u64 = 1;
 const WINDOWS: u32 = 32;

@@ -21,7 +21,11 @@ pub struct BlockRow {
 
 const OWN: &[Column] = &[
     Column::new("layer", Kind::U32, "index of the layer"),
-    Column::new("fitted_tokens", Kind::U64, "tokens of calibration text that the map was fitted on"),
+    Column::new(
+        "fitted_tokens",
+        Kind::U64,
+        "tokens of calibration text that the map was fitted on",
+    ),
     Column::new("held_out_tokens", Kind::U64, "tokens of the measured text"),
     Column::new(
         "r2",

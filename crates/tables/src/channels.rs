@@ -124,7 +124,10 @@ pub(crate) fn encode(record: &CellRecord, rows: &[ChannelRow]) -> Result<RecordB
     batch.u32("group", rows.iter().map(|row| row.group));
     batch.u32("channel", rows.iter().map(|row| row.channel));
     batch.u64("site_tokens", rows.iter().map(|row| row.tokens));
-    batch.same_u64("dropped_tokens", record.cell.recipe.steps().last().and_then(|step| step.count("window")));
+    batch.same_u64(
+        "dropped_tokens",
+        record.cell.recipe.steps().last().and_then(|step| step.count("window")),
+    );
     for (column, value) in VALUES {
         batch.optional_f64(column.name, rows.iter().map(value));
     }

@@ -10,7 +10,10 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use crate::{BlockRow, ChannelRow, DirectionRow, ItemRow, NeuronRow, OverlapRow, SCHEMA_VERSION, StoreError, WindowRow};
+use crate::{
+    BlockRow, ChannelRow, DirectionRow, ItemRow, NeuronRow, OverlapRow, SCHEMA_VERSION, StoreError,
+    WindowRow,
+};
 
 /// Whether `path` is a complete table of this layout: footer readable, data where it says.
 pub(crate) fn check(path: &Path) -> Result<(), String> {

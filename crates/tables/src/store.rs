@@ -13,8 +13,9 @@ use runs::{
 
 use crate::write::{About, WriteError, write_atomically};
 use crate::{
-    CellRecord, ChannelRow, ItemRow, NeuronRow, OverlapRow, WindowRow, channels, failures, items,
-    neurons, overlaps, read, windows, BlockRow, DirectionRow, blocks, directions};
+    BlockRow, CellRecord, ChannelRow, DirectionRow, ItemRow, NeuronRow, OverlapRow, WindowRow,
+    blocks, channels, directions, failures, items, neurons, overlaps, read, windows,
+};
 
 /// The results folder of one run.
 #[derive(Debug, Clone)]

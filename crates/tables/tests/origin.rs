@@ -37,7 +37,13 @@ fn record() -> CellRecord {
         text_sha256: "cc".into(),
         calibration_sha256: None,
     };
-    CellRecord { id: "00ff".into(), cell: cell(), touched: Touched::default(), left: Left::default(), provenance }
+    CellRecord {
+        id: "00ff".into(),
+        cell: cell(),
+        touched: Touched::default(),
+        left: Left::default(),
+        provenance,
+    }
 }
 
 fn rows(n: u32) -> Vec<WindowRow> {

@@ -11,9 +11,9 @@ use plan::{
 };
 use proptest::prelude::*;
 use tables::{
-    CellRecord, CellStatus, ChannelRow, FailureRecord, ItemRow, NeuronRow, OverlapRow, Provenance,
-    Left, Store, StoreError, Table, Touched, WindowRow, outstanding, read_cell, read_channels,
-    read_failure, read_items, read_neurons, read_overlaps, read_windows,
+    CellRecord, CellStatus, ChannelRow, FailureRecord, ItemRow, Left, NeuronRow, OverlapRow,
+    Provenance, Store, StoreError, Table, Touched, WindowRow, outstanding, read_cell,
+    read_channels, read_failure, read_items, read_neurons, read_overlaps, read_windows,
 };
 
 fn provenance() -> Provenance {

@@ -5,9 +5,7 @@ use std::{ops::Range, time::Instant};
 use evaluation::{evaluate_items, evaluate_windows};
 use models::{ExecutorError, Model};
 use skips::{Shares, steps::Running};
-use tables::{
-    BlockRow, ChannelRow, DirectionRow, ItemRow, Left, NeuronRow, OverlapRow, WindowRow,
-};
+use tables::{BlockRow, ChannelRow, DirectionRow, ItemRow, Left, NeuronRow, OverlapRow, WindowRow};
 
 use crate::{material::Material, parallel::in_order, recipe::Shown, stop::Stop};
 
@@ -101,7 +99,15 @@ pub(crate) fn evaluate(
     };
     let seconds = started.elapsed().as_secs_f64();
     let (tokens, units) = (material.n_tokens() as u64, material.len());
-    Ok(Some(Evaluated { rows, seconds, tokens, units, total, left: Left::default(), shown: subject.shown }))
+    Ok(Some(Evaluated {
+        rows,
+        seconds,
+        tokens,
+        units,
+        total,
+        left: Left::default(),
+        shown: subject.shown,
+    }))
 }
 
 /// Rows of one batch, and the shares of its sequences together.

@@ -8,6 +8,7 @@ mod inspect;
 mod logits;
 mod material;
 mod observe;
+mod observe_layers;
 mod parallel;
 mod recipe;
 mod run;

@@ -148,6 +148,9 @@ impl Runner<'_> {
         scores: &mut Scores,
     ) -> anyhow::Result<Option<Evaluated>> {
         let OrderedCell { id, cell } = ordered;
+        if cell.recipe.treatment().is_none() {
+            return self.observed_layers(ordered, scores);
+        }
         let started = Instant::now();
         let windows = scores.windows(self, cell)?;
         let (units, tokens) = (windows.len(), windows.iter().map(Vec::len).sum::<usize>() as u64);
@@ -159,9 +162,7 @@ impl Runner<'_> {
             let (id, units) = (id.clone(), units as u64);
             self.say(&Event::Progress { id, units_done, units, tokens_done });
         };
-        let Some(flat) = cell.recipe.treatment() else {
-            anyhow::bail!("observe layers");
-        };
+        let flat = cell.recipe.treatment().context("an observation of one part")?;
         let rows = match flat.observation.context("a cell that observes nothing")? {
             Observation::Ablation => {
                 observe::ablation(self.model, windows, &flat, self.stop, done)?
@@ -175,7 +176,15 @@ impl Runner<'_> {
         let seconds = started.elapsed().as_secs_f64();
         let total = skips::Shares::default();
         let left = left(&Storage::of(self.model));
-        Ok(rows.map(|rows| Evaluated { rows, seconds, tokens, units, total, left, shown: Shown::default() }))
+        Ok(rows.map(|rows| Evaluated {
+            rows,
+            seconds,
+            tokens,
+            units,
+            total,
+            left,
+            shown: Shown::default(),
+        }))
     }
 
     fn store_failure(

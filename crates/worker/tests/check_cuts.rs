@@ -26,12 +26,7 @@ struct Expected {
     tolerance: f64,
 }
 
-const fn expected(
-    step: &'static str,
-    perplexity: f64,
-    js_nats: f64,
-    tolerance: f64,
-) -> Expected {
+const fn expected(step: &'static str, perplexity: f64, js_nats: f64, tolerance: f64) -> Expected {
     Expected { step, perplexity, js_nats, tolerance }
 }
 

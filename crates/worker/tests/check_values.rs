@@ -12,7 +12,9 @@
 
 mod common;
 
-use common::real::{Asked, LAMBADA, TEST, all_there, answer, calibration, close, data, gemma, gguf, ready};
+use common::real::{
+    Asked, LAMBADA, TEST, all_there, answer, calibration, close, data, gemma, gguf, ready,
+};
 use importance::{Calibrating, Impact, Magnitude, Score, SiteWeights, Weight};
 use models::{Batch, Device, load};
 use plan::{Policy, Protocol, Rule, Score as ScoreName, Treatment, TreatmentSpec};
@@ -112,7 +114,11 @@ fn gemma_with_a_sentencepiece_vocabulary() {
     }
     let perplexity = |treatment| {
         let protocol = Protocol::Perplexity { window_tokens: 512 };
-        let answer = answer(Asked { protocol, limit: 2, ..Asked::of(gemma(), TEST, Treatment::into(treatment)) });
+        let answer = answer(Asked {
+            protocol,
+            limit: 2,
+            ..Asked::of(gemma(), TEST, Treatment::into(treatment))
+        });
         assert_eq!(answer["n_ids"], 292_283, "ids of the whole text");
         answer["perplexity"].as_f64().unwrap()
     };

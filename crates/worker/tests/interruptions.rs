@@ -12,7 +12,8 @@ use std::{
 
 use common::{cells, golden_model, order, run, start, stderr};
 use tables::{
-    CellStatus, Store, Table, read_blocks, read_channels, read_directions, read_items, read_neurons, read_overlaps, read_windows,
+    CellStatus, Store, Table, read_blocks, read_channels, read_directions, read_items,
+    read_neurons, read_overlaps, read_windows,
 };
 
 /// All rows of a run as text, by cell; wall-clock columns are not among them.

@@ -148,7 +148,8 @@ fn a_hybrid_is_observed_and_its_state_is_pruned() {
     assert!(all.cells.iter().all(|cell| found.contains_key(&cell.id)));
 
     let mean_nll = |wanted: &dyn Fn(&Treatment) -> bool| {
-        let cell = all.cells.iter().find(|cell| wanted(&cell.cell.recipe.treatment().unwrap())).unwrap();
+        let cell =
+            all.cells.iter().find(|cell| wanted(&cell.cell.recipe.treatment().unwrap())).unwrap();
         let rows = read_windows(&path_of(&all, &cell.cell)).unwrap();
         let shares: Vec<f64> = rows.iter().map(|row| row.reached_sparsity).collect();
         let nll: f64 = rows.iter().map(|row| row.nll_nats / f64::from(row.n_targets)).sum();

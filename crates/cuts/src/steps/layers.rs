@@ -3,9 +3,7 @@
 use plan::Step;
 
 use super::{Cut, Done, Ground, count};
-use crate::{
-    CutError, DropScore, FitInputs, LayerDrop, Linearise, Slim, drop_layers, linearise,
-};
+use crate::{CutError, DropScore, FitInputs, LayerDrop, Linearise, Slim, drop_layers, linearise};
 
 /// See [`drop_layers`] and [`linearise`].
 pub(super) struct Layers;

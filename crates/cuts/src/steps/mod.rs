@@ -4,9 +4,9 @@
 
 mod bits;
 mod ffn;
-// mod layers;
-// mod low_rank;
-// mod rotate;
+mod layers;
+mod low_rank;
+mod rotate;
 mod state;
 mod weights;
 
@@ -60,9 +60,9 @@ pub const ALL: &[&dyn Cut] = &[
     &state::Channels,
     &weights::Weights,
     &bits::Bits,
-    // &rotate::Rotate,
-    // &layers::Layers,
-    // &low_rank::LowRank,
+    &rotate::Rotate,
+    &layers::Layers,
+    &low_rank::LowRank,
 ];
 
 /// Carries out a step.

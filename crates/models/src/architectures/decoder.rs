@@ -1,17 +1,20 @@
 //! The decoder that Llama, Mistral, Qwen2, Qwen3 and Gemma 3 share: RMS norms, rotary positions, grouped
 //! heads, gated blocks. What tells them apart is in [`DecoderConfig`]; each has a file that fills it.
 
+mod rotated;
+
 use std::ops::Range;
 
 use burn::tensor::Tensor;
 use vector::Rotary;
 
 use super::{
-    Blueprint, ClassDefaults, HubConfig, Model, ModelFacts, check_batch, embed, head_product,
+    Blueprint, ClassDefaults, HubConfig, LayerFacts, Model, ModelFacts, Rotated, check_batch,
+    embed, head_product,
 };
 use crate::{
     Activation, Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, Linear, LinearMapper,
-    MatrixUse, Mixer,
+    MatrixUse, Mixer, RotationError,
     error::LoadError,
     linears::{self, Mapping},
     nn::{Attention, AttentionShape, RmsNorm, Rope},
@@ -126,14 +129,31 @@ impl DecoderConfig {
         2 * self.hidden_size * (q + kv)
     }
 
+    /// Every layer has the same sizes.
+    fn layer_facts(&self) -> LayerFacts {
+        let matrices = self.attention_parameters() + 3 * self.hidden_size * self.intermediate_size;
+        LayerFacts {
+            parameters: matrices + self.small_parameters(),
+            unmapped: self.norm_parameters(),
+            multiplied: matrices,
+            attention_width: self.heads * self.head_dim,
+            attentions: 1,
+            ffn_sites: 1,
+            ..LayerFacts::default()
+        }
+    }
+
+    fn norm_parameters(&self) -> usize {
+        let norms = if self.norms == Norms::Before { 2 } else { 4 };
+        norms * self.hidden_size + usize::from(self.head_norms) * 2 * self.head_dim
+    }
+
     fn small_parameters(&self) -> usize {
         let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
-        let norms = if self.norms == Norms::Before { 2 } else { 4 };
-        norms * self.hidden_size
+        self.norm_parameters()
             + usize::from(self.qkv_bias) * (q + 2 * kv)
             + usize::from(self.output_bias) * self.hidden_size
             + usize::from(self.ffn_bias) * (2 * self.intermediate_size + self.hidden_size)
-            + usize::from(self.head_norms) * 2 * self.head_dim
     }
 }
 
@@ -292,6 +312,10 @@ impl Model for Decoder {
         self.config.facts()
     }
 
+    fn layer_facts(&self, _: usize) -> LayerFacts {
+        self.config.layer_facts()
+    }
+
     fn ffns(&self) -> Vec<&Ffn> {
         self.layers.iter().map(|layer| &layer.ffn).collect()
     }
@@ -318,6 +342,10 @@ impl Model for Decoder {
             mapping.layer(index, layer.linears_mut());
         }
         Box::new(model)
+    }
+
+    fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError> {
+        self.turned(rotation)
     }
 
     fn new_cache(&self) -> Cache {

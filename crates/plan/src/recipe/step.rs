@@ -26,9 +26,7 @@ impl Step {
     ///
     /// # Errors
     /// [`StepError`] says which key or value is wrong, and what was expected.
-    pub fn new<'a>(
-        pairs: impl IntoIterator<Item = (&'a str, String)>,
-    ) -> Result<Step, StepError> {
+    pub fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> Result<Step, StepError> {
         let pairs: Vec<(&str, String)> = pairs.into_iter().collect();
         let kind = kind_of(pairs.iter().map(|(key, value)| (*key, value.as_str())))?;
         let is_way = |key: &str| Way::ALL.iter().any(|way| way.as_str() == key);

@@ -69,10 +69,8 @@ pub(super) const OBSERVATION: Setting = setting(
     "what is measured",
 );
 
-pub(super) const DROPPED_WINDOW: Setting = Setting {
-    doc: "tokens for which a channel is dropped at a time",
-    ..WINDOW
-};
+pub(super) const DROPPED_WINDOW: Setting =
+    Setting { doc: "tokens for which a channel is dropped at a time", ..WINDOW };
 
 pub(super) const SAMPLE: Setting = setting(
     "sample",
