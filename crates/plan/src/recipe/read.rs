@@ -121,10 +121,21 @@ fn read_values<'a>(
             }
             Some(value) => values.push(value),
             None => {
-                let message = format!("`{}`: expected {}", setting.name, setting.takes.expected());
+                let (expected, found) = (setting.takes.expected(), shown(raw));
+                let message = format!("`{}`: expected {expected}, found {found}", setting.name);
                 reader.mistake(&raw.span(), &section.place, message);
             }
         }
     }
     values
+}
+
+/// A value as a message shows it.
+fn shown(raw: Raw<'_>) -> String {
+    match raw.get_ref() {
+        DeValue::String(text) => format!("`{text}`"),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        other => other.type_str().to_owned(),
+    }
 }
