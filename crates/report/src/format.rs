@@ -2,7 +2,10 @@
 
 use std::fmt::Display;
 
+pub(crate) use evidence::text::{count, short};
 pub(crate) use tables::utc;
+
+use plan::Rule;
 
 /// What stands where there is no value.
 pub(crate) const NOTHING: &str = "–";
@@ -50,9 +53,17 @@ pub(crate) fn p_value(p: f64) -> String {
     if p < 0.001 && p > 0.0 { format!("{p:.1e}") } else { format!("{p:.3}") }
 }
 
-/// `n things`, in the singular for 1.
-pub(crate) fn count(n: usize, thing: &str) -> String {
-    if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
+/// A range of distances: `1–4`, or `3` for one.
+pub(crate) fn bin_name((from, to): (u32, u32)) -> String {
+    if from == to { from.to_string() } else { format!("{from}–{to}") }
+}
+
+/// A rule with the tokens that it sums over, where it does: `prompt P=64`.
+pub(crate) fn rule_name(rule: Rule, prompt_tokens: Option<usize>) -> String {
+    match prompt_tokens {
+        Some(tokens) => format!("{rule} P={tokens}"),
+        None => rule.to_string(),
+    }
 }
 
 /// The value's text, or a dash.

@@ -1,41 +1,21 @@
 //! `report`: says what the Parquet tables of a run hold.
 //!
-//! Reads every table of a run with polars (this is the only crate that does), compares each cell
-//! with its dense baseline through `statistics`, writes the result as Markdown, the same as one HTML
-//! file, its pictures and the tables of the importance atlas beside the tables, and prints one screen of
-//! it (or all of the Markdown, or JSON). A file that cannot be read, a cell that failed and a cell that
+//! `evidence` reads the tables, `judgement` says what their rows come to; this program puts that into
+//! words, writes the page as Markdown and as one HTML file, its pictures and the tables of the importance
+//! atlas beside the tables, and prints one screen of it (or all of the Markdown, or JSON). A file that cannot be read, a cell that failed and a cell that
 //! is missing are part of the report, never its end. The same tables give the same bytes.
 
-mod accuracy;
-mod atlas;
-mod baseline;
-mod claims;
-mod compare;
-mod contrast;
-mod dial;
-mod findings;
+mod atlas_tables;
 mod format;
-mod glance;
-mod gradients;
 mod html;
+mod json;
 mod markdown;
-mod observed;
-mod overview;
-mod page;
 mod pages;
-mod perplexity;
 mod pictures;
-mod provenance;
-mod quadrants;
-mod read;
-mod recall;
-mod row;
-mod run;
+mod report;
 mod screen;
-mod state;
-mod summary;
-mod sweeps;
-mod unequal;
+mod sections;
+mod sentences;
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -44,14 +24,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use evidence::{Run, Sweeps, find_runs};
+use judgement::claims::{self, Assessment, ClaimsFile};
+use judgement::compare::Comparison;
 use serde::Serialize;
 
-use crate::claims::{Assessment, ClaimsFile};
-use crate::compare::Comparison;
-use crate::run::{Run, find_runs};
+use crate::report::Report;
 use crate::screen::Ending;
-use crate::summary::Summary;
-use crate::sweeps::Sweeps;
+use crate::sections::{comparison, overview};
 
 /// Writes what the tables of a run hold, as a page with pictures, and prints one screen of it.
 #[derive(Debug, Parser)]
@@ -105,15 +85,6 @@ fn markdown_file(text: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// What `--json` prints.
-#[derive(Serialize)]
-struct Output<'a> {
-    runs: Vec<&'a Summary>,
-    /// The claims judged on all runs together; none of a single run, which has its own.
-    claims: Option<Assessment>,
-    sweeps: &'a Sweeps,
-}
-
 fn main() -> ExitCode {
     let args = Args::parse();
     let claims = match args.claims.as_deref().map(ClaimsFile::read).transpose() {
@@ -137,19 +108,14 @@ fn report(args: &Args, claims: Option<&ClaimsFile>) -> Result<()> {
     if let Some([a, b]) = args.compare.as_deref() {
         return compare(a, b, args);
     }
-    let summarised = |folder: &PathBuf| {
-        let run = Run::load(folder)?;
-        let summary = Summary::of(&run, claims);
-        Ok((run, summary))
-    };
+    let reported = |folder: &PathBuf| Ok(Report::of(Run::load(folder)?, claims));
     let folders = find_runs(&args.results)?;
-    let runs = folders.iter().map(summarised).collect::<Result<Vec<_>>>()?;
+    let runs = folders.iter().map(reported).collect::<Result<Vec<Report>>>()?;
     let sweeps = Sweeps::read(args.sweeps.as_deref());
     let together =
         claims.filter(|_| runs.len() > 1).map(|file| together(file, &runs)).transpose()?;
     if args.json {
-        let runs = runs.iter().map(|(_, summary)| summary).collect();
-        return print_json(&Output { runs, claims: together, sweeps: &sweeps });
+        return print_json(&json::Output::of(&runs, together.as_ref(), &sweeps));
     }
     let pages = pages::of(&runs, &sweeps, args.out.is_some())?;
     let overview =
@@ -170,7 +136,7 @@ fn report(args: &Args, claims: Option<&ClaimsFile>) -> Result<()> {
     let ending = Ending { html: written.html, beside: written.beside, took: args.took };
     let has_colours = has_colours(&io::stdout());
     print(&match runs.as_slice() {
-        [(_, summary)] => screen::of_run(summary, &ending, has_colours),
+        [only] => screen::of_run(&only.summary, &ending, has_colours),
         runs => screen::of_runs(&args.results, runs, together.as_ref(), &ending, has_colours),
     })
 }
@@ -183,18 +149,18 @@ fn has_colours(stdout: &impl IsTerminal) -> bool {
 }
 
 /// The claims on the tables of all runs.
-fn together(file: &ClaimsFile, runs: &[(Run, Summary)]) -> Result<Assessment> {
-    let tables: Vec<_> = runs.iter().map(|(run, summary)| (run, &summary.atlas)).collect();
+fn together(file: &ClaimsFile, runs: &[Report]) -> Result<Assessment> {
+    let tables: Vec<_> = runs.iter().map(|own| (&own.run, &own.summary.atlas)).collect();
     claims::assess(file, &tables).context("cannot judge the claims on all runs")
 }
 
 /// What changed from run `a` to run `b`.
 fn compare(a: &Path, b: &Path, args: &Args) -> Result<()> {
-    let comparison = Comparison::read([a, b])?;
+    let compared = Comparison::read([a, b])?;
     if args.json {
-        return print_json(&comparison);
+        return print_json(&json::OfComparison::of(&compared));
     }
-    let page = compare::render(&comparison);
+    let page = comparison::render(&compared);
     print(&page)?;
     let Some(file) = &args.out else { return Ok(()) };
     pages::write(file, page.as_bytes())?;

@@ -7,15 +7,14 @@ use anyhow::{Context, Result};
 
 use crate::html::{self, Cells};
 use crate::pictures::{Content, Picture};
-use crate::run::Run;
-use crate::summary::Summary;
-use crate::sweeps::Sweeps;
-use crate::{atlas, page, pictures};
+use crate::report::Report;
+use crate::sections::page;
+use crate::{atlas_tables, pictures};
+use evidence::Sweeps;
 
 /// A run's page.
 pub(crate) struct Page<'a> {
-    run: &'a Run,
-    summary: &'a Summary,
+    report: &'a Report,
     /// Stands before the names of files where several runs have theirs in one folder.
     prefix: String,
     pictures: Vec<Picture>,
@@ -28,18 +27,18 @@ pub(crate) struct Page<'a> {
 /// # Errors
 /// When a picture cannot be drawn.
 pub(crate) fn of<'a>(
-    runs: &'a [(Run, Summary)],
+    runs: &'a [Report],
     sweeps: &Sweeps,
     in_one_folder: bool,
 ) -> Result<Vec<Page<'a>>> {
-    let page = |(run, summary): &'a (Run, Summary)| {
-        let prefix = match run.folder.file_name() {
+    let page = |report: &'a Report| {
+        let prefix = match report.run.folder.file_name() {
             Some(name) if in_one_folder && runs.len() > 1 => format!("{}-", name.to_string_lossy()),
             _ => String::new(),
         };
-        let pictures = pictures::of(summary, sweeps, &prefix)?;
-        let text = page::render(summary, &pictures, &prefix);
-        Ok(Page { run, summary, prefix, pictures, text })
+        let pictures = pictures::of(&report.summary, sweeps, &prefix)?;
+        let text = page::render(report, &pictures, &prefix);
+        Ok(Page { report, prefix, pictures, text })
     };
     runs.iter().map(page).collect()
 }
@@ -81,7 +80,7 @@ pub(crate) fn write_one(file: &Path, whole: &str, pages: &[Page<'_>]) -> Result<
 /// Writes each page into its run's folder, with everything else beside it; the value is of the last one.
 pub(crate) fn write_each(pages: &[Page<'_>]) -> Result<Option<Written>> {
     let write = |page: &Page<'_>| {
-        write_one(&page.run.folder.join("report.md"), &page.text, std::slice::from_ref(page))
+        write_one(&page.report.run.folder.join("report.md"), &page.text, std::slice::from_ref(page))
     };
     Ok(pages.iter().map(write).collect::<Result<Vec<_>>>()?.pop())
 }
@@ -106,7 +105,7 @@ impl Page<'_> {
     }
 
     fn write_tables(&self, folder: &Path) -> Result<usize> {
-        Ok(atlas::write(&self.summary.atlas, folder, &self.prefix)?.len())
+        Ok(atlas_tables::write(&self.report.summary.atlas, folder, &self.prefix)?.len())
     }
 }
 
@@ -120,7 +119,7 @@ fn write_html(file: &Path, text: &str, pages: &[Page<'_>]) -> Result<()> {
             }
         }
     }
-    let cells = Cells::of(pages.iter().map(|page| page.summary));
+    let cells = Cells::of(pages.iter().map(|page| &page.report.summary));
     write(&file.with_extension("html"), html::render(text, &drawn, &cells).as_bytes())
 }
 

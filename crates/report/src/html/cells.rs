@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{PreEscaped, html};
 
-use crate::page;
-use crate::row::{Row, short};
-use crate::summary::Summary;
+use evidence::Row;
+use judgement::Summary;
+
+use crate::format::short;
+use crate::sections::headings::of_table;
 
 /// The cells of a page.
 pub(crate) struct Cells {
@@ -25,11 +27,11 @@ impl Cells {
         let mut cells = Cells { labels: BTreeMap::new(), homes: BTreeSet::new() };
         for summary in summaries {
             for table in &summary.perplexity_tables {
-                cells.homes.insert(page::perplexity_heading(table));
+                cells.homes.insert(of_table(table.subject()));
                 cells.add(&table.rows);
             }
             for table in &summary.accuracy_tables {
-                cells.homes.insert(page::accuracy_heading(table));
+                cells.homes.insert(of_table(table.subject()));
                 cells.add(&table.rows);
             }
         }

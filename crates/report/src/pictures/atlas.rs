@@ -6,17 +6,19 @@ use anyhow::Result;
 use plan::Part;
 use plotters::style::text_anchor::HPos;
 
-use super::Content;
-use super::canvas::{self, MARGIN, Sheet, Words, text_width, write};
+use super::picture::Content;
+use super::canvas::{self, Words};
+use super::sheet::{MARGIN, Sheet, text_width, write};
 use super::choose::span;
 use super::inks::{FAINT, GRID, Ink, Inks, TEXT, shade};
 use super::marks::{fill, frame};
-use super::places::code;
-use crate::atlas::{self, BOOTSTRAP, Entry, Measure};
+use super::words::code;
+use judgement::atlas::{BOOTSTRAP, Entry, Measure};
+use crate::sections::headings;
 use crate::format::{correlation, or_nothing};
 use crate::markdown::Align::{Left, Right};
 use crate::markdown::Table;
-use crate::summary::Summary;
+use judgement::Summary;
 
 /// Pixels of a field.
 const FIELD: (i32, i32) = (66, 26);
@@ -63,11 +65,11 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     ];
     let is_shown = |entry: &&Entry| panels.iter().any(|shown| std::ptr::eq(*shown, *entry));
     let others = summary.atlas.entries.iter().filter(|entry| !is_shown(entry));
-    let others: Vec<String> = others.map(atlas::heading).collect();
+    let others: Vec<String> = others.map(headings::of_entry).collect();
     if !others.is_empty() {
         caption.push(format!("Not shown: {}.", others.join(", ")));
     }
-    let tables = panels.iter().map(|entry| atlas::heading(entry)).collect();
+    let tables = panels.iter().map(|entry| headings::of_entry(entry)).collect();
     Ok(Content::Drawn {
         svg,
         alternative: words.title.clone(),
@@ -116,7 +118,7 @@ fn panel(sheet: &Sheet<'_>, entry: &Entry, top: i32, shades: &BTreeMap<String, I
     let longest = scores.iter().map(|score| text_width(score)).max().unwrap_or(0);
     let left = MARGIN + longest + 34;
     let first_row = top + PANEL_HEADER;
-    write(sheet, &atlas::heading(entry), TEXT, HPos::Left, (MARGIN, top + 12))?;
+    write(sheet, &headings::of_entry(entry), TEXT, HPos::Left, (MARGIN, top + 12))?;
     for (index, score) in (0..).zip(&scores) {
         let number = format!("{}", index + 1);
         let across = left + index * FIELD.0 + FIELD.0 / 2;
@@ -150,7 +152,7 @@ fn words(panels: &[&Entry]) -> Words {
             Some(format!("{} and {} {mean}", own.first.as_str(), own.second.as_str()))
         });
         let pairs: Vec<String> = pairs.collect();
-        format!("{}: {}", atlas::heading(entry), pairs.join(", "))
+        format!("{}: {}", headings::of_entry(entry), pairs.join(", "))
     };
     let described: Vec<String> = panels.iter().map(of_panel).collect();
     let sites: Vec<u64> = panels.iter().map(|entry| entry.n_sites as u64).collect();

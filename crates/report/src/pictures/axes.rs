@@ -3,7 +3,7 @@
 use anyhow::Result;
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{MARGIN, Sheet, text_width, write};
+use super::sheet::{MARGIN, Sheet, text_width, write};
 use super::inks::{FAINT, GRID, TEXT};
 use super::marks::path;
 

@@ -1,28 +1,16 @@
-//! A sheet to draw on with `plotters`, and what its SVG lacks: names for those who hear it, a header
-//! that is as high as its words.
+//! A whole picture: a header that is as high as its words, a legend, what is drawn below them, and what
+//! the SVG of `plotters` lacks: names for those who hear it.
 
 use anyhow::{Context, Result};
-use plotters::coord::Shift;
-use plotters::prelude::{
-    Color, DrawingArea, FontDesc, FontStyle, IntoDrawingArea, IntoFont, Rectangle, SVGBackend,
-    TextStyle,
-};
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use evidence::absent::Why;
+use plotters::prelude::{FontStyle, IntoDrawingArea, IntoFont, SVGBackend};
+use plotters::style::text_anchor::HPos;
 
-use super::absent::Why;
 use super::axes::Area;
 use super::inks::{FAINT, Ink, Inks, PAPER, TEXT};
 use super::marks::{bar, hatch, mark, path};
+use super::sheet::{LINE, MARGIN, Sheet, WIDTH, fitting, inked, text_width, wrapped, write};
 
-/// The sheet, addressed in pixels.
-pub(crate) type Sheet<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-
-/// Pixels of every picture from left to right.
-pub(crate) const WIDTH: i32 = 800;
-/// Pixels from the left edge to the title.
-pub(crate) const MARGIN: i32 = 18;
-/// Pixels from one line of text to the next.
-pub(crate) const LINE: i32 = 20;
 /// Pixels down to the first line below the title.
 const FIRST_LINE: i32 = 50;
 /// Pixels of a legend's sample and of the gap behind its name.
@@ -182,91 +170,10 @@ fn legend_row(sheet: &Sheet<'_>, row: &[&Key], y: i32) -> Result<()> {
     Ok(())
 }
 
-fn inked(font: FontDesc<'static>, ink: Ink) -> TextStyle<'static> {
-    let mut style = TextStyle::from(font);
-    style.color = ink.key().to_backend_color();
-    style
-}
-
-/// Writes one line, centred vertically on `position`.
-pub(crate) fn write(
-    sheet: &Sheet<'_>,
-    text: &str,
-    ink: Ink,
-    side: HPos,
-    position: (i32, i32),
-) -> Result<()> {
-    let style = inked(("sans-serif", 16).into_font(), ink).pos(Pos::new(side, VPos::Center));
-    Ok(sheet.draw_text(text, &style, position)?)
-}
-
-/// Writes one line on a place of its own, so that no line runs through it.
-pub(crate) fn write_clear(
-    sheet: &Sheet<'_>,
-    text: &str,
-    ink: Ink,
-    (x, y): (i32, i32),
-) -> Result<()> {
-    let half = text_width(text) / 2 + 2;
-    let corners = [(x - half, y - 7), (x + half, y + 7)];
-    sheet.draw(&Rectangle::new(corners, PAPER.key().filled()))?;
-    write(sheet, text, ink, HPos::Center, (x, y))
-}
-
 /// Writes the name of a panel above its left end and the title of its vertical axis above its right one.
 pub(crate) fn head(sheet: &Sheet<'_>, name: &str, title: &str, area: Area) -> Result<()> {
     let y = area.top - LINE + 4;
     let room = area.right - area.left - text_width(title);
     write(sheet, &fitting(name, room), TEXT, HPos::Left, (area.left, y))?;
     write(sheet, title, FAINT, HPos::Right, (area.right, y))
-}
-
-/// Pixels that a text of the pictures' size takes at most.
-pub(crate) fn text_width(text: &str) -> i32 {
-    let characters = i32::try_from(text.chars().count()).unwrap_or(i32::MAX / 16);
-    8 * characters
-}
-
-/// The text in lines of at most this many pixels, broken between words; a number and its % stay together.
-pub(crate) fn wrapped(text: &str, width: i32) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    let joined = text.replace(" %", "\u{a0}%");
-    for word in joined.split(' ').filter(|word| !word.is_empty()) {
-        match lines.last_mut() {
-            Some(line) if text_width(line) + text_width(" ") + text_width(word) <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
-/// The text, cut at its end where it takes more than this many pixels.
-pub(crate) fn fitting(text: &str, width: i32) -> String {
-    if text_width(text) <= width {
-        return text.to_owned();
-    }
-    let n_kept = usize::try_from(width / text_width("x") - 1).unwrap_or(0);
-    text.chars().take(n_kept).chain(['…']).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{fitting, wrapped};
-
-    #[test]
-    fn lines_are_broken_between_words() {
-        assert_eq!(wrapped("one two three", 8 * 7), ["one two", "three"]);
-        assert_eq!(wrapped("unbreakable", 8), ["unbreakable"]);
-        assert_eq!(wrapped("at 95 % or", 8 * 6), ["at", "95\u{a0}%", "or"]);
-        assert!(wrapped("", 100).is_empty());
-    }
-
-    #[test]
-    fn long_names_are_cut() {
-        assert_eq!(fitting("opt-1.3b", 8 * 8), "opt-1.3b");
-        assert_eq!(fitting("opt-1.3b", 8 * 7), "opt-1.…");
-    }
 }

@@ -2,23 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use evidence::{Row, Share, Subject};
+use judgement::Summary;
+use judgement::perplexity::Perplexity;
 use plan::{Protocol, shortest_decimal};
 
 use crate::format::count;
-use crate::perplexity::Perplexity;
-use crate::row::Row;
-use crate::summary::Summary;
-
-/// What a caption says where a place could be filled by several cells.
-pub(super) const NEWEST: &str =
-    "Where several cells could stand at one place, the newest is shown.";
-
-/// A model on a text, in the report's order.
-pub(super) type Key<'a> = (&'a str, &'a str, Protocol);
 
 /// Something that could be drawn of a model on one text at one sparsity.
 pub(super) struct Found<'a, T> {
-    pub(super) key: Key<'a>,
+    /// A model on a text.
+    pub(super) key: Subject<'a>,
     pub(super) sparsity: f64,
     pub(super) value: T,
     /// Whether it has numbers, and is not made of places of failed and missing cells alone.
@@ -73,18 +67,15 @@ pub(super) fn choose<'a, T>(
         .max_by_key(|text| (n_models(text), preferred.protocol == Some(text.1)))?;
 
     let is_of_text = |found: &Found<'a, T>| (found.key.1, found.key.2) == (dataset, protocol);
-    let mut counts: BTreeMap<String, (usize, f64)> = BTreeMap::new();
+    let mut counts: BTreeMap<Share, usize> = BTreeMap::new();
     for measured in measured().filter(|found| is_of_text(found)) {
         let is_at = |other: &&Found<'a, T>| other.sparsity.total_cmp(&measured.sparsity).is_eq();
         let n_models = found.iter().filter(|found| is_of_text(found)).filter(is_at).count();
-        counts.insert(shortest_decimal(measured.sparsity), (n_models, measured.sparsity));
+        counts.insert(Share::new(measured.sparsity), n_models);
     }
-    let is_preferred =
-        |sparsity: f64| preferred.sparsity.is_some_and(|own| own.total_cmp(&sparsity).is_eq());
-    let (_, sparsity) = counts.into_values().max_by(|a, b| {
-        let preference = is_preferred(a.1).cmp(&is_preferred(b.1));
-        a.0.cmp(&b.0).then(preference).then(a.1.total_cmp(&b.1))
-    })?;
+    let is_preferred = |sparsity: Share| preferred.sparsity.map(Share::new) == Some(sparsity);
+    let rank = |(sparsity, n_models): &(Share, usize)| (*n_models, is_preferred(*sparsity), *sparsity);
+    let sparsity = counts.into_iter().max_by_key(rank)?.0.get();
 
     let models = models_of(summary, dataset, protocol);
     let other_texts = texts.iter().filter(|text| **text != (dataset, protocol));

@@ -5,18 +5,22 @@ use anyhow::Result;
 use plan::Part;
 use plotters::style::text_anchor::HPos;
 
-use super::Content;
+use super::picture::Content;
 use super::axes::{AXIS, Area, Scale, tick_label};
-use super::canvas::{self, Key, MARGIN, Sample, Sheet, WIDTH, Words, fitting, text_width, write};
+use super::canvas::{self, Key, Sample, Words};
+use super::sheet::{MARGIN, Sheet, WIDTH, fitting, text_width, write};
 use super::choose::span;
 use super::inks::{FAINT, GRID, Ink, Inks, TEXT, series_colour};
 use super::marks::{BAR, bar, path, whisker};
-use super::places::code;
-use crate::atlas::{self, BOOTSTRAP, Entry, Mean, Measure, Quantity, with_limits};
+use super::words::code;
+use evidence::Quantity;
+use judgement::atlas::{BOOTSTRAP, Entry, Mean, Measure};
+use crate::sections::headings;
+use crate::sentences::with_limits;
 use crate::format::{correlation, or_nothing};
 use crate::markdown::Align::{Left, Right};
 use crate::markdown::Table;
-use crate::summary::Summary;
+use judgement::Summary;
 
 /// What magnitude is correlated with.
 const WITH: [Quantity; 2] = [Quantity::Weight, Quantity::Impact];
@@ -77,7 +81,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
         let texts = texts.join(", ");
         caption.push(format!("Not ordered, but stored on the way to static sets: {texts}."));
     }
-    let tables = all.iter().map(|bars| atlas::heading(bars.entry)).collect();
+    let tables = all.iter().map(|bars| headings::of_entry(bars.entry)).collect();
     Ok(Content::Drawn {
         svg,
         alternative: words.title.clone(),

@@ -1,28 +1,29 @@
 //! `last-word`: how many last words each model gets right, dense and with neurons dropped.
 
 use anyhow::Result;
-use plan::{Cell, Part, Policy, Protocol, shortest_decimal};
+use evidence::Key as RowKey;
+use plan::{Cell, Protocol, shortest_decimal};
 use plotters::style::text_anchor::HPos;
 
-use super::Content;
-use super::absent::{Why, absent};
+use super::picture::Content;
+use evidence::absent::{Why, absent};
 use super::axes::{AXIS, Area, Scale};
-use super::canvas::{self, Key, MARGIN, Sheet, WIDTH, Words, fitting, text_width, write};
-use super::choose::{Choice, Found, NEWEST, Preferred, choose, span};
+use super::canvas::{self, Key, Words};
+use super::sheet::{MARGIN, Sheet, WIDTH, fitting, text_width, write};
+use super::choose::{Choice, Found, Preferred, choose, span};
 use super::inks::{Ink, Inks, TEXT, series_colour};
-use super::places::{Model, Place, Way, hatched, models, reasons};
+use super::words::{NEWEST, hatched, place_id, share_label};
+use evidence::place::{Model, Place, models, reasons};
 use super::strips::{self, BESIDE, Dot, LONGEST, Slot, row_height};
-use crate::accuracy::Accuracy;
-use crate::contrast::SCORE;
+use judgement::accuracy::Accuracy;
+use judgement::contrast::{DYNAMIC, FIXED, SCORE};
 use crate::format::{NOTHING, percent};
 use crate::markdown::Align::{Left, Right};
 use crate::markdown::Table;
-use crate::page;
-use crate::row::Row;
-use crate::summary::Summary;
+use crate::sections::headings;
+use evidence::Row;
+use judgement::Summary;
 
-const DYNAMIC: Way = Way { part: Part::Ffn, policy: Policy::Dynamic, score: SCORE };
-const FIXED: Way = Way { part: Part::Ffn, policy: Policy::Static, score: SCORE };
 /// What was published: the last token alone, with 90 % of the neurons dropped.
 const PUBLISHED: Preferred =
     Preferred { protocol: Some(Protocol::LambadaLastToken), sparsity: Some(0.9) };
@@ -99,27 +100,27 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
         svg,
         alternative: format!("{} on {}", words.title, choice.text()),
         caption,
-        tables: tables.map(page::accuracy_heading).collect(),
+        tables: tables.map(|table| headings::of_table(table.subject())).collect(),
         numbers: numbers(&choice),
     })
 }
 
 fn found(summary: &Summary) -> Vec<Found<'_, Ends<'_>>> {
-    let tables = summary.accuracy_tables.iter().map(|table| {
-        ((table.model.as_str(), table.dataset.as_str(), table.protocol), table.rows.as_slice())
-    });
+    let tables =
+        summary.accuracy_tables.iter().map(|table| (table.subject(), table.rows.as_slice()));
     let is_wanted = |cell: &Cell| {
-        let is_dense = cell.treatment.policy == Policy::Dense;
-        !cell.protocol.is_perplexity() && (is_dense || DYNAMIC.is_of(cell) || FIXED.is_of(cell))
+        let is_shown =
+            |key: RowKey| key.is_dense() || DYNAMIC.fits(&key) || FIXED.fits(&key);
+        !cell.protocol.is_perplexity() && RowKey::of(cell).is_some_and(is_shown)
     };
     let mut found = Vec::new();
-    for model in &models(tables, &absent(summary), is_wanted) {
+    for model in &models(tables, &absent(&summary.failed, &summary.missing), is_wanted) {
         for sparsity in model.sparsities(&[DYNAMIC, FIXED]) {
             let value = ends(model, sparsity);
             let [dense, dynamic, _] = &value.places;
             if !dense.is_nothing() && !dynamic.is_nothing() {
                 let is_measured = dense.row().is_some() && dynamic.row().is_some();
-                found.push(Found { key: model.key, sparsity, value, is_measured });
+                found.push(Found { key: model.subject, sparsity, value, is_measured });
             }
         }
     }
@@ -127,14 +128,9 @@ fn found(summary: &Summary) -> Vec<Found<'_, Ends<'_>>> {
 }
 
 fn ends<'a>(model: &Model<'a, Accuracy>, sparsity: f64) -> Ends<'a> {
-    let is_comparable = |row: &Row<Accuracy>| {
-        let compared = row.measured.against_dense.compared();
-        let pair = compared.zip(model.dense);
-        pair.is_some_and(|(compared, dense)| compared.dense_cell_id == dense.cell_id)
-    };
-    let (dynamic, twins) = model.place(DYNAMIC, sparsity, is_comparable);
-    let (fixed, more_twins) = model.place(FIXED, sparsity, is_comparable);
-    Ends { places: [model.dense_place(), dynamic, fixed], is_ambiguous: twins || more_twins }
+    let (dynamic, has_several) = model.place(DYNAMIC.at(sparsity));
+    let (fixed, has_more) = model.place(FIXED.at(sparsity));
+    Ends { places: [model.dense_place(), dynamic, fixed], is_ambiguous: has_several || has_more }
 }
 
 fn words(choice: &Choice<'_, Ends<'_>>) -> Words {
@@ -166,11 +162,6 @@ fn words(choice: &Choice<'_, Ends<'_>>) -> Words {
             values.join("; ")
         ),
     }
-}
-
-/// A share on an axis: `40 %`.
-pub(super) fn share_label(value: f64) -> String {
-    format!("{} %", (1000.0 * value).round() / 10.0)
 }
 
 fn chart(
@@ -243,7 +234,7 @@ fn numbers(choice: &Choice<'_, Ends<'_>>) -> Table {
                     values
                 }
             };
-            table.push(first.into_iter().chain(values).chain([place.id()]));
+            table.push(first.into_iter().chain(values).chain([place_id(place)]));
         }
     }
     table

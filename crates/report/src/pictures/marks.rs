@@ -4,8 +4,8 @@
 use anyhow::Result;
 use plotters::prelude::{Color, PathElement, Polygon, Rectangle};
 
-use super::absent::Why;
-use super::canvas::Sheet;
+use evidence::absent::Why;
+use super::sheet::Sheet;
 use super::inks::{FAILED, Ink, MISSING};
 
 /// Draws a line from point to point.

@@ -4,7 +4,6 @@
 //! readable without colour, and what was to be drawn and failed or is missing is hatched. Each has a
 //! table of exactly the numbers that are drawn. The same tables give the same bytes.
 
-mod absent;
 mod atlas;
 mod axes;
 mod canvas;
@@ -15,43 +14,21 @@ mod inks;
 mod last_word;
 mod marks;
 mod overlap;
-mod places;
+mod picture;
 mod quadrants;
 mod ratios;
 mod recall;
+mod sheet;
 mod sparsity_and_loss;
 mod static_and_dynamic;
 mod strips;
+mod words;
 
 use anyhow::{Context, Result};
+use evidence::Sweeps;
+use judgement::Summary;
 
-use crate::markdown::Table;
-use crate::summary::Summary;
-use crate::sweeps::Sweeps;
-
-/// A picture of a report, or why there is none.
-pub(crate) struct Picture {
-    /// The name of its files, less their endings.
-    pub(crate) name: &'static str,
-    pub(crate) content: Content,
-}
-
-pub(crate) enum Content {
-    Drawn {
-        /// Follows the reader's light or dark screen; its ids are its own among all pictures.
-        svg: String,
-        /// What stands in a page for those who do not see the picture.
-        alternative: String,
-        /// What it shows, sentence by sentence.
-        caption: Vec<String>,
-        /// Names and headings of the tables that hold its numbers among others.
-        tables: Vec<String>,
-        /// Exactly the numbers that are drawn.
-        numbers: Table,
-    },
-    /// The tables hold nothing to draw.
-    Nothing { reason: String },
-}
+pub(crate) use self::picture::{Content, Picture};
 
 /// The pictures of a run, those of the post first. `prefix` tells runs apart whose pictures stand in
 /// one page.

@@ -1,16 +1,17 @@
 //! Perplexities as multiples of dense at the places of a picture, and as numbers in its table.
 
-use plan::{Cell, Policy};
+use evidence::absent::{Why, absent};
+use evidence::place::{Model, Place, models};
+use evidence::{Key, Row};
+use judgement::Summary;
+use judgement::perplexity::{Perplexity, PerplexityRatio};
+use plan::Cell;
 
-use super::absent::{Why, absent};
 use super::choose::Choice;
-use super::places::{Model, Place, models};
+use super::words::place_id;
 use crate::format::{NOTHING, or_nothing, significant};
 use crate::markdown::Align::{self, Left, Right};
-use crate::page;
-use crate::perplexity::{Perplexity, PerplexityRatio};
-use crate::row::Row;
-use crate::summary::Summary;
+use crate::sections::headings;
 
 /// The headings of the tables of a choice's models.
 pub(super) fn tables<T>(summary: &Summary, choice: &Choice<'_, T>) -> Vec<String> {
@@ -19,32 +20,26 @@ pub(super) fn tables<T>(summary: &Summary, choice: &Choice<'_, T>) -> Vec<String
         (table.dataset.as_str(), table.protocol) == (choice.dataset, choice.protocol)
             && is_shown(&table.model)
     });
-    tables.map(page::perplexity_heading).collect()
+    tables.map(|table| headings::of_table(table.subject())).collect()
 }
 
 /// The models of the perplexity tables with those cells without results that `is_wanted` or dense.
 pub(super) fn perplexity_models(
     summary: &Summary,
-    is_wanted: impl Fn(&Cell) -> bool,
+    is_wanted: impl Fn(&Key) -> bool,
 ) -> Vec<Model<'_, Perplexity>> {
-    let tables = summary.perplexity_tables.iter().map(|table| {
-        ((table.model.as_str(), table.dataset.as_str(), table.protocol), table.rows.as_slice())
-    });
+    let tables =
+        summary.perplexity_tables.iter().map(|table| (table.subject(), table.rows.as_slice()));
     let is_wanted = |cell: &Cell| {
-        cell.protocol.is_perplexity() && (cell.treatment.policy == Policy::Dense || is_wanted(cell))
+        let is_wanted = |key: Key| key.is_dense() || is_wanted(&key);
+        cell.protocol.is_perplexity() && Key::of(cell).is_some_and(is_wanted)
     };
-    models(tables, &absent(summary), is_wanted)
-}
-
-/// Whether a row was compared with the dense row of its model.
-pub(super) fn is_comparable(row: &Row<Perplexity>, dense: Option<&Row<Perplexity>>) -> bool {
-    let compared = row.measured.against_dense.compared();
-    compared.zip(dense).is_some_and(|(compared, dense)| compared.dense_cell_id == dense.cell_id)
+    models(tables, &absent(&summary.failed, &summary.missing), is_wanted)
 }
 
 /// The perplexity of a row as a multiple of dense.
 pub(super) fn ratio(row: &Row<Perplexity>) -> Option<&PerplexityRatio> {
-    row.measured.against_dense.compared()
+    row.measured.ratio()
 }
 
 /// The columns of [`place_numbers`].
@@ -63,7 +58,7 @@ pub(super) fn place_numbers(place: &Place<'_, Perplexity>) -> [String; 7] {
     let Some(row) = place.row() else {
         let why = place.why().map_or(NOTHING, Why::as_str).to_owned();
         let nothing = || NOTHING.to_owned();
-        return [why, nothing(), nothing(), nothing(), nothing(), nothing(), place.id()];
+        return [why, nothing(), nothing(), nothing(), nothing(), nothing(), place_id(place)];
     };
     let number = |value: Option<f64>| or_nothing(value.map(|value| significant(value, 5)));
     let ratio = ratio(row);
@@ -75,6 +70,6 @@ pub(super) fn place_numbers(place: &Place<'_, Perplexity>) -> [String; 7] {
         number(ratio.and_then(|ratio| ratio.upper)),
         n_windows.to_string(),
         n_targets.to_string(),
-        place.id(),
+        place_id(place),
     ]
 }

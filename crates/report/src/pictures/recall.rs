@@ -7,20 +7,21 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use plan::{Cell, Mode, Part, Policy, Score, shortest_decimal};
 
-use super::Content;
+use super::picture::Content;
 use super::axes::{Area, Scale, panels, panels_height};
-use super::canvas::{self, Key, Sheet, WIDTH, Words, head};
-use super::choose::{Choice, Found, NEWEST, Preferred, choose, span};
+use super::canvas::{self, Key, Words, head};
+use super::sheet::{Sheet, WIDTH};
+use super::choose::{Choice, Found, Preferred, choose, span};
 use super::inks::{Ink, Inks, series_colour, series_dashes};
-use super::last_word::share_label;
 use super::marks::{mark, path, upright_whisker};
-use super::places::code;
-use crate::contrast::SCORE;
-use crate::format::percent;
+use super::words::{NEWEST, code, share_label};
+use judgement::contrast::SCORE;
+use crate::format::{bin_name, percent};
 use crate::markdown::Align::{Left, Right};
 use crate::markdown::Table;
-use crate::recall::{self, Recall, RecallLine, bin_name};
-use crate::summary::Summary;
+use crate::sections::headings;
+use judgement::recall::{Recall, RecallLine};
+use judgement::Summary;
 
 /// Pixels above a panel for its name, of its plot and below it for its axis.
 const PANEL: (i32, i32, i32) = (30, 190, 56);
@@ -125,7 +126,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
         svg,
         alternative: format!("{} on {}", words.title, choice.text()),
         caption,
-        tables: choice.shown.iter().map(|(_, lines)| recall::heading(lines.recall)).collect(),
+        tables: choice.shown.iter().map(|(_, lines)| headings::of_recall(lines.recall)).collect(),
         numbers: numbers(&choice),
     })
 }

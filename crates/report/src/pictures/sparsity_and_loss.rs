@@ -5,17 +5,18 @@ use anyhow::Result;
 use plan::shortest_decimal;
 use plotters::style::text_anchor::HPos;
 
-use super::Content;
+use super::picture::Content;
 use super::axes::{AXIS, Area, Scale};
-use super::canvas::{self, Key, LINE, MARGIN, Sheet, WIDTH, Words, text_width, write, write_clear};
+use super::canvas::{self, Key, Words};
+use super::sheet::{LINE, MARGIN, Sheet, WIDTH, text_width, write, write_clear};
 use super::choose::span;
 use super::inks::{Ink, Inks, TEXT, series_colour, series_dashes};
-use super::last_word::share_label;
+use super::words::share_label;
 use super::marks::{mark, path};
 use crate::format::{percent, significant};
 use crate::markdown::Align::{Left, Right};
 use crate::markdown::Table;
-use crate::sweeps::{Sweep, Sweeps, Trained};
+use evidence::{Sweep, Sweeps, Trained};
 
 const HEIGHT: i32 = 340;
 

@@ -2,29 +2,30 @@
 //! the whole run, and when the set is chosen anew for every token.
 
 use anyhow::Result;
-use plan::{Part, Policy, shortest_decimal};
+use plan::shortest_decimal;
 use plotters::style::text_anchor::HPos;
 
-use super::Content;
-use super::absent::Why;
+use super::picture::Content;
+use evidence::absent::Why;
 use super::axes::{AXIS, Area, Scale, tick_label};
-use super::canvas::{self, Key, MARGIN, Sheet, WIDTH, Words, fitting, text_width, write};
-use super::choose::{Choice, Found, NEWEST, Preferred, choose, sizes};
+use super::canvas::{self, Key, Words};
+use super::sheet::{MARGIN, Sheet, WIDTH, fitting, text_width, write};
+use super::choose::{Choice, Found, Preferred, choose, sizes};
 use super::inks::{Ink, Inks, REFERENCE, TEXT, series_colour};
 use super::marks::path;
-use super::places::{Place, Way, hatched, reasons};
-use super::ratios::{NUMBERS, is_comparable, perplexity_models, place_numbers, ratio, tables};
+use super::words::{NEWEST, hatched};
+use evidence::Wanted;
+use evidence::place::{Place, reasons};
+use super::ratios::{NUMBERS, perplexity_models, place_numbers, ratio, tables};
 use super::strips::{self, BESIDE, Dot, LONGEST, Slot, row_height};
-use crate::contrast::{Pair, SCORE};
+use judgement::contrast::{Contrast, DYNAMIC, FIXED, SCORE};
+use crate::sentences::unequal;
 use crate::format::significant;
 use crate::markdown::Align::Left;
 use crate::markdown::Table;
-use crate::perplexity::{BOOTSTRAP, Perplexity};
-use crate::row::Row;
-use crate::summary::Summary;
-
-const FIXED: Way = Way { part: Part::Ffn, policy: Policy::Static, score: SCORE };
-const DYNAMIC: Way = Way { part: Part::Ffn, policy: Policy::Dynamic, score: SCORE };
+use judgement::perplexity::{BOOTSTRAP, Perplexity};
+use evidence::Row;
+use judgement::Summary;
 
 /// The two policies of one model.
 struct Sides<'a> {
@@ -46,7 +47,7 @@ impl<'a> Sides<'a> {
     fn unequal(&self) -> Option<String> {
         let (fixed, dynamic) = (self.fixed.row()?, self.dynamic.row()?);
         let sparsity = fixed.cell.treatment.sparsity;
-        Pair { sparsity, fixed, dynamic }.unequal()
+        Some(unequal(&Contrast { sparsity, fixed, dynamic }.unequal()?))
     }
 }
 
@@ -123,19 +124,18 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
 }
 
 fn found(summary: &Summary) -> Vec<Found<'_, Sides<'_>>> {
-    let models = perplexity_models(summary, |cell| FIXED.is_of(cell) || DYNAMIC.is_of(cell));
+    let models = perplexity_models(summary, |key| FIXED.fits(key) || DYNAMIC.fits(key));
     let mut found = Vec::new();
     for model in &models {
         for sparsity in model.sparsities(&[FIXED, DYNAMIC]) {
-            let place =
-                |way: Way| model.place(way, sparsity, |row| is_comparable(row, model.dense));
-            let ((dynamic, twins), (fixed, more_twins)) = (place(DYNAMIC), place(FIXED));
+            let place = |way: Wanted| model.place(way.at(sparsity));
+            let ((dynamic, has_several), (fixed, has_more)) = (place(DYNAMIC), place(FIXED));
             if dynamic.is_nothing() || fixed.is_nothing() {
                 continue;
             }
             let is_measured = dynamic.row().is_some() && fixed.row().is_some();
-            let value = Sides { dynamic, fixed, is_ambiguous: twins || more_twins };
-            found.push(Found { key: model.key, sparsity, value, is_measured });
+            let value = Sides { dynamic, fixed, is_ambiguous: has_several || has_more };
+            found.push(Found { key: model.subject, sparsity, value, is_measured });
         }
     }
     found

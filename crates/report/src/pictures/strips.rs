@@ -4,9 +4,9 @@
 use anyhow::Result;
 use plotters::style::text_anchor::HPos;
 
-use super::absent::Why;
+use evidence::absent::Why;
 use super::axes::{Area, Scale};
-use super::canvas::{Sheet, WIDTH, text_width, write, write_clear};
+use super::sheet::{Sheet, WIDTH, text_width, write, write_clear};
 use super::inks::{Ink, PAPER, TEXT};
 use super::marks::{fill, hatch, mark, path, whisker};
 

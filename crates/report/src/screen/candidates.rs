@@ -5,15 +5,17 @@ use plan::{Part, Policy, Rule, Score, shortest_decimal};
 
 use super::choose::{Candidate, Question};
 use super::measured::{Effect, Times, bracket};
-use crate::accuracy::{Accuracy, AccuracyTable};
-use crate::atlas::{Atlas, Entry, Measure, Quantity, with_limits};
-use crate::contrast::pairs;
-use crate::dial::{Dial, DialRow, DialValue};
+use judgement::accuracy::{Accuracy, AccuracyTable};
+use evidence::{Quantity, Row, newest_dense};
+use judgement::atlas::{Atlas, Entry, Mean, Measure};
+use judgement::extremes::is_control;
+use crate::sentences::{unequal, with_limits};
+use judgement::contrast::contrasts;
+use judgement::dial::{Dial, DialRow, DialValue};
 use crate::format::{count, percent, points, significant};
-use crate::perplexity::{Perplexity, PerplexityTable};
-use crate::quadrants::{self, Kind, Line, Quadrant, Quadrants};
-use crate::row::{Row, is_of, newest_dense};
-use crate::summary::Summary;
+use judgement::perplexity::{Perplexity, PerplexityTable};
+use judgement::quadrants::{self, Kind, Line, Quadrant, Quadrants};
+use judgement::Summary;
 
 /// All candidates of a run.
 pub(super) fn of(summary: &Summary) -> Vec<Candidate> {
@@ -45,9 +47,9 @@ fn place(table: &PerplexityTable) -> String {
 /// One set for the whole run against one for every token, at the largest sparsity that both have.
 fn static_against_dynamic(table: &PerplexityTable) -> Option<Candidate> {
     let dense = newest_dense(&table.rows)?;
-    let pair = pairs(table).into_iter().next_back()?;
+    let pair = contrasts(table).into_iter().next_back()?;
     let (fixed, dynamic) = (Times::of(pair.fixed, dense)?, Times::of(pair.dynamic, dense)?);
-    let unequal = pair.unequal().map(|flag| format!(" ({flag})")).unwrap_or_default();
+    let unequal = pair.unequal().map(|own| format!(" ({})", unequal(&own))).unwrap_or_default();
     let text = format!(
         "{}: {} of the neurons dropped for good cost {}, dropped token by token {}{unequal}.",
         place(table),
@@ -100,10 +102,6 @@ fn mode(row: &DialRow) -> String {
     row.mode.map(|mode| format!(" ({mode})")).unwrap_or_default()
 }
 
-fn is_control(score: Option<Score>) -> bool {
-    score.is_some_and(|score| Kind::of(score) == Kind::Control)
-}
-
 /// Last words at the largest sparsity: the best choice of each policy.
 fn last_words(table: &AccuracyTable) -> Option<Candidate> {
     let dense = newest_dense(&table.rows)?;
@@ -112,7 +110,7 @@ fn last_words(table: &AccuracyTable) -> Option<Candidate> {
         (compared.dense_cell_id == dense.cell_id).then(|| compared.clone())
     };
     let is_meant = |row: &&Row<Accuracy>| {
-        is_of(row, Part::Ffn) && !is_control(row.cell.treatment.score) && compared(row).is_some()
+        row.key.prunes(Part::Ffn) && !is_control(row.cell.treatment.score) && compared(row).is_some()
     };
     let at_largest = |policy: Policy| {
         let rows = || table.rows.iter().filter(is_meant);
@@ -157,7 +155,7 @@ fn state(table: &PerplexityTable) -> Option<Candidate> {
     let rated = |policy: Policy| {
         let rows = table.rows.iter().filter(move |row| {
             let treatment = &row.cell.treatment;
-            is_of(row, Part::State) && treatment.policy == policy && !is_control(treatment.score)
+            row.key.prunes(Part::State) && treatment.policy == policy && !is_control(treatment.score)
         });
         let rated = rows.filter_map(|row| Some((row, Times::of(row, dense)?)));
         rated.collect::<Vec<(&Row<Perplexity>, Times)>>()
@@ -206,7 +204,7 @@ fn chosen_by(row: &Row<Perplexity>) -> String {
 
 /// In each quadrant the best score of a size alone against the best one that looks at the effect.
 fn by_effect(table: &Quadrants) -> Vec<Candidate> {
-    let Some(sparsity) = quadrants::shared_sparsity(table) else { return Vec::new() };
+    let Some(sparsity) = table.shared_sparsity() else { return Vec::new() };
     let in_quadrant = |quadrant: Quadrant| {
         let best = |kind: Kind| {
             let own = |line: &&Line| (line.quadrant, line.kind) == (quadrant, kind);
@@ -239,7 +237,7 @@ fn of_atlas(atlas: &Atlas) -> Vec<Candidate> {
     let mut all: Vec<Candidate> = atlas.entries.iter().filter_map(importance).collect();
     let kept = atlas.overlaps.iter().filter(|own| own.score != Score::Random).filter_map(|own| {
         let (first, last) = (own.lags.first()?, own.lags.last()?);
-        let share = |mean: &crate::atlas::Mean| {
+        let share = |mean: &Mean| {
             let limits = mean.lower.zip(mean.upper);
             let limits = limits.map(|(lower, upper)| format!(" {}", bracket(&percent(lower), &percent(upper))));
             format!("{}{}", percent(mean.value), limits.unwrap_or_default())

@@ -2,9 +2,10 @@
 
 use super::layout::{Lines, Tone};
 use crate::format::count;
-use crate::read::Failure;
-use crate::row::short;
-use crate::summary::{Counts, Summary};
+use evidence::Failure;
+use crate::format::short;
+use crate::sentences::warning as words_of;
+use judgement::{Counts, Summary};
 
 /// Runs that are told one by one.
 const RUNS: usize = 2;
@@ -44,7 +45,7 @@ fn warning(summary: &Summary) -> Option<Told> {
         0 => String::new(),
         more => format!("{} in the report; ", count(more, "more warning")),
     };
-    Some((format!("{more}{first}"), 1, Tone::Bad))
+    Some((format!("{more}{}", words_of(first)), 1, Tone::Bad))
 }
 
 /// The error of most cells, and the second one or how many more there are.

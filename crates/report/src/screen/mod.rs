@@ -12,11 +12,11 @@ mod measured;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::claims::{self, Assessment, Judged, Verdict};
-use crate::findings;
+use crate::report::Report;
+use crate::sentences::{cells, of_claims};
+use judgement::claims::{Assessment, Judged, Verdict};
 use crate::format::{count, utc};
-use crate::run::Run;
-use crate::summary::Summary;
+use judgement::Summary;
 use choose::{Candidate, choose};
 use layout::{Lines, Tone, duration, file_url};
 
@@ -41,7 +41,7 @@ pub(crate) struct Ending {
 pub(crate) fn of_run(summary: &Summary, ending: &Ending, has_colours: bool) -> String {
     let mut lines = Lines::default();
     lines.title(&format!("Run {}", summary.run));
-    lines.wrap(("  ", "  "), &findings::cells(&summary.counts), 2, Tone::Plain);
+    lines.wrap(("  ", "  "), &cells(&summary.counts), 2, Tone::Plain);
     lines.wrap(("  ", "  "), &what(summary), 2, Tone::Plain);
     if let Some(command) = &summary.command {
         lines.cut("  ", &format!("Made by: {command}"), Tone::Plain);
@@ -50,7 +50,7 @@ pub(crate) fn of_run(summary: &Summary, ending: &Ending, has_colours: bool) -> S
     most_important(&mut lines, candidates::of(summary), LINES_OF_ONE);
     if let Some(assessment) = &summary.claims {
         lines.blank();
-        lines.wrap(("Claims: ", "  "), &claims::finding(assessment), 3, Tone::Plain);
+        lines.wrap(("Claims: ", "  "), &of_claims(assessment), 3, Tone::Plain);
     }
     failures::of_run(&mut lines, summary);
     end(&mut lines, ending);
@@ -60,16 +60,16 @@ pub(crate) fn of_run(summary: &Summary, ending: &Ending, has_colours: bool) -> S
 /// The screen of several runs; `assessment` is of the claims on all of them together.
 pub(crate) fn of_runs(
     folder: &Path,
-    runs: &[(Run, Summary)],
+    runs: &[Report],
     assessment: Option<&Assessment>,
     ending: &Ending,
     has_colours: bool,
 ) -> String {
     let mut lines = Lines::default();
-    let summaries: Vec<&Summary> = runs.iter().map(|(_, summary)| summary).collect();
+    let summaries: Vec<&Summary> = runs.iter().map(|report| &report.summary).collect();
     lines.title(&format!("{} in {}", count(runs.len(), "run"), folder.display()));
     for summary in summaries.iter().take(RUNS) {
-        let counts = findings::cells(&summary.counts);
+        let counts = cells(&summary.counts);
         lines.cut("  ", &format!("{}: {counts}", summary.run), Tone::Plain);
     }
     if let Some(more) = runs.len().checked_sub(RUNS).filter(|more| *more > 0) {
@@ -157,7 +157,7 @@ fn most_important(lines: &mut Lines, candidates: Vec<Candidate>, most: usize) {
 fn verdicts(lines: &mut Lines, assessment: Option<&Assessment>) {
     let Some(assessment) = assessment else { return };
     lines.blank();
-    lines.wrap(("Claims: ", "  "), &claims::finding(assessment), 2, Tone::Plain);
+    lines.wrap(("Claims: ", "  "), &of_claims(assessment), 2, Tone::Plain);
     let measured = assessment.claims.iter().filter(|own| own.verdict != Verdict::NotMeasured);
     let mut measured: Vec<&Judged> = measured.collect();
     // What does not hold everywhere first; stable, so that the file's order stays within a verdict.

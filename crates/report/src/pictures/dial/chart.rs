@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use super::{Choosing, Line, Panel, REFERENCES};
-use crate::dial::rule_name;
-use crate::pictures::absent::Why;
+use super::panel::{Choosing, Line, Panel, REFERENCES};
+use crate::format::rule_name;
+use evidence::absent::Why;
 use crate::pictures::axes::{Area, Scale, panels, panels_height, tick_label};
-use crate::pictures::canvas::{Key, LINE, Sheet, WIDTH, head};
+use crate::pictures::canvas::{Key, head};
+use crate::pictures::sheet::{LINE, Sheet, WIDTH};
 use crate::pictures::choose::Choice;
 use crate::pictures::inks::{Ink, Inks, REFERENCE, series_colour, series_dashes};
 use crate::pictures::marks::{hatch, mark, path, upright_whisker};

@@ -6,15 +6,15 @@ use anyhow::Result;
 use plan::{Part, Policy};
 use plotters::style::text_anchor::HPos;
 
-use super::{Best, SIDES, Squares, bests};
+use super::squares::{Best, SIDES, Squares, bests};
 use crate::format::significant;
 use crate::pictures::axes::{AXIS, Area, Scale, tick_label};
-use crate::pictures::canvas::{LINE, MARGIN, Sheet, WIDTH, fitting, text_width, write};
+use crate::pictures::sheet::{LINE, MARGIN, Sheet, WIDTH, fitting, text_width, write};
 use crate::pictures::choose::Choice;
 use crate::pictures::inks::{Ink, TEXT};
 use crate::pictures::marks::path;
 use crate::pictures::strips::{self, Dot, Slot, row_height};
-use crate::quadrants::Quadrant;
+use judgement::quadrants::Quadrant;
 
 /// Pixels of a model.
 const ROW: i32 = row_height(3);

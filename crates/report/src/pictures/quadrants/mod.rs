@@ -2,52 +2,29 @@
 //! beside the best one that looks at the output, and beside chance.
 
 mod chart;
+mod squares;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::Result;
-use plan::{Cell, Policy, Score, shortest_decimal};
+use evidence::absent::Why;
+use evidence::place::reasons;
+use judgement::Summary;
+use judgement::perplexity::BOOTSTRAP;
+use judgement::quadrants::Quadrants;
+use plan::shortest_decimal;
 
 use self::chart::{Band, Pens, bands, chart};
-use super::Content;
-use super::absent::{Absent, Why, absent};
+use self::squares::{Best, SIDES, Squares, bests, found, fullest};
 use super::canvas::{self, Key, Words};
-use super::choose::{Choice, Found, Key as ModelKey, Preferred, choose, sizes};
+use super::choose::{Choice, Preferred, choose, sizes};
 use super::inks::{Ink, Inks, REFERENCE, series_colour};
-use super::places::{code, hatched, reasons};
+use super::picture::Content;
+use super::words::{code, hatched};
 use crate::format::{NOTHING, or_nothing, percent, significant};
 use crate::markdown::Align::{Left, Right};
 use crate::markdown::Table;
-use crate::perplexity::BOOTSTRAP;
-use crate::quadrants::{self, Kind, Line, Measure, Quadrant, Quadrants, Value};
-use crate::summary::Summary;
-
-/// What is set side by side.
-const SIDES: [&str; 3] = ["cheap", "output-aware", "random"];
-/// What stands at a place: the best score of its kind, or what has become of its cells.
-enum Best<'a> {
-    Line(&'a Line, &'a Value),
-    Absent(Absent<'a>),
-}
-
-impl Best<'_> {
-    fn value(&self) -> Option<&Value> {
-        match self {
-            Best::Line(_, value) => Some(value),
-            Best::Absent(_) => None,
-        }
-    }
-
-    fn why(&self) -> Option<Why> {
-        match self {
-            Best::Line(..) => None,
-            Best::Absent(absent) => Some(absent.why),
-        }
-    }
-}
-
-/// The places of one model, by quadrant, in the order of [`SIDES`].
-type Squares<'a> = BTreeMap<Quadrant, [Option<Best<'a>>; 3]>;
+use crate::sections::headings;
 
 /// Draws the picture of a run.
 ///
@@ -100,96 +77,9 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
         svg,
         alternative: format!("{} on {}", words.title, choice.text()),
         caption,
-        tables: summary.quadrants.iter().filter(is_shown).map(quadrants::heading).collect(),
+        tables: summary.quadrants.iter().filter(is_shown).map(headings::of_quadrants).collect(),
         numbers: numbers(&choice),
     })
-}
-
-fn found(summary: &Summary) -> Vec<Found<'_, Squares<'_>>> {
-    let tables = summary.quadrants.iter().filter(|own| own.measure == Measure::PerplexityRatio);
-    let mut models: BTreeMap<ModelKey<'_>, (Option<&Quadrants>, Vec<Absent<'_>>)> = tables
-        .map(|own| {
-            let key = (own.model.as_str(), own.dataset.as_str(), own.protocol);
-            (key, (Some(own), Vec::new()))
-        })
-        .collect();
-    for absent in absent(summary).into_iter().filter(|absent| quadrant_of(absent.cell).is_some()) {
-        let Cell { model, dataset, protocol, .. } = absent.cell;
-        let key = (model.as_str(), dataset.as_str(), *protocol);
-        models.entry(key).or_default().1.push(absent);
-    }
-    let mut found = Vec::new();
-    for (key, (table, absent)) in models {
-        let sparsities = table.into_iter().flat_map(|table| table.sparsities.iter().copied());
-        let of_absent = absent.iter().map(|absent| absent.cell.treatment.sparsity);
-        let mut sparsities: Vec<f64> = sparsities.chain(of_absent).collect();
-        sparsities.sort_by(f64::total_cmp);
-        sparsities.dedup();
-        for sparsity in sparsities {
-            let value = squares(table, &absent, sparsity);
-            let is_measured = value.values().flatten().flatten().any(|best| best.value().is_some());
-            found.push(Found { key, sparsity, value, is_measured });
-        }
-    }
-    found
-}
-
-/// The quadrant of a cell of a perplexity; none for one that has no set for ever or for every token.
-fn quadrant_of(cell: &Cell) -> Option<Quadrant> {
-    let treatment = &cell.treatment;
-    let has_quadrant = matches!(treatment.policy, Policy::Static | Policy::Dynamic);
-    let quadrant =
-        Quadrant { part: treatment.part, policy: treatment.policy, mode: treatment.mode };
-    (has_quadrant && cell.protocol.is_perplexity()).then_some(quadrant)
-}
-
-/// Where a score stands among [`SIDES`]; the control that is the wrong way round stands nowhere.
-fn side_of(score: Score) -> Option<usize> {
-    match Kind::of(score) {
-        Kind::Cheap => Some(0),
-        Kind::OutputAware => Some(1),
-        Kind::Control => (score == Score::Random).then_some(2),
-    }
-}
-
-fn squares<'a>(table: Option<&'a Quadrants>, absent: &[Absent<'a>], sparsity: f64) -> Squares<'a> {
-    let mut squares: Squares<'_> = BTreeMap::new();
-    for line in table.into_iter().flat_map(|table| &table.lines) {
-        if let (Some(value), Some(side)) = (line.at(sparsity), side_of(line.score)) {
-            let place = &mut squares.entry(line.quadrant).or_default()[side];
-            let known = place.as_ref().and_then(Best::value);
-            if known.is_none_or(|known| value.value < known.value) {
-                *place = Some(Best::Line(line, value));
-            }
-        }
-    }
-    for absent in absent {
-        let treatment = &absent.cell.treatment;
-        if treatment.sparsity.total_cmp(&sparsity).is_eq()
-            && let Some(quadrant) = quadrant_of(absent.cell)
-            && let Some(side) = treatment.score.and_then(side_of)
-        {
-            let place = &mut squares.entry(quadrant).or_default()[side];
-            place.get_or_insert(Best::Absent(*absent));
-        }
-    }
-    squares
-}
-
-/// The sparsity with the most numbers; of equals the largest.
-fn fullest(found: &[Found<'_, Squares<'_>>]) -> Option<f64> {
-    let mut counts: BTreeMap<String, (usize, f64)> = BTreeMap::new();
-    for found in found {
-        let numbers = found.value.values().flatten().flatten().filter_map(Best::value);
-        counts.entry(shortest_decimal(found.sparsity)).or_insert((0, found.sparsity)).0 +=
-            numbers.count();
-    }
-    let most = counts.into_values().max_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
-    most.map(|(_, sparsity)| sparsity)
-}
-
-fn bests<'a, 'b>(choice: &'b Choice<'a, Squares<'a>>) -> impl Iterator<Item = &'b Best<'a>> {
-    choice.shown.iter().flat_map(|(_, squares)| squares.values().flatten().flatten())
 }
 
 fn words(summary: &Summary, choice: &Choice<'_, Squares<'_>>) -> Words {

@@ -1,0 +1,153 @@
+//! What a row is about, read from its cell in one place: which table it stands in, and where in it.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use plan::{
+    Cell, Mode, Part, Policy, Protocol, Recalibration, Rule, Score, Treatment, shortest_decimal,
+};
+use serde::{Serialize, Serializer};
+
+/// A share κ with a total order. Never NaN where it comes from a checked treatment; were it one, it
+/// would be larger than any other.
+#[derive(Debug, Clone, Copy)]
+pub struct Share(f64);
+
+impl Share {
+    /// The share as a number, without a second name for zero.
+    pub fn new(share: f64) -> Share {
+        Share(share + 0.0)
+    }
+
+    /// The number.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl PartialEq for Share {
+    fn eq(&self, other: &Share) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Share {}
+
+impl PartialOrd for Share {
+    fn partial_cmp(&self, other: &Share) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Share {
+    fn cmp(&self, other: &Share) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shortest_decimal(self.0))
+    }
+}
+
+impl Serialize for Share {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0)
+    }
+}
+
+/// What a table is about: one model on one text by one protocol.
+pub type Subject<'a> = (&'a str, &'a str, Protocol);
+
+/// The subject of a cell.
+pub fn subject(cell: &Cell) -> Subject<'_> {
+    (&cell.model, &cell.dataset, cell.protocol)
+}
+
+/// Where a row stands in its table. The order of the fields is that of the rows: dense first, then by
+/// part, policy and κ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// What is pruned; of a dense row it says nothing.
+    pub part: Part,
+    /// How the kept set changes over time.
+    pub policy: Policy,
+    /// Requested share dropped, κ.
+    pub sparsity: Share,
+    /// Tokens W that share one kept set.
+    pub window: Option<usize>,
+    /// How a window's set is chosen.
+    pub rule: Option<Rule>,
+    /// Tokens that the rule `prompt` sums over.
+    pub prompt_tokens: Option<usize>,
+    /// What ranks the neurons or channels.
+    pub score: Option<Score>,
+    /// What a set of state channels acts on.
+    pub mode: Option<Mode>,
+    /// What a static set of state channels is chosen on.
+    pub recalibration: Option<Recalibration>,
+}
+
+impl Key {
+    /// The place of a cell in the tables of losses; none for a cell that has none, such as one that
+    /// observes. This is the one test by which a row is left out of them.
+    pub fn of(cell: &Cell) -> Option<Key> {
+        Key::of_treatment(&cell.treatment)
+    }
+
+    /// The same of what is done in a cell.
+    pub fn of_treatment(treatment: &Treatment) -> Option<Key> {
+        let Treatment { part, policy, sparsity, window, rule, prompt_tokens, .. } = *treatment;
+        let Treatment { score, mode, recalibration, .. } = *treatment;
+        let sparsity = Share::new(sparsity);
+        let key =
+            Key { part, policy, sparsity, window, rule, prompt_tokens, score, mode, recalibration };
+        (policy != Policy::Observe).then_some(key)
+    }
+
+    /// Whether nothing is dropped.
+    pub fn is_dense(&self) -> bool {
+        self.policy == Policy::Dense
+    }
+
+    /// Whether neurons or channels of `part` are dropped; a dense row drops nothing of either.
+    pub fn prunes(&self, part: Part) -> bool {
+        !self.is_dense() && self.part == part
+    }
+
+    /// Whether one set is kept for the whole run, or one for every token.
+    pub fn has_one_set(&self) -> bool {
+        matches!(self.policy, Policy::Static | Policy::Dynamic)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plan::TreatmentSpec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Shares sort as numbers, and as their shortest decimals do.
+        #[test]
+        fn shares_sort_as_their_decimals(a in 0_u32..1000, b in 0_u32..1000) {
+            let share = |n: u32| Share::new(f64::from(n) / 1000.0);
+            prop_assert_eq!(share(a).cmp(&share(b)), a.cmp(&b));
+            let texts = (share(a).to_string(), share(b).to_string());
+            prop_assert_eq!(share(a).cmp(&share(b)), texts.0.cmp(&texts.1));
+        }
+    }
+
+    #[test]
+    fn an_observing_cell_has_no_place_and_zero_has_one_name() {
+        let spec = TreatmentSpec {
+            observation: Some(plan::Observation::Forward),
+            ..TreatmentSpec::of(Policy::Observe, 1)
+        };
+        assert_eq!(Key::of_treatment(&Treatment::new(spec).unwrap()), None);
+        assert!(Key::of_treatment(&Treatment::dense(1)).unwrap().is_dense());
+        assert_eq!(Share::new(-0.0), Share::new(0.0));
+    }
+}

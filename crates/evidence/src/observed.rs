@@ -1,0 +1,109 @@
+//! What an `observe` cell measured: the rows of a `neurons`, `channels` or `overlaps` file, read and
+//! checked like every other table.
+
+use std::fmt::Debug;
+
+use anyhow::{Result, bail, ensure};
+use plan::Cell;
+use tables::{ChannelRow, NeuronRow, OverlapRow, Provenance, Store, StoredFile, Table};
+
+use crate::table_file::{cell_at_its_place, guarded, read_about};
+
+/// The rows of one observation, sorted by their index.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Measured {
+    /// Scores of neurons.
+    Neurons(Vec<NeuronRow>),
+    /// Scores of state channels.
+    Channels(Vec<ChannelRow>),
+    /// What kept sets share.
+    Overlaps(Vec<OverlapRow>),
+}
+
+/// One finished `observe` cell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    /// The cell's id.
+    pub id: String,
+    /// The cell.
+    pub cell: Cell,
+    /// Where its numbers come from.
+    pub provenance: Provenance,
+    /// Its rows.
+    pub measured: Measured,
+}
+
+/// Whether a table's rows are scores and overlaps, and not losses.
+pub(crate) fn is_observed(table: Table) -> bool {
+    matches!(table, Table::Neurons | Table::Channels | Table::Overlaps)
+}
+
+/// Reads a `neurons`, `channels` or `overlaps` file and checks that it is where it says it belongs.
+///
+/// # Errors
+/// For anything that is not a complete, finite, consistent table of one cell.
+pub(crate) fn read_observed(store: &Store, file: &StoredFile) -> Result<Observed> {
+    guarded(|| {
+        let cell = cell_at_its_place(store, file)?;
+        let provenance = read_about(file)?;
+        let measured = match file.table {
+            Table::Neurons => Measured::Neurons(neurons(file)?),
+            Table::Channels => Measured::Channels(channels(file)?),
+            _ => Measured::Overlaps(overlaps(file)?),
+        };
+        Ok(Observed { id: file.id.clone(), cell, provenance, measured })
+    })
+}
+
+fn neurons(file: &StoredFile) -> Result<Vec<NeuronRow>> {
+    let mut rows = tables::read_neurons(&file.path)?;
+    rows.sort_by_key(|row| (row.site, row.neuron));
+    check_distinct(&rows, "site and neuron", |row| (row.site, row.neuron))?;
+    for row in &rows {
+        let scores = [row.magnitude, row.energy, row.weight, row.impact, row.wanda, row.slope];
+        let more = [row.taylor, row.fisher, row.ablation];
+        check_finite(row, scores.into_iter().chain(more))?;
+    }
+    Ok(rows)
+}
+
+fn channels(file: &StoredFile) -> Result<Vec<ChannelRow>> {
+    let mut rows = tables::read_channels(&file.path)?;
+    rows.sort_by_key(|row| (row.site, row.group, row.channel));
+    check_distinct(&rows, "site, group and channel", |row| (row.site, row.group, row.channel))?;
+    for row in &rows {
+        let energies = [row.readout, row.state_energy, row.read_energy, row.half_life_tokens];
+        let scores = [row.ghost, row.ghost_factored, row.state_weight, row.slope, row.state_taylor];
+        let ablations = [row.ablation, row.ablation_read, row.ablation_write];
+        check_finite(row, energies.into_iter().chain(scores).chain(ablations))?;
+    }
+    Ok(rows)
+}
+
+fn overlaps(file: &StoredFile) -> Result<Vec<OverlapRow>> {
+    let mut rows = tables::read_overlaps(&file.path)?;
+    rows.sort_by_key(|row| (row.site, row.lag_tokens));
+    check_distinct(&rows, "site and lag", |row| (row.site, row.lag_tokens))?;
+    for row in &rows {
+        check_finite(row, [row.overlap, row.jaccard, row.by_chance].map(Some).into_iter())?;
+    }
+    Ok(rows)
+}
+
+/// Refuses rows with one index; `sorted` is in the order of `key`.
+fn check_distinct<T, K: PartialEq + Debug>(
+    sorted: &[T],
+    what: &str,
+    key: impl Fn(&T) -> K,
+) -> Result<()> {
+    match sorted.windows(2).find(|pair| key(&pair[0]) == key(&pair[1])) {
+        Some(pair) => bail!("{what} {:?} appear twice", key(&pair[0])),
+        None => Ok(()),
+    }
+}
+
+fn check_finite(row: &impl Debug, mut values: impl Iterator<Item = Option<f64>>) -> Result<()> {
+    let all_finite = values.all(|value| value.is_none_or(f64::is_finite));
+    ensure!(all_finite, "a number of this row is not finite: {row:?}");
+    Ok(())
+}

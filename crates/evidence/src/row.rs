@@ -1,0 +1,110 @@
+//! One row of a table: what was done, what was measured besides the loss, and what tells it apart from
+//! rows that look the same.
+
+use plan::Cell;
+use serde::Serialize;
+
+use crate::group::{Distinction, Group};
+use crate::key::Key;
+use crate::table_file::{CellResult, Rows};
+
+/// Shares of what is pruned, mean over the cell's windows or items: of the FFN hidden, or, of a state,
+/// of what reading its channels adds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Shares {
+    /// Share of Σh² that the kept set holds.
+    pub kept_energy: f64,
+    /// Share of entries of h that are exactly zero.
+    pub natural_sparsity: f64,
+    /// Share of neurons or channels dropped.
+    pub reached_sparsity: f64,
+}
+
+/// How much of the model the part of a cell is, whatever its sparsity; all zero when dense.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Touches {
+    /// Share of the stored parameters.
+    pub parameters: f64,
+    /// Share of the operations of a token.
+    pub flops: f64,
+    /// Share of the bytes that mixers carry from token to token.
+    pub state_bytes: f64,
+}
+
+/// One cell in a table; `M` is what its protocol measures.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row<M> {
+    /// The cell's id.
+    pub cell_id: String,
+    /// What the cell is called.
+    pub label: String,
+    /// The cell.
+    pub cell: Cell,
+    /// Where it stands in its table.
+    #[serde(skip)]
+    pub key: Key,
+    /// The version of the code that computed it.
+    pub code_version: String,
+    /// When it was begun, in milliseconds since 1970.
+    pub started_at_ms: i64,
+    /// Seconds that it took.
+    pub seconds: f64,
+    /// Tokens that went through the model.
+    pub tokens: u64,
+    /// None where it took no time.
+    pub tokens_per_second: Option<f64>,
+    /// The most memory that its process held, in bytes.
+    pub peak_rss_bytes: u64,
+    /// Shares of what is pruned.
+    pub shares: Shares,
+    /// How much of the model that is.
+    pub touches: Touches,
+    /// What its protocol measures.
+    pub measured: M,
+    /// What tells it apart from rows with the same key.
+    #[serde(skip)]
+    pub distinctions: Vec<Distinction>,
+}
+
+impl<M> Row<M> {
+    /// The row of a cell of `group`, whose key it has there.
+    pub fn of((key, result): (Key, &CellResult), group: &Group<'_>, measured: M) -> Self {
+        let provenance = &result.provenance;
+        let positive = provenance.seconds > 0.0;
+        Row {
+            cell_id: result.id.clone(),
+            label: result.cell.label(),
+            cell: result.cell.clone(),
+            key,
+            code_version: provenance.code_version.clone(),
+            started_at_ms: provenance.started_at_ms,
+            seconds: provenance.seconds,
+            tokens: provenance.tokens,
+            tokens_per_second: positive.then(|| provenance.tokens as f64 / provenance.seconds),
+            peak_rss_bytes: provenance.peak_rss_bytes,
+            shares: shares(&result.rows),
+            touches: Touches {
+                parameters: result.touched.parameters,
+                flops: result.touched.flops,
+                state_bytes: result.touched.state_bytes,
+            },
+            measured,
+            distinctions: group.distinctions(key, result),
+        }
+    }
+}
+
+fn shares(rows: &Rows) -> Shares {
+    let mean = |windows: fn(&tables::WindowRow) -> f64, items: fn(&tables::ItemRow) -> f64| {
+        let (sum, n) = match rows {
+            Rows::Windows(rows) => (rows.iter().map(windows).sum::<f64>(), rows.len()),
+            Rows::Items(rows) => (rows.iter().map(items).sum::<f64>(), rows.len()),
+        };
+        sum / n as f64
+    };
+    Shares {
+        kept_energy: mean(|row| row.kept_energy, |row| row.kept_energy),
+        natural_sparsity: mean(|row| row.natural_sparsity, |row| row.natural_sparsity),
+        reached_sparsity: mean(|row| row.reached_sparsity, |row| row.reached_sparsity),
+    }
+}

@@ -1,0 +1,199 @@
+//! A run's folder: what was ordered, what is done, what failed and what cannot be read.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use plan::{WorkOrder, cell_id};
+use rayon::prelude::*;
+use serde::Serialize;
+use tables::{ORDER, Provenance, Store, StoredFile, Table, runs_in};
+
+use crate::observed::{Observed, is_observed, read_observed};
+use crate::table_file::{CellResult, Failure, read_failure, read_result};
+
+/// A file that cannot be used, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unreadable {
+    /// Path within the run's folder.
+    pub file: String,
+    /// Why it cannot be used.
+    pub reason: String,
+}
+
+/// Everything that lies in a run's folder.
+pub struct Run {
+    /// The run's name: of its work order, else of its folder.
+    pub name: String,
+    /// Where it lies.
+    pub folder: PathBuf,
+    /// The last work order; none where there is no readable one.
+    pub order: Option<WorkOrder>,
+    /// Finished cells that measured losses, by id.
+    pub results: Vec<CellResult>,
+    /// Finished cells that measured scores and overlaps, by id.
+    pub observed: Vec<Observed>,
+    /// Ids of the scores that the order's static cells rest on and store on their way, less those
+    /// that the order asks for.
+    pub by_products: BTreeSet<String>,
+    /// Failed cells without results, by label.
+    pub failures: Vec<Failure>,
+    /// Files that cannot be used, by path.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// The runs in `folder`: itself, or the folders in it, sorted by name.
+///
+/// # Errors
+/// When the folder cannot be read or holds no run.
+pub fn find_runs(folder: &Path) -> Result<Vec<PathBuf>> {
+    let unreadable = || format!("cannot read the results folder {}", folder.display());
+    let runs = runs_in(folder).with_context(unreadable)?;
+    if runs.is_empty() {
+        bail!(
+            "{} holds no run: expected a folder with windows/, items/, neurons/, channels/, \
+             overlaps/ or failures/, or one that holds such folders; make a run with \
+             `cargo xtask run-grid`",
+            folder.display()
+        );
+    }
+    Ok(runs)
+}
+
+impl Run {
+    /// Reads a run's folder, file by file.
+    ///
+    /// # Errors
+    /// Only when the folder cannot be listed; a file that cannot be read is part of the result.
+    pub fn load(folder: &Path) -> Result<Run> {
+        let store = Store::open_read_only(folder)?;
+        let survey = store.survey()?;
+        let within = |path: &Path| path.strip_prefix(folder).unwrap_or(path).display().to_string();
+
+        let mut unreadable: Vec<Unreadable> = Vec::new();
+        let mut refuse = |path: &Path, reason: String| {
+            unreadable.push(Unreadable { file: within(path), reason });
+        };
+        for damaged in &survey.damaged {
+            refuse(&damaged.path, damaged.reason.clone());
+        }
+        let mut results: Vec<CellResult> = Vec::new();
+        let mut observed: Vec<Observed> = Vec::new();
+        let mut failures: Vec<Failure> = Vec::new();
+        for (file, read) in read_all(&store, &survey.files) {
+            match read {
+                Ok(TableFile::Result(result)) => results.push(*result),
+                Ok(TableFile::Observed(cell)) => observed.push(*cell),
+                Ok(TableFile::Failure(failure)) => failures.push(*failure),
+                Err(error) => refuse(&file.path, format!("{error:#}")),
+            }
+        }
+        let order = read_order(&folder.join(ORDER)).unwrap_or_else(|error| {
+            refuse(&folder.join(ORDER), format!("{error:#}"));
+            None
+        });
+
+        results.sort_by(|a, b| a.id.cmp(&b.id));
+        observed.sort_by(|a, b| a.id.cmp(&b.id));
+        // A cell that succeeded later is done, even where its old failure is still recorded.
+        let done: BTreeSet<&str> = results
+            .iter()
+            .map(|result| result.id.as_str())
+            .chain(observed.iter().map(|observed| observed.id.as_str()))
+            .collect();
+        failures.retain(|failure| !done.contains(failure.cell_id.as_str()));
+        failures.sort_by(|a, b| (&a.label, &a.cell_id).cmp(&(&b.label, &b.cell_id)));
+        unreadable.sort_by(|a, b| a.file.cmp(&b.file));
+        let name = match &order {
+            Some(order) => order.run.clone(),
+            None => folder_name(folder),
+        };
+        let by_products = order.as_ref().map(by_products).unwrap_or_default();
+        let folder = folder.to_owned();
+        Ok(Run { name, folder, order, results, observed, by_products, failures, unreadable })
+    }
+
+    /// The ids of all finished cells.
+    pub fn done(&self) -> impl Iterator<Item = &str> {
+        let observed = self.observed.iter().map(|observed| observed.id.as_str());
+        self.results.iter().map(|result| result.id.as_str()).chain(observed)
+    }
+
+    /// Where the numbers of all finished cells come from.
+    pub fn provenances(&self) -> impl Iterator<Item = &Provenance> {
+        let observed = self.observed.iter().map(|observed| &observed.provenance);
+        self.results.iter().map(|result| &result.provenance).chain(observed)
+    }
+}
+
+/// What one file of a table held.
+enum TableFile {
+    Result(Box<CellResult>),
+    Observed(Box<Observed>),
+    Failure(Box<Failure>),
+}
+
+/// Reads every file on its own; the answers are in the files' order.
+fn read_all<'a>(
+    store: &Store,
+    files: &'a [StoredFile],
+) -> Vec<(&'a StoredFile, Result<TableFile>)> {
+    let progress = progress(files.len());
+    let read = |file: &'a StoredFile| {
+        progress.inc(1);
+        let table_file = if file.table == Table::Failures {
+            read_failure(file).map(|failure| TableFile::Failure(Box::new(failure)))
+        } else if is_observed(file.table) {
+            read_observed(store, file).map(|observed| TableFile::Observed(Box::new(observed)))
+        } else {
+            read_result(store, file).map(|result| TableFile::Result(Box::new(result)))
+        };
+        (file, table_file)
+    };
+    let answers = files.par_iter().map(read).collect();
+    progress.finish_and_clear();
+    answers
+}
+
+/// A bar over files on a terminal, once there are so many that reading them takes its time.
+fn progress(n_files: usize) -> ProgressBar {
+    const MANY: usize = 2000;
+    if n_files < MANY {
+        return ProgressBar::hidden();
+    }
+    // The template is a constant; a wrong one would fall back to the plain bar.
+    let style = ProgressStyle::with_template("tables [{bar:30}] {pos}/{len}  {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(n_files as u64).with_style(style.progress_chars("=> "))
+}
+
+/// The work order; none where there is no such file.
+fn read_order(path: &Path) -> Result<Option<WorkOrder>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = fs::read(path)?;
+    let order = serde_json::from_slice(&bytes).context("it is not a work order")?;
+    Ok(Some(order))
+}
+
+/// Ids of the scores that ordered cells rest on, less those that are ordered.
+fn by_products(order: &WorkOrder) -> BTreeSet<String> {
+    let scores = order.cells.iter().filter_map(|ordered| {
+        let cell = ordered.cell.scores_cell()?;
+        Some(cell_id(&cell, &order.inputs_of(&cell)?))
+    });
+    let mut ids: BTreeSet<String> = scores.collect();
+    order.cells.iter().for_each(|ordered| {
+        ids.remove(&ordered.id);
+    });
+    ids
+}
+
+/// The folder's own name, also for `.` and paths that end in `..`.
+fn folder_name(folder: &Path) -> String {
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    whole.file_name().unwrap_or(whole.as_os_str()).to_string_lossy().into_owned()
+}

@@ -1,0 +1,337 @@
+//! Reading one table file. An unreadable file is an error of that file alone.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use plan::Cell;
+use tables::{Frame, ItemRow, Provenance, Store, StoredFile, Table, Touched, WindowRow};
+
+/// The rows of one cell in full precision, sorted by their index.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rows {
+    /// Losses, one row a window of text.
+    Windows(Vec<WindowRow>),
+    /// Answers, one row an item of a task.
+    Items(Vec<ItemRow>),
+}
+
+/// One finished cell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CellResult {
+    /// Its id.
+    pub id: String,
+    /// The cell.
+    pub cell: Cell,
+    /// How much of the model the cell's part is.
+    pub touched: Touched,
+    /// Where its numbers come from.
+    pub provenance: Provenance,
+    /// What it measured.
+    pub rows: Rows,
+}
+
+impl CellResult {
+    /// The losses of its windows; a cell of items has none.
+    pub fn windows(&self) -> &[WindowRow] {
+        match &self.rows {
+            Rows::Windows(rows) => rows,
+            Rows::Items(_) => &[],
+        }
+    }
+
+    /// Its items; a cell of windows has none.
+    pub fn items(&self) -> &[ItemRow] {
+        match &self.rows {
+            Rows::Items(rows) => rows,
+            Rows::Windows(_) => &[],
+        }
+    }
+}
+
+/// One failed cell.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Failure {
+    /// The cell's id.
+    pub cell_id: String,
+    /// What it is called.
+    pub label: String,
+    /// The cell.
+    pub cell: Cell,
+    /// What went wrong.
+    pub error: String,
+    /// The revision of the repository.
+    pub revision: String,
+    /// The version of the computing code.
+    pub code_version: String,
+    /// The machine.
+    pub host: String,
+    /// When it was begun, in milliseconds since 1970.
+    pub started_at_ms: i64,
+    /// Seconds until it failed.
+    pub seconds: f64,
+}
+
+/// Columns of all tables of results that are the same in every row of a file.
+const TEXTS: &[&str] = &[
+    "cell_id",
+    "revision",
+    "code_version",
+    "versions",
+    "host",
+    "cpu",
+    "device",
+    "weights_sha256",
+    "tokenizer_sha256",
+    "text_sha256",
+    "calibration_sha256",
+];
+const NUMBERS: &[&str] = &["seconds", "peak_rss_bytes", "tokens"];
+const TOUCHED: &[&str] = &["touched_parameters", "touched_flops", "touched_state_bytes"];
+const SHARES: &[&str] = &["reached_sparsity", "natural_sparsity", "kept_energy"];
+
+/// Reads a `windows` or `items` file and checks that it is where it says it belongs.
+///
+/// # Errors
+/// For anything that is not a complete, finite, consistent table of one cell.
+pub(crate) fn read_result(store: &Store, file: &StoredFile) -> Result<CellResult> {
+    guarded(|| {
+        let cell = cell_at_its_place(store, file)?;
+        let frame = match file.table {
+            Table::Windows => frame(&file.path, &["window_index", "nll_nats", "n_targets"])?,
+            _ => frame(
+                &file.path,
+                &[
+                    "item_index",
+                    "correct",
+                    "word_logprob_nats",
+                    "n_target_tokens",
+                    "n_tokens",
+                    "distance_sentences",
+                ],
+            )?,
+        };
+        let provenance = provenance(&frame, file)?;
+        let touched = Touched {
+            parameters: constant_f64(&frame, TOUCHED[0])?,
+            flops: constant_f64(&frame, TOUCHED[1])?,
+            state_bytes: constant_f64(&frame, TOUCHED[2])?,
+        };
+        let rows = match file.table {
+            Table::Windows => Rows::Windows(window_rows(&frame)?),
+            _ => Rows::Items(item_rows(&frame)?),
+        };
+        Ok(CellResult { id: file.id.clone(), cell, touched, provenance, rows })
+    })
+}
+
+/// The cell that the rows of `file` belong to, if it lies where that cell's results belong.
+///
+/// # Errors
+/// When the file cannot be read, names no valid cell, or lies where another cell's results belong.
+pub(crate) fn cell_at_its_place(store: &Store, file: &StoredFile) -> Result<Cell> {
+    let cell = tables::read_cell(&file.path)?;
+    let belongs = store.result_path(&file.id, &cell)?;
+    ensure!(
+        belongs == file.path,
+        "its rows belong to {}; was it moved or renamed?",
+        belongs.strip_prefix(store.folder()).unwrap_or(&belongs).display()
+    );
+    Ok(cell)
+}
+
+/// Where the numbers of a file come from, if its rows are of the cell that its name says.
+///
+/// # Errors
+/// When the file cannot be read, has no rows, lacks a column or holds several values where one
+/// belongs, or when its rows are of another cell.
+pub(crate) fn read_about(file: &StoredFile) -> Result<Provenance> {
+    provenance(&scan(&file.path, [TEXTS, NUMBERS].concat().into_iter())?, file)
+}
+
+/// Reads a `failures` file.
+///
+/// # Errors
+/// As [`read_result`].
+pub(crate) fn read_failure(file: &StoredFile) -> Result<Failure> {
+    guarded(|| {
+        let texts = ["cell_id", "label", "error", "revision", "code_version", "host"];
+        let frame = scan(&file.path, texts.iter().chain(&["seconds"]).copied())?;
+        let text = |name| constant_text(&frame, name);
+        Ok(Failure {
+            cell_id: text("cell_id")?,
+            label: text("label")?,
+            cell: tables::read_cell(&file.path)?,
+            error: text("error")?,
+            revision: text("revision")?,
+            code_version: text("code_version")?,
+            host: text("host")?,
+            started_at_ms: started_at_ms(&frame)?,
+            seconds: constant_f64(&frame, "seconds")?,
+        })
+    })
+}
+
+/// Runs `read`; a panic inside the Parquet decoder (damaged bytes) is an error like any other.
+pub(crate) fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|payload| {
+        let said = payload.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| payload.downcast_ref::<&str>().copied());
+        Err(anyhow!("the Parquet decoder gave up: {}", said.unwrap_or("no reason given")))
+    })
+}
+
+fn frame(path: &Path, own: &[&'static str]) -> Result<Frame> {
+    scan(path, [own, TEXTS, NUMBERS, TOUCHED, SHARES].concat().into_iter())
+}
+
+/// The named columns of one file, and `started_at`.
+fn scan<'a>(path: &Path, columns: impl Iterator<Item = &'a str>) -> Result<Frame> {
+    let columns: Vec<&str> = columns.chain(["started_at"]).collect();
+    let frame = Frame::read(path, Some(&columns))?;
+    ensure!(frame.rows() > 0, "it has no rows");
+    Ok(frame)
+}
+
+fn provenance(frame: &Frame, file: &StoredFile) -> Result<Provenance> {
+    let text = |name| constant_text(frame, name);
+    let id = text("cell_id")?;
+    ensure!(id == file.id, "its rows are of cell {id}, its name says {}", file.id);
+    Ok(Provenance {
+        revision: text("revision")?,
+        code_version: text("code_version")?,
+        versions: text("versions")?,
+        host: text("host")?,
+        cpu: text("cpu")?,
+        device: text("device")?,
+        started_at_ms: started_at_ms(frame)?,
+        seconds: constant_f64(frame, "seconds")?,
+        peak_rss_bytes: constant_u64(frame, "peak_rss_bytes")?,
+        tokens: constant_u64(frame, "tokens")?,
+        weights_sha256: text("weights_sha256")?,
+        tokenizer_sha256: text("tokenizer_sha256")?,
+        text_sha256: text("text_sha256")?,
+        calibration_sha256: optional_text(frame, "calibration_sha256")?,
+    })
+}
+
+fn window_rows(frame: &Frame) -> Result<Vec<WindowRow>> {
+    let (index, targets) = (u32s(frame, "window_index")?, u32s(frame, "n_targets")?);
+    let nll = f64s(frame, "nll_nats")?;
+    let [reached, natural, kept] = shares(frame)?;
+    let mut rows: Vec<WindowRow> = (0..frame.rows())
+        .map(|row| WindowRow {
+            window_index: index[row],
+            nll_nats: nll[row],
+            n_targets: targets[row],
+            reached_sparsity: reached[row],
+            natural_sparsity: natural[row],
+            kept_energy: kept[row],
+        })
+        .collect();
+    for row in &rows {
+        let index = row.window_index;
+        ensure!(row.nll_nats >= 0.0, "the loss of window {index} is negative: {}", row.nll_nats);
+        ensure!(row.n_targets > 0, "window {index} has no targets");
+    }
+    rows.sort_by_key(|row| row.window_index);
+    check_distinct(rows.iter().map(|row| row.window_index), "window")?;
+    Ok(rows)
+}
+
+fn item_rows(frame: &Frame) -> Result<Vec<ItemRow>> {
+    let (index, correct) = (u32s(frame, "item_index")?, bools(frame, "correct")?);
+    let (target_tokens, tokens) = (u32s(frame, "n_target_tokens")?, u32s(frame, "n_tokens")?);
+    let logprob = f64s(frame, "word_logprob_nats")?;
+    let distance = frame.u32s("distance_sentences")?;
+    let [reached, natural, kept] = shares(frame)?;
+    let mut rows: Vec<ItemRow> = (0..frame.rows())
+        .map(|row| ItemRow {
+            item_index: index[row],
+            correct: correct[row],
+            word_logprob_nats: logprob[row],
+            n_target_tokens: target_tokens[row],
+            n_tokens: tokens[row],
+            distance_sentences: distance[row],
+            reached_sparsity: reached[row],
+            natural_sparsity: natural[row],
+            kept_energy: kept[row],
+        })
+        .collect();
+    rows.sort_by_key(|row| row.item_index);
+    check_distinct(rows.iter().map(|row| row.item_index), "item")?;
+    Ok(rows)
+}
+
+fn shares(frame: &Frame) -> Result<[Vec<f64>; 3]> {
+    Ok([f64s(frame, SHARES[0])?, f64s(frame, SHARES[1])?, f64s(frame, SHARES[2])?])
+}
+
+/// Refuses an index that appears twice; `sorted` is in ascending order.
+fn check_distinct(sorted: impl Iterator<Item = u32>, what: &str) -> Result<()> {
+    let mut previous = None;
+    for index in sorted {
+        ensure!(previous != Some(index), "{what} {index} appears twice");
+        previous = Some(index);
+    }
+    Ok(())
+}
+
+pub(crate) fn u32s(frame: &Frame, name: &str) -> Result<Vec<u32>> {
+    all(name, frame.u32s(name)?)
+}
+
+fn bools(frame: &Frame, name: &str) -> Result<Vec<bool>> {
+    all(name, frame.bools(name)?)
+}
+
+/// The values of a column that every row has.
+fn all<T>(name: &str, values: Vec<Option<T>>) -> Result<Vec<T>> {
+    values.into_iter().map(|value| value.with_context(|| is_null(name))).collect()
+}
+
+pub(crate) fn f64s(frame: &Frame, name: &str) -> Result<Vec<f64>> {
+    let values = all(name, frame.f64s(name)?)?;
+    for (row, value) in values.iter().enumerate() {
+        ensure!(value.is_finite(), "`{name}` of row {row} is {value}, not a finite number");
+    }
+    Ok(values)
+}
+
+fn is_null(name: &str) -> String {
+    format!("column `{name}` has a row without a value")
+}
+
+fn started_at_ms(frame: &Frame) -> Result<i64> {
+    constant("started_at", frame.instants_ms("started_at")?)?.with_context(|| is_null("started_at"))
+}
+
+fn constant_u64(frame: &Frame, name: &str) -> Result<u64> {
+    constant(name, frame.u64s(name)?)?.with_context(|| is_null(name))
+}
+
+fn constant_f64(frame: &Frame, name: &str) -> Result<f64> {
+    let values = f64s(frame, name)?;
+    constant(name, values.into_iter().map(Some))?.with_context(|| is_null(name))
+}
+
+fn constant_text(frame: &Frame, name: &str) -> Result<String> {
+    optional_text(frame, name)?.with_context(|| is_null(name))
+}
+
+fn optional_text(frame: &Frame, name: &str) -> Result<Option<String>> {
+    constant(name, frame.texts(name)?)
+}
+
+/// The one value that all rows share.
+fn constant<T: PartialEq>(
+    name: &str,
+    values: impl IntoIterator<Item = Option<T>>,
+) -> Result<Option<T>> {
+    let mut values = values.into_iter();
+    let first = values.next().context("it has no rows")?;
+    if values.any(|value| value != first) {
+        bail!("column `{name}` differs between its rows, but a file is one cell");
+    }
+    Ok(first)
+}

@@ -1,0 +1,27 @@
+//! One run with all that is said of it.
+
+use evidence::Run;
+use judgement::Summary;
+use judgement::claims::ClaimsFile;
+
+use crate::sentences::{self, AtlasSentences, Finding};
+
+/// The report of one run.
+pub(crate) struct Report {
+    pub(crate) run: Run,
+    /// What its tables say, as values.
+    pub(crate) summary: Summary,
+    /// The sentences that open it: those of the run first, then model by model.
+    pub(crate) findings: Vec<Finding>,
+    /// What the atlas says of each model.
+    pub(crate) atlas: Vec<AtlasSentences>,
+}
+
+impl Report {
+    pub(crate) fn of(run: Run, claims: Option<&ClaimsFile>) -> Report {
+        let summary = Summary::of(&run, claims);
+        let atlas = sentences::of_atlas(&summary.atlas);
+        let findings = sentences::all(&summary, &atlas);
+        Report { run, summary, findings, atlas }
+    }
+}

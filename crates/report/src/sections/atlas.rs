@@ -1,0 +1,282 @@
+//! The atlas as Markdown: a section a model, its texts one after the other.
+
+use evidence::Quantity;
+use judgement::atlas::{
+    Atlas, BOOTSTRAP, Entry, Mean, Measure, Overlap, Persistence, SPARSITIES, Similarity, Stability,
+};
+use plan::{Part, shortest_decimal};
+
+use super::headings::of_entry;
+use crate::format::{self, count, or_nothing, percent, significant};
+use crate::markdown::Align::{Left, Right};
+use crate::markdown::Table;
+use crate::sentences::{AtlasSentences, with_limits};
+
+/// The atlas of a run; nothing where nothing was observed. Its tables lie in `<prefix>atlas`.
+pub(crate) fn section(atlas: &Atlas, sentences: &[AtlasSentences], prefix: &str) -> String {
+    if sentences.is_empty() {
+        return String::new();
+    }
+    let mut page = format!(
+        "\n## Importance atlas\n\nMeans are over sites, intervals 95 % percentile bootstrap over sites \
+         ({} resamples, seed {}). All numbers: `{prefix}atlas/*.parquet` beside this page.\n",
+        BOOTSTRAP.resamples, BOOTSTRAP.seed
+    );
+    for AtlasSentences { model, headlines, others } in sentences {
+        page += &format!("\n### {model}\n");
+        let sentences = headlines.iter().chain(others).map(|sentence| format!("- {sentence}\n"));
+        let sentences: String = sentences.collect();
+        if !sentences.is_empty() {
+            page += &format!("\n{sentences}");
+        }
+        for entry in atlas.entries.iter().filter(|entry| entry.model == *model) {
+            page += &entry_section(entry);
+        }
+        for part in Part::ALL {
+            let of_part =
+                |stability: &&Stability| (stability.model == *model) && stability.part == *part;
+            let rows: Vec<&Stability> = atlas.stability.iter().filter(of_part).collect();
+            page += &stability(*part, &rows);
+        }
+        page.extend(atlas.overlaps.iter().filter(|own| own.model == *model).map(overlap));
+    }
+    page
+}
+
+fn entry_section(entry: &Entry) -> String {
+    let thing = match entry.part {
+        Part::Ffn => "neuron",
+        Part::State => "channel",
+    };
+    let (sites, places) = (count(entry.n_sites, "site"), count(entry.n_places, thing));
+    let notes: String = entry.notes.iter().map(|note| format!("; {note}")).collect();
+    let mut page =
+        format!("\n#### {}\n\n{sites}, {places}, {}{notes}.\n", of_entry(entry), entry.protocol);
+    if !entry.correlations.is_empty() {
+        page += &correlation_matrix(entry);
+        page += &by_layer(entry);
+        page += &constant(entry);
+    }
+    if !entry.agreement.is_empty() {
+        page += &agreement_matrix(entry);
+    }
+    page += &proxy_gap(entry);
+    page.extend(entry.persistence.iter().map(persistence));
+    page
+}
+
+/// `-0.158`, `+0.957`
+fn correlation(value: f64) -> String {
+    format::correlation(value, 3)
+}
+
+/// `0.412 [0.380, 0.440]`
+fn share_with_limits(mean: &Mean) -> String {
+    let limits = mean.lower.zip(mean.upper);
+    let limits = limits.map(|(lower, upper)| format!(" [{lower:.3}, {upper:.3}]"));
+    format!("{:.3}{}", mean.value, limits.unwrap_or_default())
+}
+
+/// A square of quantities; `field` fills what is off the diagonal.
+fn matrix(quantities: &[Quantity], field: impl Fn(usize, usize) -> String) -> String {
+    let names = quantities.iter().map(|quantity| (quantity.as_str(), Right));
+    let mut table = Table::new([("", Left)].into_iter().chain(names));
+    for (row, quantity) in quantities.iter().enumerate() {
+        let fields = (0..quantities.len()).map(|column| match row == column {
+            true => "1".to_owned(),
+            false => field(row, column),
+        });
+        table.push([quantity.as_str().to_owned()].into_iter().chain(fields));
+    }
+    table.render()
+}
+
+fn correlation_matrix(entry: &Entry) -> String {
+    let scores = &entry.scores;
+    let field = |row: usize, column: usize| {
+        let measure = if row > column { Measure::Spearman } else { Measure::Pearson };
+        let similarity = entry.correlation(scores[row], scores[column], measure);
+        let mean = similarity.and_then(|similarity| similarity.mean);
+        or_nothing(mean.map(|mean| correlation(mean.value)))
+    };
+    format!(
+        "\nCorrelation, mean over sites: Spearman below the diagonal, Pearson above it:\n\n{}",
+        matrix(scores, field)
+    )
+}
+
+/// The correlations that a sign change with depth would show in, with interval and layer by layer.
+fn by_layer(entry: &Entry) -> String {
+    let shown = match entry.part {
+        Part::Ffn => [Quantity::Weight, Quantity::Impact].map(|to| (Quantity::Magnitude, to)),
+        Part::State => {
+            [Quantity::StateEnergy, Quantity::Ghost].map(|to| (Quantity::StateWeight, to))
+        }
+    };
+    let mut text = String::new();
+    for (first, second) in shown {
+        let Some(similarity) = entry.correlation(first, second, Measure::Spearman) else {
+            continue;
+        };
+        let values: Vec<String> = similarity
+            .sites
+            .iter()
+            .map(|site| format!("{}: {}", site.layer, or_nothing(site.value.map(correlation))))
+            .collect();
+        let (first, second) = (first.as_str(), second.as_str());
+        let mean = or_nothing(similarity.mean.map(|mean| with_limits(&mean)));
+        let values = values.join(", ");
+        text += &format!("\nSpearman({first}, {second}): mean {mean}; by layer {values}\n");
+    }
+    text
+}
+
+/// Scores that do not vary, and so correlate with nothing.
+fn constant(entry: &Entry) -> String {
+    if entry.constant.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<String> = entry
+        .constant
+        .iter()
+        .map(|(score, layers)| {
+            let n_sites = count(layers.len(), "site");
+            let layers: Vec<String> = layers.iter().map(u32::to_string).collect();
+            format!("{} at {n_sites} (layer {})", score.as_str(), layers.join(", "))
+        })
+        .collect();
+    format!("\nConstant, so that there is no correlation and no kept set: {}.\n", lines.join("; "))
+}
+
+fn agreement_matrix(entry: &Entry) -> String {
+    let has_sets = |score: &&Quantity| {
+        let mut agreement = entry.agreement.iter();
+        agreement.any(|similarity| similarity.first == **score || similarity.second == **score)
+    };
+    let scores: Vec<Quantity> = entry.scores.iter().filter(has_sets).copied().collect();
+    let [below, above] = SPARSITIES;
+    let field = |row: usize, column: usize| {
+        let sparsity = if row > column { below } else { above };
+        let similarity = entry.agreement_at(scores[row], scores[column], sparsity);
+        let mean = similarity.and_then(|similarity| similarity.mean);
+        or_nothing(mean.map(|mean| format!("{:.3}", mean.value)))
+    };
+    format!(
+        "\nKept sets (Jaccard, mean over sites): below the diagonal at κ={}, above it at κ={}:\n\n{}",
+        shortest_decimal(below),
+        shortest_decimal(above),
+        matrix(&scores, field)
+    )
+}
+
+fn proxy_gap(entry: &Entry) -> String {
+    let Some(gap) = &entry.proxy_gap else { return String::new() };
+    let pearson = gap.pearson.map_or("none (constant)".to_owned(), correlation);
+    format!(
+        "\nProxy gap over {} channels of all layers: Pearson of state-weight with mean H² {pearson}; at \
+         κ={} the ranks disagree on {}: {} phantom (small weight, high energy), {} corporeal (the \
+         reverse).\n",
+        gap.n_channels,
+        shortest_decimal(gap.sparsity),
+        percent(gap.disagreement()),
+        percent(gap.phantom),
+        percent(gap.corporeal)
+    )
+}
+
+fn persistence(persistence: &Persistence) -> String {
+    let columns = [
+        ("half-life, tokens", Left),
+        ("channels", Right),
+        ("mean half-life", Right),
+        ("dropped for ever", Right),
+        ("read", Right),
+        ("write", Right),
+        ("write / read", Right),
+    ];
+    let mut table = Table::new(columns);
+    for bin in &persistence.bins {
+        let tokens = |tokens: f64| shortest_decimal(tokens);
+        let range = match bin.below {
+            Some(below) => format!("{} to {}", tokens(bin.from), tokens(below)),
+            None => format!("{} or more", tokens(bin.from)),
+        };
+        let number = |value: Option<f64>| or_nothing(value.map(|value| significant(value, 3)));
+        table.push([
+            range,
+            bin.n_channels.to_string(),
+            significant(bin.half_life, 3),
+            number(bin.ablation),
+            number(bin.ablation_read),
+            number(bin.ablation_write),
+            number(bin.write_over_read),
+        ]);
+    }
+    let correlations: Vec<String> = persistence
+        .correlations
+        .iter()
+        .map(|with| {
+            let mean = or_nothing(with.mean.map(|mean| with_limits(&mean)));
+            format!("with {} {mean}", with.second.as_str())
+        })
+        .collect();
+    format!(
+        "\nPersistence: mean rise of the NLL (nats per target) when a channel alone is dropped, for \
+         ever or in every other window of W={} tokens, by half-life:\n\n{}\nSpearman of half-life \
+         per site, mean over sites (W={}): {}.\n",
+        persistence.dropped_tokens,
+        table.render(),
+        persistence.dropped_tokens,
+        correlations.join(", ")
+    )
+}
+
+fn stability(part: Part, rows: &[&Stability]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let jaccard = SPARSITIES.map(|sparsity| format!("Jaccard κ={}", shortest_decimal(sparsity)));
+    let columns = [("score", Left), ("texts", Left), ("Spearman", Right)];
+    let more = jaccard.iter().map(|name| (name.as_str(), Right));
+    let mut table = Table::new(columns.into_iter().chain(more));
+    for row in rows {
+        let mean = |measure: Measure, sparsity: Option<f64>| {
+            let is_it = |own: &&Similarity| own.measure == measure && own.sparsity == sparsity;
+            let similarity = row.similarities.iter().find(is_it);
+            let mean = similarity.and_then(|own| own.mean);
+            or_nothing(mean.map(|mean| match measure {
+                Measure::Jaccard => share_with_limits(&mean),
+                Measure::Spearman | Measure::Pearson => with_limits(&mean),
+            }))
+        };
+        let texts = row.texts().join(" and ");
+        let first = [row.score.as_str().to_owned(), texts, mean(Measure::Spearman, None)];
+        let jaccard = SPARSITIES.map(|sparsity| mean(Measure::Jaccard, Some(sparsity)));
+        table.push(first.into_iter().chain(jaccard));
+    }
+    format!("\n#### Stability over texts ({part})\n\n{}", table.render())
+}
+
+fn overlap(overlap: &Overlap) -> String {
+    let columns = [("lag, tokens", Right), ("shared", Right), ("Jaccard", Right)];
+    let mut table = Table::new(columns.into_iter().chain([("by chance", Right)]));
+    for lag in &overlap.lags {
+        let mean = &lag.overlap;
+        let limits = mean.lower.zip(mean.upper);
+        let limits =
+            limits.map(|(lower, upper)| format!(" [{}, {}]", percent(lower), percent(upper)));
+        table.push([
+            lag.lag_tokens.to_string(),
+            format!("{}{}", percent(mean.value), limits.unwrap_or_default()),
+            format!("{:.3}", lag.jaccard),
+            percent(lag.by_chance),
+        ]);
+    }
+    format!(
+        "\n#### Kept neurons that two tokens share: {}, {}, κ={}\n\n{}",
+        overlap.dataset,
+        overlap.score,
+        shortest_decimal(overlap.sparsity),
+        table.render()
+    )
+}
