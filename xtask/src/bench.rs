@@ -1,6 +1,6 @@
 //! `bench`: this project against PyTorch + transformers, side by side in one run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::bench_record::{Begun, Kind};
 use crate::python::{self, object, succeed};
 use crate::workspace::Workspace;
-use crate::{bench_families, bench_record, build};
+use crate::{bench_cuts, bench_families, bench_record, build};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,6 +17,7 @@ Examples:
   cargo xtask bench --python ~/venv/bin/python --repeats 5
   cargo xtask bench --case dense --json
   cargo xtask bench --families              # dense, every model family, random weights
+  cargo xtask bench --cuts                  # SparseGPT: seconds and memory of the cut alone
 
 Both sides run the same windows of WikiText-2 on the same machine, one after the other, `--repeats`
 times; what is reported is the median of the ratios of neighbouring runs, since machines drift.
@@ -80,6 +81,9 @@ pub(crate) struct Args {
     /// Instead: dense tokens per second of every model family, at about 100 M parameters
     #[arg(long, conflicts_with_all = ["case", "windows"])]
     families: bool,
+    /// Instead: the time and memory of cutting half of the weights by SparseGPT
+    #[arg(long, conflicts_with_all = ["case", "windows", "families"])]
+    cuts: bool,
     /// Windows of 1,024 tokens in one run
     #[arg(long, default_value_t = 4)]
     windows: usize,
@@ -124,8 +128,19 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         let mut command = Command::new(&python);
         succeed(command.arg(script).arg(&gguf).arg(&folder))?;
     }
-    let bench = Bench { workspace, args, python, gguf, folder, data };
     let begun = Begun::now();
+    if args.cuts {
+        let sides = bench_cuts::Sides {
+            workspace,
+            python: &python,
+            gguf: &gguf,
+            folder: &folder,
+            data: &data,
+        };
+        let rows = bench_cuts::run(&sides, args.repeats)?;
+        return finish(workspace, args, (Kind::Cuts, "cuts"), &begun, &python, &rows);
+    }
+    let bench = Bench { workspace, args, python, gguf, folder, data };
     let mut rows = Vec::new();
     for case in &CASES {
         if args.case.as_deref().is_none_or(|name| name == case.name) {
@@ -152,12 +167,25 @@ fn families(workspace: &Workspace, args: &Args) -> Result<i32> {
     };
     let begun = Begun::now();
     let rows = bench_families::run(workspace, &worker, &python, args.repeats)?;
-    if args.json {
-        println!("{}", json!({ "families": rows }));
-    } else {
-        print!("{}", bench_families::table(&rows));
+    finish(workspace, args, (Kind::Families, "families"), &begun, &python, &rows)
+}
+
+/// Prints the rows and keeps them.
+fn finish(
+    workspace: &Workspace,
+    args: &Args,
+    (kind, name): (Kind, &str),
+    begun: &Begun,
+    python: &Path,
+    rows: &[Value],
+) -> Result<i32> {
+    match kind {
+        _ if args.json => println!("{}", json!({ name: rows })),
+        Kind::Cuts => print!("{}", bench_cuts::table(rows)),
+        Kind::Families => print!("{}", bench_families::table(rows)),
+        Kind::Cases => print!("{}", table(rows)),
     }
-    let file = bench_record::keep(workspace, Kind::Families, &begun, &python, &rows)?;
+    let file = bench_record::keep(workspace, kind, begun, python, rows)?;
     eprintln!("record: {}", workspace.show(&file));
     Ok(plan::exit::DONE)
 }

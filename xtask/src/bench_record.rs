@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     Cases,
     /// Every family, dense.
     Families,
+    /// Cuts of weights.
+    Cuts,
 }
 
 impl Kind {
@@ -30,6 +32,7 @@ impl Kind {
         match self {
             Kind::Cases => "cases",
             Kind::Families => "families",
+            Kind::Cuts => "cuts",
         }
     }
 }

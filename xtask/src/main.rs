@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a command line talks on standard output")]
 
 mod bench;
+mod bench_cuts;
 mod bench_families;
 mod bench_record;
 mod build;

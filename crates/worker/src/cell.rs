@@ -54,6 +54,8 @@ struct Answer {
     stored_bytes: u64,
     parameters_left: u64,
     tokens: u64,
+    /// Of cuts and calibration, before the evaluation.
+    cut_seconds: f64,
     seconds: f64,
     tokens_per_second: f64,
     peak_rss_bytes: u64,
@@ -115,6 +117,7 @@ fn answer(request: &CellRequest, evaluated: &Evaluated) -> Answer {
         stored_bytes: evaluated.left.stored_bytes,
         parameters_left: evaluated.left.parameters,
         tokens: evaluated.tokens,
+        cut_seconds: evaluated.cut_seconds,
         seconds: evaluated.seconds,
         tokens_per_second: evaluated.tokens_per_second(),
         peak_rss_bytes: system::peak_rss_bytes(),

@@ -31,6 +31,8 @@ pub(crate) struct Evaluated {
     pub(crate) units: usize,
     /// Shares of all sequences together.
     pub(crate) total: Shares,
+    /// Seconds that cuts and calibration took before.
+    pub(crate) cut_seconds: f64,
     /// What is stored of the model.
     pub(crate) left: Left,
     /// What could be measured of what was dropped.
@@ -105,6 +107,7 @@ pub(crate) fn evaluate(
         tokens,
         units,
         total,
+        cut_seconds: 0.0,
         left: Left::default(),
         shown: subject.shown,
     }))

@@ -50,7 +50,16 @@ impl Runner<'_> {
         let seconds = started.elapsed().as_secs_f64();
         let (total, shown) = (skips::Shares::default(), Shown::default());
         let left = left(&Storage::of(self.model));
-        Ok(rows.map(|rows| Evaluated { rows, seconds, tokens, units, total, left, shown }))
+        Ok(rows.map(|rows| Evaluated {
+            rows,
+            seconds,
+            tokens,
+            units,
+            total,
+            cut_seconds: 0.0,
+            left,
+            shown,
+        }))
     }
 
     /// The model is read again for a device that records.

@@ -1,5 +1,7 @@
 //! From a recipe to what runs: its cuts in order, then the executor of its skips.
 
+use std::time::Instant;
+
 use anyhow::{Context as _, bail, ensure};
 use cuts::{
     Slim, Watch,
@@ -20,6 +22,8 @@ pub(crate) struct Prepared {
     pub(crate) slim: Slim,
     pub(crate) executor: Box<dyn Running>,
     pub(crate) shown: Shown,
+    /// Seconds that cuts and calibration took.
+    pub(crate) seconds: f64,
 }
 
 /// What can be measured of what is dropped.
@@ -65,7 +69,7 @@ impl Runner<'_> {
         cell: &Cell,
         scores: &mut Scores,
     ) -> anyhow::Result<Option<Prepared>> {
-        let recipe = &cell.recipe;
+        let (recipe, started) = (&cell.recipe, Instant::now());
         let (mut slim, mut shown) = (shared(self.model), Shown::default());
         for (index, step) in recipe.steps().iter().enumerate() {
             check_part(&*slim.model, step.kind().part)?;
@@ -87,7 +91,8 @@ impl Runner<'_> {
             stopped |= sets.is_none();
             anyhow::Ok(sets.unwrap_or_default())
         })?;
-        Ok((!stopped).then_some(Prepared { slim, executor, shown }))
+        let seconds = started.elapsed().as_secs_f64();
+        Ok((!stopped).then_some(Prepared { slim, executor, shown, seconds }))
     }
 
     /// One cut, on the model as the cuts before it left it.

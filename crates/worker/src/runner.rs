@@ -138,7 +138,8 @@ impl Runner<'_> {
             });
         })?;
         let left = left(&prepared.slim.storage);
-        Ok(evaluated.map(|evaluated| Evaluated { left, ..evaluated }))
+        let cut_seconds = prepared.seconds;
+        Ok(evaluated.map(|evaluated| Evaluated { left, cut_seconds, ..evaluated }))
     }
 
     /// What a cell of the policy `observe` measures; `None` if asked to stop on the way.
@@ -182,6 +183,7 @@ impl Runner<'_> {
             tokens,
             units,
             total,
+            cut_seconds: 0.0,
             left,
             shown: Shown::default(),
         }))

@@ -62,6 +62,7 @@ impl Scores {
                         units: windows.len(),
                         total: skips::Shares::default(),
                         left: left(&Storage::of(runner.model)),
+                        cut_seconds: 0.0,
                         shown: Shown::default(),
                     };
                     let ordered = OrderedCell { id: id.clone(), cell: cell.clone() };

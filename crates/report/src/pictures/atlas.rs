@@ -6,19 +6,19 @@ use anyhow::Result;
 use plan::Part;
 use plotters::style::text_anchor::HPos;
 
-use super::picture::Content;
 use super::canvas::{self, Words};
-use super::sheet::{MARGIN, Sheet, text_width, write};
 use super::choose::span;
 use super::inks::{FAINT, GRID, Ink, Inks, TEXT, shade};
 use super::marks::{fill, frame};
+use super::picture::Content;
+use super::sheet::{MARGIN, Sheet, text_width, write};
 use super::words::code;
-use judgement::atlas::{BOOTSTRAP, Entry, Measure};
-use crate::sections::headings;
 use crate::format::{correlation, or_nothing};
 use crate::markdown::Align::{Left, Right};
 use crate::markdown::Table;
+use crate::sections::headings;
 use judgement::Summary;
+use judgement::atlas::{BOOTSTRAP, Entry, Measure};
 
 /// Pixels of a field.
 const FIELD: (i32, i32) = (66, 26);

@@ -5,22 +5,22 @@ use anyhow::Result;
 use plan::Part;
 use plotters::style::text_anchor::HPos;
 
-use super::picture::Content;
 use super::axes::{AXIS, Area, Scale, tick_label};
 use super::canvas::{self, Key, Sample, Words};
-use super::sheet::{MARGIN, Sheet, WIDTH, fitting, text_width, write};
 use super::choose::span;
 use super::inks::{FAINT, GRID, Ink, Inks, TEXT, series_colour};
 use super::marks::{BAR, bar, path, whisker};
+use super::picture::Content;
+use super::sheet::{MARGIN, Sheet, WIDTH, fitting, text_width, write};
 use super::words::code;
-use evidence::Quantity;
-use judgement::atlas::{BOOTSTRAP, Entry, Mean, Measure};
-use crate::sections::headings;
-use crate::sentences::with_limits;
 use crate::format::{correlation, or_nothing};
 use crate::markdown::Align::{Left, Right};
 use crate::markdown::Table;
+use crate::sections::headings;
+use crate::sentences::with_limits;
+use evidence::Quantity;
 use judgement::Summary;
+use judgement::atlas::{BOOTSTRAP, Entry, Mean, Measure};
 
 /// What magnitude is correlated with.
 const WITH: [Quantity; 2] = [Quantity::Weight, Quantity::Impact];

@@ -5,24 +5,24 @@ use evidence::Key as RowKey;
 use plan::{Cell, Protocol, shortest_decimal};
 use plotters::style::text_anchor::HPos;
 
-use super::picture::Content;
-use evidence::absent::{Why, absent};
 use super::axes::{AXIS, Area, Scale};
 use super::canvas::{self, Key, Words};
-use super::sheet::{MARGIN, Sheet, WIDTH, fitting, text_width, write};
 use super::choose::{Choice, Found, Preferred, choose, span};
 use super::inks::{Ink, Inks, TEXT, series_colour};
-use super::words::{NEWEST, hatched, place_id, share_label};
-use evidence::place::{Model, Place, models, reasons};
+use super::picture::Content;
+use super::sheet::{MARGIN, Sheet, WIDTH, fitting, text_width, write};
 use super::strips::{self, BESIDE, Dot, LONGEST, Slot, row_height};
-use judgement::accuracy::Accuracy;
-use judgement::contrast::{DYNAMIC, FIXED, SCORE};
+use super::words::{NEWEST, hatched, place_id, share_label};
 use crate::format::{NOTHING, percent};
 use crate::markdown::Align::{Left, Right};
 use crate::markdown::Table;
 use crate::sections::headings;
 use evidence::Row;
+use evidence::absent::{Why, absent};
+use evidence::place::{Model, Place, models, reasons};
 use judgement::Summary;
+use judgement::accuracy::Accuracy;
+use judgement::contrast::{DYNAMIC, FIXED, SCORE};
 
 /// What was published: the last token alone, with 90 % of the neurons dropped.
 const PUBLISHED: Preferred =
@@ -109,8 +109,7 @@ fn found(summary: &Summary) -> Vec<Found<'_, Ends<'_>>> {
     let tables =
         summary.accuracy_tables.iter().map(|table| (table.subject(), table.rows.as_slice()));
     let is_wanted = |cell: &Cell| {
-        let is_shown =
-            |key: RowKey| key.is_dense() || DYNAMIC.fits(&key) || FIXED.fits(&key);
+        let is_shown = |key: RowKey| key.is_dense() || DYNAMIC.fits(&key) || FIXED.fits(&key);
         !cell.protocol.is_perplexity() && RowKey::of(cell).is_some_and(is_shown)
     };
     let mut found = Vec::new();

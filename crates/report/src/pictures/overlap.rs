@@ -6,19 +6,19 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use plan::{Score, shortest_decimal};
 
-use super::picture::Content;
 use super::axes::{Area, Scale, panels, panels_height, tick_label};
 use super::canvas::{self, Key, Words, head};
-use super::sheet::{Sheet, WIDTH};
 use super::inks::{Ink, Inks, REFERENCE, series_colour, series_dashes};
 use super::marks::{mark, path, upright_whisker};
+use super::picture::Content;
+use super::sheet::{Sheet, WIDTH};
 use super::words::{code, share_label};
-use judgement::atlas::{BOOTSTRAP, Lag, Overlap};
-use judgement::contrast::SCORE;
 use crate::format::{or_nothing, percent};
 use crate::markdown::Align::{Left, Right};
 use crate::markdown::Table;
 use judgement::Summary;
+use judgement::atlas::{BOOTSTRAP, Lag, Overlap};
+use judgement::contrast::SCORE;
 
 /// Pixels above a panel for its name, of its plot and below it for its axis.
 const PANEL: (i32, i32, i32) = (30, 250, 56);
@@ -196,9 +196,8 @@ fn draw_panel(
             continue;
         };
         let pen = &pens[series];
-        let at = |lag: &Lag| {
-            (horizontal.at(f64::from(lag.lag_tokens)), vertical.at(lag.overlap.value))
-        };
+        let at =
+            |lag: &Lag| (horizontal.at(f64::from(lag.lag_tokens)), vertical.at(lag.overlap.value));
         if overlap.lags.len() > 1 {
             path(sheet, overlap.lags.iter().map(at).collect::<Vec<_>>(), pen.line, 2)?;
         }

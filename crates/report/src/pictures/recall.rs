@@ -7,21 +7,21 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use plan::{Cell, Mode, Part, Policy, Score, shortest_decimal};
 
-use super::picture::Content;
 use super::axes::{Area, Scale, panels, panels_height};
 use super::canvas::{self, Key, Words, head};
-use super::sheet::{Sheet, WIDTH};
 use super::choose::{Choice, Found, Preferred, choose, span};
 use super::inks::{Ink, Inks, series_colour, series_dashes};
 use super::marks::{mark, path, upright_whisker};
+use super::picture::Content;
+use super::sheet::{Sheet, WIDTH};
 use super::words::{NEWEST, code, share_label};
-use judgement::contrast::SCORE;
 use crate::format::{bin_name, percent};
 use crate::markdown::Align::{Left, Right};
 use crate::markdown::Table;
 use crate::sections::headings;
-use judgement::recall::{Recall, RecallLine};
 use judgement::Summary;
+use judgement::contrast::SCORE;
+use judgement::recall::{Recall, RecallLine};
 
 /// Pixels above a panel for its name, of its plot and below it for its axis.
 const PANEL: (i32, i32, i32) = (30, 190, 56);

@@ -5,14 +5,14 @@ use anyhow::Result;
 use plan::shortest_decimal;
 use plotters::style::text_anchor::HPos;
 
-use super::picture::Content;
 use super::axes::{AXIS, Area, Scale};
 use super::canvas::{self, Key, Words};
-use super::sheet::{LINE, MARGIN, Sheet, WIDTH, text_width, write, write_clear};
 use super::choose::span;
 use super::inks::{Ink, Inks, TEXT, series_colour, series_dashes};
-use super::words::share_label;
 use super::marks::{mark, path};
+use super::picture::Content;
+use super::sheet::{LINE, MARGIN, Sheet, WIDTH, text_width, write, write_clear};
+use super::words::share_label;
 use crate::format::{percent, significant};
 use crate::markdown::Align::{Left, Right};
 use crate::markdown::Table;

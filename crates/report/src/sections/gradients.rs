@@ -33,8 +33,10 @@ fn table(gradients: &Gradients) -> String {
         text.push([shortest_decimal(sparsity)].into_iter().chain(SCORES.map(value)));
     }
     let Gradients { model, dataset, protocol, unequal, .. } = gradients;
-    let flags: String = unequal.iter().map(|own| format!("\n**At {}.**\n", unequal_at(own))).collect();
+    let flags: String =
+        unequal.iter().map(|own| format!("\n**At {}.**\n", unequal_at(own))).collect();
     let heading = format!("### {model} · {dataset} · {protocol}: static ffn, perplexity × dense");
-    let finding = of_gradients(gradients).map(|finding| format!("\n{finding}\n")).unwrap_or_default();
+    let finding =
+        of_gradients(gradients).map(|finding| format!("\n{finding}\n")).unwrap_or_default();
     format!("\n{heading}\n\n{}{flags}{finding}", text.render())
 }

@@ -14,11 +14,7 @@ use crate::report::Report;
 use crate::sentences::of_claims;
 
 /// The page; the runs are in the order of their folders.
-pub(crate) fn page(
-    folder: &Path,
-    runs: &[Report],
-    assessment: Option<&Assessment>,
-) -> String {
+pub(crate) fn page(folder: &Path, runs: &[Report], assessment: Option<&Assessment>) -> String {
     let mut page =
         format!("# Report: {} runs in {}\n\n", runs.len(), plain(&folder.display().to_string()));
     let codes: BTreeSet<&str> = runs
@@ -33,9 +29,7 @@ pub(crate) fn page(
             codes.len()
         );
     }
-    page.extend(
-        assessment.into_iter().map(|own| format!("- {}\n", sentence(&of_claims(own)))),
-    );
+    page.extend(assessment.into_iter().map(|own| format!("- {}\n", sentence(&of_claims(own)))));
     page.extend(assessment.into_iter().map(claims::section));
     page += &runs_table(runs);
     page.extend(assessment.into_iter().map(claims::details));

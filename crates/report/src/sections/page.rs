@@ -2,16 +2,14 @@
 //! number.
 
 use evidence::{AgainstDense, Counted, Origins, Row};
-use judgement::{Remarked, Summary};
 use judgement::accuracy::{Accuracy, AccuracyTable};
 use judgement::dial::Dial;
 use judgement::perplexity::{BOOTSTRAP, Perplexity, PerplexityTable};
+use judgement::{Remarked, Summary};
 use plan::{Part, Policy, Protocol, shortest_decimal};
 
 use super::headings::of_table;
-use super::{
-    atlas, claims, findings, glance, gradients, quadrants, quadrants_glance, recall,
-};
+use super::{atlas, claims, findings, glance, gradients, quadrants, quadrants_glance, recall};
 use crate::format::{
     NOTHING, count, or_nothing, p_value, percent, points, rule_name, short, significant, utc,
 };

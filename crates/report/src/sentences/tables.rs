@@ -30,8 +30,7 @@ pub(super) fn sentences(summary: &Summary) -> Vec<OfModel> {
         Some((table.model.clone(), text))
     });
     let accuracy = summary.accuracy_tables.iter();
-    let accuracy =
-        accuracy.filter_map(|table| Some((table.model.clone(), of_accuracy(table)?)));
+    let accuracy = accuracy.filter_map(|table| Some((table.model.clone(), of_accuracy(table)?)));
     perplexity.chain(accuracy).chain(state::sentences(summary)).collect()
 }
 
@@ -56,7 +55,9 @@ fn of_perplexity(table: &PerplexityTable) -> Option<String> {
 
 fn zeros(share: f64) -> String {
     let share = percent(share);
-    format!("With nothing dropped, {share} of the entries of its feed-forward layers are exactly zero.")
+    format!(
+        "With nothing dropped, {share} of the entries of its feed-forward layers are exactly zero."
+    )
 }
 
 /// One set for all tokens against a set for each, at the largest sparsity that both have.
