@@ -79,7 +79,7 @@ impl Runner<'_> {
             let Some(done) = self.cut(cell, index, &slim, scores)? else { return Ok(None) };
             slim = done.slim;
             let lacks_units = shown.lacks_units || done.lacks_units;
-            shown = Shown { dropped: Some(done.dropped), lacks_units };
+            shown = Shown { dropped: done.dropped.or(shown.dropped), lacks_units };
         }
         if recipe.skips().next().is_some() {
             shown.dropped = None;

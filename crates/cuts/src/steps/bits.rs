@@ -18,6 +18,6 @@ impl Cut for Bits {
         let rounding = Rounding { bits: count(step, "bits")? as u32, group: count(step, "group")? };
         let cut = BitCut { method, rounding };
         let slim = round_weights(slim, &cut, ground.windows, &ground.watch)?;
-        Ok(slim.map(|slim| Done { slim, dropped: 0.0, lacks_units: false }))
+        Ok(slim.map(|slim| Done { slim, dropped: None, lacks_units: false }))
     }
 }

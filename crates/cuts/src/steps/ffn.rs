@@ -20,7 +20,7 @@ impl Cut for Neurons {
         let left: usize = ground.sets.iter().map(Vec::len).sum();
         let model = neurons::cut(&*slim.model, ground.sets);
         let storage = slim.storage.after_surgery(&*model);
-        let dropped = 1.0 - left as f64 / all as f64;
+        let dropped = Some(1.0 - left as f64 / all as f64);
         Ok(Some(Done { slim: Slim { model, storage }, dropped, lacks_units: true }))
     }
 }

@@ -27,7 +27,7 @@ fn dropped(step: &Step, slim: &Slim, ground: &Ground<'_>) -> Result<Option<Done>
     let all = slim.model.facts().layers;
     let done = drop_layers(slim, &cut, ground.windows, &ground.watch)?;
     Ok(done.map(|done| {
-        let dropped = done.layers.len() as f64 / all as f64;
+        let dropped = Some(done.layers.len() as f64 / all as f64);
         Done { slim: done.slim, dropped, lacks_units: false }
     }))
 }
@@ -42,5 +42,5 @@ fn linearised(step: &Step, slim: &Slim, ground: &Ground<'_>) -> Result<Option<Do
     let cut = Linearise { layers: &layers, rank, inputs };
     let done = linearise(slim, &cut, ground.windows, &[], &ground.watch)?;
     let share = 1.0 / slim.model.facts().layers as f64;
-    Ok(done.map(|done| Done { slim: done.slim, dropped: share, lacks_units: false }))
+    Ok(done.map(|done| Done { slim: done.slim, dropped: Some(share), lacks_units: false }))
 }

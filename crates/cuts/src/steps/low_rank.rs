@@ -17,6 +17,6 @@ impl Cut for LowRank {
         let method = LowRankMethod::named(step.name("method").unwrap_or_default())?;
         let cut = LowRankCut { method, rank: count(step, "rank")? };
         let slim = cut_rank(slim, &cut, ground.windows, &ground.watch)?;
-        Ok(slim.map(|slim| Done { slim, dropped: 0.0, lacks_units: false }))
+        Ok(slim.map(|slim| Done { slim, dropped: None, lacks_units: false }))
     }
 }

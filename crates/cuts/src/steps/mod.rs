@@ -36,8 +36,9 @@ pub struct Ground<'a> {
 pub struct Done {
     /// The model and what is stored of it.
     pub slim: Slim,
-    /// Share of the units dropped that the step drops: neurons, channels, entries, layers.
-    pub dropped: f64,
+    /// Share of the units dropped that the step drops: neurons, channels, entries, layers; none where it
+    /// drops nothing.
+    pub dropped: Option<f64>,
     /// Whether units of a hidden vector or of a state are not there any more.
     pub lacks_units: bool,
 }

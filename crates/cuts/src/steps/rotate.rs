@@ -15,6 +15,6 @@ impl Cut for Rotate {
 
     fn cut(&self, _: &Step, slim: &Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
         let slim = rotate(slim, ground.seed)?;
-        Ok(Some(Done { slim, dropped: 0.0, lacks_units: false }))
+        Ok(Some(Done { slim, dropped: None, lacks_units: false }))
     }
 }

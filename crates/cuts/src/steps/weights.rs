@@ -30,7 +30,7 @@ impl Cut for Weights {
         let matrices = slim.storage.matrices.values();
         let entries: u64 = matrices.clone().map(|m| (m.rows * m.columns) as u64).sum();
         let kept: u64 = matrices.map(|matrix| matrix.kept).sum();
-        let dropped = 1.0 - kept as f64 / entries as f64;
+        let dropped = Some(1.0 - kept as f64 / entries as f64);
         Ok(Some(Done { slim, dropped, lacks_units: false }))
     }
 }
