@@ -219,3 +219,34 @@ proptest! {
         }
     }
 }
+
+#[path = "../../tests/common/tensors.rs"]
+mod tensors;
+
+/// One matrix wider than a block against plain PyTorch (`tests/golden/README.md`), by the sweep alone.
+#[test]
+fn a_wide_matrix_is_swept_as_in_pytorch() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/llama/expected.safetensors");
+    let expected = tensors::read(std::path::Path::new(file));
+    let [weight, x] = ["weight", "inputs"].map(|name| &expected[&format!("synthetic/{name}")]);
+    let (rows, columns) = (weight.shape[0], weight.shape[1]);
+    let w = Matrix { name: "w".into(), rows, columns, values: weight.singles() };
+    let mut gram = Gram::new(columns, x.shape[0], Needs::Products);
+    gram.add(&x.singles());
+    let factor = Factor::of(&gram).unwrap();
+    let bits = Some(Rounding { bits: 4, group: 16 });
+    for (case, pattern, rounding) in [
+        ("sparsegpt", Some(Pattern::Share(0.5)), None),
+        ("sparsegpt-2-4", Some(Pattern::NofM { n: 2, m: 4 }), None),
+        ("gptq-4", None, bits),
+        ("sparsegpt-4-bits", Some(Pattern::Share(0.5)), bits),
+    ] {
+        let sweep = Sweep { factor: &factor, pattern, rounding, zeros_stay: false };
+        let (found, expected) =
+            (sweep.run(&w).unwrap(), expected[&format!("synthetic/{case}")].singles());
+        let zeros = found.values.iter().zip(&expected).all(|(a, b)| (*a == 0.0) == (*b == 0.0));
+        assert!(zeros, "{case}: another kept set");
+        let apart = vector::worst(&found.values, &expected);
+        assert!(apart < 1e-4, "{case}: {apart}");
+    }
+}
