@@ -11,10 +11,7 @@
 
 use std::{error::Error, path::Path, time::Instant};
 
-use cuts::{
-    BITS, BitCut, BitMethod, Rounding, Slim, Watch, WeightCut, WeightMethod, cut_weights,
-    round_weights,
-};
+use cuts::{BITS, BitCut, BitMethod, Rounding, Slim, Watch, WeightCut, WeightMethod};
 use models::{Batch, Dense, Device, Model, load, nll_by_sequence};
 use serde_json::Value;
 
@@ -31,7 +28,7 @@ fn main() -> Outcome<()> {
     println!("peak after loading {} MB", peak_mb());
     for step in steps {
         let began = Instant::now();
-        slim = cut(&slim, step, &calibration)?;
+        slim = cut(slim, step, &calibration)?;
         println!("{step}: {:.2} s, peak {} MB", began.elapsed().as_secs_f64(), peak_mb());
     }
     let (bytes, parameters) = (slim.storage.bytes(), slim.storage.parameters());
@@ -59,12 +56,12 @@ fn rounding(text: &str) -> Outcome<Rounding> {
     Ok(Rounding { bits: bits.parse()?, group: group.parse()? })
 }
 
-fn cut(slim: &Slim, step: &str, calibration: &[Vec<u32>]) -> Outcome<Slim> {
+fn cut(slim: Slim, step: &str, calibration: &[Vec<u32>]) -> Outcome<Slim> {
     let (method, setting) = step.split_once('=').ok_or("a step is method=setting")?;
     let watch = Watch::default();
     let slim = if BITS.iter().any(|(name, _)| *name == method) {
         let cut = BitCut { method: BitMethod::named(method)?, rounding: rounding(setting)? };
-        round_weights(slim, &cut, calibration, &watch)?
+        cut.apply(slim, calibration, &watch)?
     } else {
         let (pattern, bits) = setting.split_once(',').unzip();
         let pattern = pattern.unwrap_or(setting).parse()?;
@@ -72,7 +69,7 @@ fn cut(slim: &Slim, step: &str, calibration: &[Vec<u32>]) -> Outcome<Slim> {
             rounding: bits.map(rounding).transpose()?,
             ..WeightCut::new(WeightMethod::named(method)?, pattern)
         };
-        cut_weights(slim, &cut, calibration, &watch)?
+        cut.apply(slim, calibration, &watch)?
     };
     slim.ok_or_else(|| "stopped".into())
 }

@@ -40,7 +40,7 @@ mod watch;
 mod weights;
 
 pub use bits::{BITS, BitCut, BitMethod, Grid, Rounding, round_weights};
-pub use calibration::{CutInputs, cut_in_order};
+pub use calibration::{CutInputs, cut_in_order, cut_owned};
 pub use error::CutError;
 pub use gram::{Gram, Needs};
 pub use matrix::Matrix;

@@ -18,4 +18,9 @@ impl Slim {
     pub fn dense(model: Box<dyn Model>) -> Self {
         Self { storage: Storage::of(&*model), model }
     }
+
+    /// The same once more; the two share their tensors.
+    pub fn shared(&self) -> Self {
+        Self { model: self.model.map_linears(&mut |_| None), storage: self.storage.clone() }
+    }
 }
