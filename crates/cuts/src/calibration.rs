@@ -6,7 +6,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use models::{Batch, Dense, ExecutorError, Linear, MatrixUse, Model, Tap, Tensor, Values};
+use models::{
+    Batch, Dense, Executor, ExecutorError, FfnSite, Linear, MatrixUse, Model, Tap, Tensor, Values,
+};
 use rayon::prelude::*;
 
 use crate::{CutError, Gram, Matrix, Needs, Watch};
@@ -18,6 +20,20 @@ const WINDOWS: usize = 4;
 pub type CutInputs<'a> =
     dyn Fn(Vec<Matrix>, Option<&Gram>) -> Result<Vec<Matrix>, CutError> + Sync + 'a;
 
+/// [`cut_owned`] of a model that others hold: its matrices stay as they are besides.
+///
+/// # Errors
+/// As [`cut_owned`].
+pub fn cut_in_order(
+    model: &dyn Model,
+    windows: &[Vec<u32>],
+    needs: Needs,
+    watch: &Watch<'_>,
+    cut: &CutInputs<'_>,
+) -> Result<Option<Box<dyn Model>>, CutError> {
+    cut_owned(model.map_linears(&mut |_| None), windows, needs, watch, cut)
+}
+
 /// Cuts all matrices of a model, layer by layer; `None` where it was stopped.
 ///
 /// All matrices of a layer are calibrated on the layer as it still is, fed with what the already cut layers
@@ -25,9 +41,9 @@ pub type CutInputs<'a> =
 /// several layers share is cut where it is used first, calibrated on all its uses with the layers between
 /// them as they still are. Where nothing is needed the model is not run.
 ///
-/// Besides the model as it was and as it will be, memory holds the residual streams of all windows, the
-/// inputs of [`WINDOWS`] windows and the sums of one layer. Windows are added in their order, so the bits do
-/// not depend on the number of threads.
+/// A matrix that no one else holds is freed when it is cut. Besides the model, memory holds the residual
+/// streams of all windows, the inputs of four windows and the sums of one layer. Windows are added in their
+/// order, so the bits do not depend on the number of threads.
 ///
 /// # Shapes
 /// - `windows`: token ids, one sequence each
@@ -35,8 +51,8 @@ pub type CutInputs<'a> =
 /// # Errors
 /// No window where inputs are needed, what the model refuses, inputs that are not finite, and what `cut`
 /// refuses.
-pub fn cut_in_order(
-    model: &dyn Model,
+pub fn cut_owned(
+    model: Box<dyn Model>,
     windows: &[Vec<u32>],
     needs: Needs,
     watch: &Watch<'_>,
@@ -45,11 +61,11 @@ pub fn cut_in_order(
     let layers = model.facts().layers;
     let mut text = match needs {
         Needs::Nothing => None,
-        _ => Some(Text::start(model, windows, needs, watch)?),
+        _ => Some(Text::start(&*model, windows, needs, watch)?),
     };
-    let last_uses = last_uses(model);
+    let last_uses = last_uses(&*model);
     let mut done = BTreeSet::new();
-    let mut current = model.map_linears(&mut |_| None);
+    let mut current = model;
     for layer in 0..layers {
         let inputs = new_inputs(&*current, layer, &done);
         let grams = match &mut text {
@@ -175,12 +191,11 @@ impl<'a> Text<'a> {
             Gram::new(uses[0].widths().0, self.batches.len(), self.needs)
         };
         let mut grams: Vec<Gram> = inputs.iter().map(gram).collect();
+        let Some(last) = inputs.last() else { return Ok(Some(grams)) };
         // The first part of the first matrix sees what all of them read.
         let tapped: BTreeMap<Arc<str>, usize> =
             inputs.iter().enumerate().map(|(at, uses)| (uses[0].name().clone(), at)).collect();
-        if tapped.is_empty() {
-            return Ok(Some(grams));
-        }
+        let seeing = Seeing { tapped, last: last[0].name().clone(), layers };
         for (batches, streams) in self.batches.chunks(WINDOWS).zip(self.streams.chunks(WINDOWS)) {
             if (self.watch.stop)() {
                 return Ok(None);
@@ -188,7 +203,7 @@ impl<'a> Text<'a> {
             let seen = batches
                 .par_iter()
                 .zip(streams)
-                .map(|(batch, x)| inputs_of(model, &tapped, layers.clone(), x.clone(), batch));
+                .map(|(batch, x)| seeing.inputs(model, x.clone(), batch));
             let seen = seen.collect::<Result<Vec<_>, ExecutorError>>()?;
             grams.par_iter_mut().enumerate().for_each(|(at, gram)| {
                 for x in seen.iter().flat_map(|of_window| &of_window[at]) {
@@ -221,26 +236,58 @@ impl<'a> Text<'a> {
     }
 }
 
-/// What the tapped matrices read in a run of one window, by their numbers, each use in its turn.
-fn inputs_of(
-    model: &dyn Model,
-    tapped: &BTreeMap<Arc<str>, usize>,
+/// A run that shows what matrices read.
+struct Seeing {
+    /// Their numbers by name.
+    tapped: BTreeMap<Arc<str>, usize>,
+    /// The last of them in the order of the forward pass.
+    last: Arc<str>,
+    /// What is run.
     layers: Range<usize>,
-    x: Tensor<2>,
-    batch: &Batch,
-) -> Result<Vec<Vec<Tensor<2>>>, ExecutorError> {
-    let seen = Arc::new(Mutex::new(vec![Vec::new(); tapped.len()]));
-    let with_taps = model.map_linears(&mut |of| {
-        let at = *tapped.get(of.name())?;
-        let seen = seen.clone();
-        let tap = Tap::new(move |x: &Tensor<2>| {
-            seen.lock().unwrap_or_else(PoisonError::into_inner)[at].push(x.clone());
+}
+
+impl Seeing {
+    /// The inputs of one window by the numbers of the matrices, each use in its turn.
+    fn inputs(
+        &self,
+        model: &dyn Model,
+        x: Tensor<2>,
+        batch: &Batch,
+    ) -> Result<Vec<Vec<Tensor<2>>>, ExecutorError> {
+        let seen = Arc::new(Mutex::new(vec![Vec::new(); self.tapped.len()]));
+        let with_taps = model.map_linears(&mut |of| {
+            let at = *self.tapped.get(of.name())?;
+            let seen = seen.clone();
+            let tap = Tap::new(move |x: &Tensor<2>| {
+                seen.lock().unwrap_or_else(PoisonError::into_inner)[at].push(x.clone());
+            });
+            let mut parts: Vec<Linear> = of.parts.iter().map(|part| (*part).clone()).collect();
+            parts[0].tap = Some(tap);
+            Some(parts)
         });
-        let mut parts: Vec<Linear> = of.parts.iter().map(|part| (*part).clone()).collect();
-        parts[0].tap = Some(tap);
-        Some(parts)
-    });
-    with_taps.through(layers, x, batch, None, &mut Dense)?;
-    let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(seen)
+        let mut until = Until { last: &self.last, layer: self.layers.end - 1 };
+        with_taps.through(self.layers.clone(), x, batch, None, &mut until)?;
+        let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(seen)
+    }
+}
+
+/// Runs densely up to the last input that is looked at: where that is of a down projection, its product, a
+/// quarter of a layer's work, is needed by no one.
+struct Until<'a> {
+    last: &'a Arc<str>,
+    layer: usize,
+}
+
+impl Executor for Until<'_> {
+    fn ffn(&mut self, site: &FfnSite<'_>, x: Tensor<2>) -> Result<Tensor<2>, ExecutorError> {
+        let down = &site.ffn.down;
+        match &down.tap {
+            Some(tap) if site.layer == self.layer && down.name == *self.last => {
+                tap.see(&site.ffn.hidden(x.clone()));
+                Ok(x.zeros_like())
+            }
+            _ => Dense.ffn(site, x),
+        }
+    }
 }

@@ -49,7 +49,7 @@ mod watch;
 mod weights;
 
 pub use bits::{BITS, BitCut, BitMethod, Grid, Rounding, round_weights};
-pub use calibration::{CutInputs, cut_in_order};
+pub use calibration::{CutInputs, cut_in_order, cut_owned};
 pub use channels::{cut_states, recalibrated_state_sets, state_sets};
 pub use directions::{DirectionChoice, Directions, directions};
 pub use error::CutError;

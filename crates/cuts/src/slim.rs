@@ -19,6 +19,11 @@ impl Slim {
         Self { storage: Storage::of(&*model), model }
     }
 
+    /// The same once more; the two share their tensors.
+    pub fn shared(&self) -> Self {
+        Self { model: self.copy_of_model(), storage: self.storage.clone() }
+    }
+
     /// The same model once more; the two share their tensors.
     pub(crate) fn copy_of_model(&self) -> Box<dyn Model> {
         self.model.map_linears(&mut |_| None)

@@ -10,12 +10,12 @@ pub(super) fn round(
     matrices: Vec<Matrix>,
     gram: &Gram,
     rounding: Rounding,
-    zeros_stay: &(dyn Fn(&Matrix) -> bool + Sync),
+    zeros_stay: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<Vec<Matrix>, CutError> {
     let factor = Factor::of(gram)
         .ok_or_else(|| CutError::Indefinite { matrix: matrices[0].name.to_string() })?;
     let rounded = matrices.into_par_iter().map(|matrix| {
-        let zeros_stay = zeros_stay(&matrix);
+        let zeros_stay = zeros_stay(&matrix.name);
         let sweep = Sweep { factor: &factor, pattern: None, rounding: Some(rounding), zeros_stay };
         sweep.run(&matrix)
     });

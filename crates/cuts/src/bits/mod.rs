@@ -6,7 +6,10 @@ mod rtn;
 
 pub use grid::{Grid, Rounding};
 
-use crate::{CutError, Needs, Slim, StoredMatrix, Watch, calibration, names::by_name};
+use crate::{
+    CutError, Gram, Matrix, Needs, Slim, StoredMatrix, Watch, calibration::cut_owned,
+    names::by_name,
+};
 
 /// How weights are brought onto a grid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,39 +50,46 @@ pub struct BitCut {
     pub rounding: Rounding,
 }
 
-/// The model with all matrices rounded; `None` where it was stopped. A zero that an earlier step made stays
-/// zero.
-///
-/// # Shapes
-/// - `windows`: token ids of the calibration text, one sequence each; not looked at by `rtn`
+/// The model with all matrices rounded, see [`BitCut::apply`]; the one that it was is there as before.
 ///
 /// # Errors
-/// Settings out of range, no text for `gptq`, or a model that overflows.
+/// As [`BitCut::apply`].
 pub fn round_weights(
     slim: &Slim,
     cut: &BitCut,
     windows: &[Vec<u32>],
     watch: &Watch<'_>,
 ) -> Result<Option<Slim>, CutError> {
-    cut.rounding.check()?;
-    let rounding = cut.rounding;
-    let zeros_stay = |matrix: &crate::Matrix| slim.storage.is_sparse(&matrix.name);
-    let model = calibration::cut_in_order(
-        &*slim.model,
-        windows,
-        cut.method.needs(),
-        watch,
-        &|matrices, gram| match gram {
+    cut.apply(slim.shared(), windows, watch)
+}
+
+impl BitCut {
+    /// The model with all matrices rounded; `None` where it was stopped. A zero that an earlier step made
+    /// stays zero.
+    ///
+    /// # Shapes
+    /// - `windows`: token ids of the calibration text, one sequence each; not looked at by `rtn`
+    ///
+    /// # Errors
+    /// Settings out of range, no text for `gptq`, or a model that overflows.
+    pub fn apply(
+        &self,
+        slim: Slim,
+        windows: &[Vec<u32>],
+        watch: &Watch<'_>,
+    ) -> Result<Option<Slim>, CutError> {
+        self.rounding.check()?;
+        let (rounding, Slim { model, storage }) = (self.rounding, slim);
+        let zeros_stay = |name: &str| storage.is_sparse(name);
+        let round = |matrices: Vec<Matrix>, gram: Option<&Gram>| match gram {
             None => Ok(matrices.into_iter().map(|matrix| rtn::round(matrix, rounding)).collect()),
             Some(gram) => gptq::round(matrices, gram, rounding, &zeros_stay),
-        },
-    )?;
-    Ok(model.map(|model| {
-        let storage = slim.storage.recounted(&*model, &|old| StoredMatrix {
-            rounding: Some(rounding),
-            rank: None,
-            ..*old
-        });
-        Slim { model, storage }
-    }))
+        };
+        let model = cut_owned(model, windows, self.method.needs(), watch, &round)?;
+        Ok(model.map(|model| {
+            let stored =
+                |old: &StoredMatrix| StoredMatrix { rounding: Some(rounding), rank: None, ..*old };
+            Slim { storage: storage.recounted(&*model, &stored), model }
+        }))
+    }
 }

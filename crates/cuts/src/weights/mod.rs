@@ -14,7 +14,8 @@ pub use random::Random;
 pub use wanda::Wanda;
 
 use crate::{
-    CutError, Index, Matrix, Needs, Pattern, Rounding, Slim, StoredMatrix, Watch, calibration,
+    CutError, Gram, Index, Matrix, Needs, Pattern, Rounding, Slim, StoredMatrix, Watch,
+    calibration::{cut_each, cut_owned},
     names::by_name,
 };
 use whole_model::Threshold;
@@ -151,48 +152,73 @@ impl WeightCut {
     }
 }
 
-/// The model with single weights cut; `None` where it was stopped. What an earlier step made zero stays
-/// zero.
-///
-/// # Shapes
-/// - `windows`: token ids of the calibration text, one sequence each; not looked at where the method needs
-///   nothing
+/// The model with single weights cut, see [`WeightCut::apply`]; the one that it was is there as before.
 ///
 /// # Errors
-/// Settings out of range, inputs that groups do not fill, no text where one is needed, or a model that
-/// overflows.
+/// As [`WeightCut::apply`].
 pub fn cut_weights(
     slim: &Slim,
     cut: &WeightCut,
     windows: &[Vec<u32>],
     watch: &Watch<'_>,
 ) -> Result<Option<Slim>, CutError> {
-    cut.check(slim)?;
-    let model = match (cut.method, cut.pattern) {
-        (WeightMethod::Score(score), Pattern::Share(share)) if score.pool() == Pool::Model => {
-            let mut threshold = Threshold::of(&*slim.model, share);
-            calibration::cut_each(&*slim.model, watch, |matrix| threshold.clear(matrix))
+    cut.apply(slim.shared(), windows, watch)
+}
+
+impl WeightCut {
+    /// The model with single weights cut; `None` where it was stopped. What an earlier step made zero stays
+    /// zero.
+    ///
+    /// # Shapes
+    /// - `windows`: token ids of the calibration text, one sequence each; not looked at where the method
+    ///   needs nothing
+    ///
+    /// # Errors
+    /// Settings out of range, inputs that groups do not fill, no text where one is needed, or a model that
+    /// overflows.
+    pub fn apply(
+        &self,
+        slim: Slim,
+        windows: &[Vec<u32>],
+        watch: &Watch<'_>,
+    ) -> Result<Option<Slim>, CutError> {
+        self.check(&slim)?;
+        let Slim { model, storage } = slim;
+        let model = match (self.method, self.pattern) {
+            (WeightMethod::Score(score), Pattern::Share(share)) if score.pool() == Pool::Model => {
+                let mut threshold = Threshold::of(&*model, share);
+                cut_each(&*model, watch, |matrix| threshold.clear(matrix))
+            }
+            _ => {
+                let zeros_stay = |name: &str| storage.is_sparse(name);
+                let cut = |matrices: Vec<Matrix>, gram: Option<&Gram>| {
+                    self.cut_matrices(matrices, gram, &zeros_stay)
+                };
+                cut_owned(model, windows, self.method.needs(), watch, &cut)?
+            }
+        };
+        Ok(model.map(|model| {
+            let stored = |old: &StoredMatrix| self.stored(old);
+            Slim { storage: storage.recounted(&*model, &stored), model }
+        }))
+    }
+
+    /// The matrices that read one input.
+    fn cut_matrices(
+        &self,
+        matrices: Vec<Matrix>,
+        gram: Option<&Gram>,
+        zeros_stay: &(dyn Fn(&str) -> bool + Sync),
+    ) -> Result<Vec<Matrix>, CutError> {
+        match (self.method, gram) {
+            (WeightMethod::Score(score), gram) => matrices
+                .into_iter()
+                .map(|matrix| by_score::cut(matrix, gram, score, self))
+                .collect(),
+            (WeightMethod::SparseGpt, Some(gram)) => {
+                sparsegpt::cut(matrices, gram, self, zeros_stay)
+            }
+            (WeightMethod::SparseGpt, None) => Err(CutError::NoText),
         }
-        _ => calibration::cut_in_order(
-            &*slim.model,
-            windows,
-            cut.method.needs(),
-            watch,
-            &|matrices: Vec<Matrix>, gram| match (cut.method, gram) {
-                (WeightMethod::SparseGpt, Some(gram)) => {
-                    let zeros_stay = |name: &str| slim.storage.is_sparse(name);
-                    sparsegpt::cut(matrices, gram, cut, &zeros_stay)
-                }
-                (WeightMethod::Score(score), gram) => matrices
-                    .into_iter()
-                    .map(|matrix| by_score::cut(matrix, gram, score, cut))
-                    .collect(),
-                (WeightMethod::SparseGpt, None) => Err(CutError::NoText),
-            },
-        )?,
-    };
-    Ok(model.map(|model| {
-        let storage = slim.storage.recounted(&*model, &|old| cut.stored(old));
-        Slim { model, storage }
-    }))
+    }
 }

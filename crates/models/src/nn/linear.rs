@@ -30,6 +30,11 @@ impl Tap {
     pub fn new(see: impl Fn(&Tensor<2>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(see))
     }
+
+    /// Shows an input.
+    pub fn see(&self, x: &Tensor<2>) {
+        (self.0)(x);
+    }
 }
 
 impl fmt::Debug for Tap {
@@ -57,8 +62,8 @@ impl Linear {
     /// - `x`: `[tokens, d_in]`
     /// - returns: `[tokens, d_out]`
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        if let Some(Tap(see)) = &self.tap {
-            see(&x);
+        if let Some(tap) = &self.tap {
+            tap.see(&x);
         }
         let change = self
             .adapter
