@@ -78,10 +78,13 @@ pub(super) fn sweep(
     sequences: usize,
     pattern: Option<Pattern>,
     rounding: Option<Rounding>,
+    zeros_stay: bool,
 ) -> Rows {
     let (h, dead) = hessian(x, sequences);
     let u = upper(&inverse(&h));
     let (rows, n) = (w.len(), dead.len());
+    let gone: Vec<Vec<bool>> =
+        w.iter().map(|row| row.iter().map(|w| zeros_stay && *w == 0.0).collect()).collect();
     for row in &mut w {
         for j in 0..n {
             if dead[j] {
@@ -92,13 +95,16 @@ pub(super) fn sweep(
     let mut kept = vec![vec![true; n]; rows];
     let mut grids = Vec::new();
     for j in 0..n {
-        let score = |row: &[f64], j: usize| (row[j] / u[j][j]).powi(2);
+        let score = |(row, gone): (&Vec<f64>, &Vec<bool>), j: usize| match gone[j] {
+            true => f64::NEG_INFINITY,
+            false => (row[j] / u[j][j]).powi(2),
+        };
         if let Some(Pattern::Share(share)) = pattern
             && j % 128 == 0
         {
             let end = (j + 128).min(n);
             let scores: Vec<f64> =
-                w.iter().flat_map(|row| (j..end).map(|k| score(row, k))).collect();
+                w.iter().zip(&gone).flat_map(|row| (j..end).map(move |k| score(row, k))).collect();
             let count = ((1.0 - share) * scores.len() as f64).round() as usize;
             kept.iter_mut().for_each(|kept| kept[j..end].fill(false));
             for at in largest(&scores, count) {
@@ -108,7 +114,7 @@ pub(super) fn sweep(
         if let Some(Pattern::NofM { n: few, m }) = pattern
             && j % m == 0
         {
-            for (row, kept) in w.iter().zip(&mut kept) {
+            for (row, kept) in w.iter().zip(&gone).zip(&mut kept) {
                 let scores: Vec<f64> = (j..j + m).map(|k| score(row, k)).collect();
                 kept[j..j + m].fill(false);
                 largest(&scores, few).into_iter().for_each(|at| kept[j + at] = true);
@@ -118,10 +124,14 @@ pub(super) fn sweep(
             && j % group == 0
         {
             let end = (j + group).min(n);
-            grids = w.iter().map(|row| Grid::of(row[j..end].iter().copied(), bits)).collect();
+            let stands = |(w, gone): (&f64, &bool)| if *gone { 0.0 } else { *w };
+            let group = |(row, gone): (&Vec<f64>, &Vec<bool>)| {
+                Grid::of(row[j..end].iter().zip(&gone[j..end]).map(stands), bits)
+            };
+            grids = w.iter().zip(&gone).map(group).collect();
         }
         for (i, row) in w.iter_mut().enumerate() {
-            let left = match (kept[i][j], rounding) {
+            let left = match (kept[i][j] && !gone[i][j], rounding) {
                 (false, _) => 0.0,
                 (true, None) => row[j],
                 (true, Some(_)) => grids[i].round(row[j]),

@@ -71,7 +71,7 @@ fn blocks_equal_the_naive_sweep() {
         let sweep = Sweep { factor: &factor, pattern, rounding, zeros_stay: false };
         let found = sweep.run(&w).unwrap();
         let expected =
-            naive::sweep(wide(&w.values, columns), &wide(&x, columns), 3, pattern, rounding)
+            naive::sweep(wide(&w.values, columns), &wide(&x, columns), 3, pattern, rounding, false)
                 .concat();
         let apart = vector::worst(&found.values, &expected);
         assert!(apart < 1e-5, "{pattern:?} {rounding:?}: {apart}");
@@ -91,7 +91,8 @@ fn zeros_stay() {
     let (rows, columns) = (70, 160);
     let mut w = matrix(rows, columns, 2);
     w.values.iter_mut().step_by(3).for_each(|weight| *weight = 0.0);
-    let factor = factor(&inputs(200, columns, None), columns);
+    let x = inputs(200, columns, None);
+    let factor = factor(&x, columns);
     let rounding = Some(Rounding { bits: 4, group: 32 });
     for (pattern, rounding) in [
         (Some(Pattern::Share(0.25)), None),
@@ -105,6 +106,10 @@ fn zeros_stay() {
         for (before, after) in w.values.iter().zip(&found.values) {
             assert!(*before != 0.0 || *after == 0.0, "{pattern:?} {rounding:?}");
         }
+        let expected =
+            naive::sweep(wide(&w.values, columns), &wide(&x, columns), 3, pattern, rounding, true);
+        let apart = vector::worst(&found.values, &expected.concat());
+        assert!(apart < 1e-5, "{pattern:?} {rounding:?}: {apart}");
         if let (Some(Pattern::Share(share)), None) = (pattern, rounding) {
             let left = found.values.iter().filter(|weight| **weight != 0.0).count();
             let blocks = [rows * 128, rows * 32].map(|pool| kept_count(pool, share));
@@ -196,6 +201,32 @@ proptest! {
         prop_assert!((increase - score).abs() <= 1e-4 * score + 1e-9, "{increase} is not {score}");
     }
 
+    /// A zero of an earlier step is held like any weight that goes: what is spread on it is spread further,
+    /// so that behind it the squared error has no slope.
+    #[test]
+    fn what_falls_on_a_zero_is_spread_further(which in 0_usize..8, salt in 1_u64..200) {
+        let (width, zero) = (12, which + 2);
+        let mut w = matrix(1, width, salt);
+        for weight in &mut w.values {
+            *weight += if *weight < 0.0 { -2.0 } else { 2.0 };
+        }
+        w.values[which] *= 1e-2;
+        w.values[zero] = 0.0;
+        let x = inputs(40, width, None);
+        let factor = factor(&x, width);
+        let pattern = Some(Pattern::Share(2.0 / 12.0));
+        let sweep = Sweep { factor: &factor, pattern, rounding: None, zeros_stay: true };
+        let found = sweep.run(&w).unwrap();
+        prop_assert_eq!([found.values[which], found.values[zero]], [0.0, 0.0]);
+        let (h, _) = naive::hessian(&wide(&x, width), 3);
+        for row in &h[zero + 1..] {
+            let changes = found.values.iter().zip(&w.values).zip(row);
+            let slope: f64 =
+                changes.map(|((new, old), h)| h * (f64::from(*new) - f64::from(*old))).sum();
+            prop_assert!(slope.abs() < 1e-3, "{slope}");
+        }
+    }
+
     /// With all inputs free (the first one goes) it is the minimum over all weights: column 0 of the inverse
     /// says how far each moves.
     #[test]
@@ -217,5 +248,36 @@ proptest! {
             let expected = f64::from(w.values[k]) - moved;
             prop_assert!((f64::from(*found) - expected).abs() < 1e-6, "{found} is not {expected}");
         }
+    }
+}
+
+#[path = "../../tests/common/tensors.rs"]
+mod tensors;
+
+/// One matrix wider than a block against plain PyTorch (`tests/golden/README.md`), by the sweep alone.
+#[test]
+fn a_wide_matrix_is_swept_as_in_pytorch() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/llama/expected.safetensors");
+    let expected = tensors::read(std::path::Path::new(file));
+    let [weight, x] = ["weight", "inputs"].map(|name| &expected[&format!("synthetic/{name}")]);
+    let (rows, columns) = (weight.shape[0], weight.shape[1]);
+    let w = Matrix { name: "w".into(), rows, columns, values: weight.singles() };
+    let mut gram = Gram::new(columns, x.shape[0], Needs::Products);
+    gram.add(&x.singles());
+    let factor = Factor::of(&gram).unwrap();
+    let bits = Some(Rounding { bits: 4, group: 16 });
+    for (case, pattern, rounding) in [
+        ("sparsegpt", Some(Pattern::Share(0.5)), None),
+        ("sparsegpt-2-4", Some(Pattern::NofM { n: 2, m: 4 }), None),
+        ("gptq-4", None, bits),
+        ("sparsegpt-4-bits", Some(Pattern::Share(0.5)), bits),
+    ] {
+        let sweep = Sweep { factor: &factor, pattern, rounding, zeros_stay: false };
+        let (found, expected) =
+            (sweep.run(&w).unwrap(), expected[&format!("synthetic/{case}")].singles());
+        let zeros = found.values.iter().zip(&expected).all(|(a, b)| (*a == 0.0) == (*b == 0.0));
+        assert!(zeros, "{case}: another kept set");
+        let apart = vector::worst(&found.values, &expected);
+        assert!(apart < 1e-4, "{case}: {apart}");
     }
 }

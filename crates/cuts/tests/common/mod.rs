@@ -1,5 +1,8 @@
 //! What the tests of cuts share: the small models of the families, and their matrices as plain numbers.
 
+#[allow(dead_code, reason = "not all tests read numbers")]
+pub(crate) mod tensors;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -9,6 +12,7 @@ use cuts::Matrix;
 use models::{Batch, Dense, Device, Model, into_values, load};
 
 /// The small random models of `crates/models`, one of every family at least.
+#[allow(dead_code, reason = "not all tests go through them")]
 pub(crate) fn families() -> Vec<PathBuf> {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/golden");
     let entries = std::fs::read_dir(golden).unwrap().map(|entry| entry.unwrap().path());
