@@ -2,7 +2,7 @@
 //! and, for `blocks`, how nearly affine every layer is.
 //!
 //! ```text
-//! cargo run --release -p cuts --example layers -- MODEL WINDOWS.json blocks angular=3 rotate=1 rtn=4/64
+//! cargo run --release -p cuts --example layers -- MODEL WINDOWS.json blocks angular=3 svd=200,4/64
 //! ```
 //!
 //! `WINDOWS.json` holds token ids, `{"calibration": [[…], …], "test": [[…], …]}`.
@@ -60,6 +60,11 @@ fn ids(windows: &Value) -> Vec<Vec<u32>> {
     windows.as_array().into_iter().flatten().map(window).collect()
 }
 
+fn rounding(text: &str) -> Outcome<Rounding> {
+    let (bits, group) = text.split_once('/').ok_or("bits/group")?;
+    Ok(Rounding { bits: bits.parse()?, group: group.parse()? })
+}
+
 fn cut(slim: &Slim, method: &str, setting: &str, text: &Text) -> Outcome<Slim> {
     let (watch, windows) = (Watch::default(), &text.calibration);
     let stopped = || -> Box<dyn Error> { "stopped".into() };
@@ -70,13 +75,13 @@ fn cut(slim: &Slim, method: &str, setting: &str, text: &Text) -> Outcome<Slim> {
         return Ok(dropped.slim);
     }
     if let Ok(method) = LowRankMethod::named(method) {
-        let cut = LowRankCut { method, rank: setting.parse()? };
+        let (rank, bits) = setting.split_once(',').unzip();
+        let rounding = bits.map(rounding).transpose()?;
+        let cut = LowRankCut { method, rank: rank.unwrap_or(setting).parse()?, rounding };
         return cut_rank(slim, &cut, windows, &watch)?.ok_or_else(stopped);
     }
     if let Ok(method) = BitMethod::named(method) {
-        let (bits, group) = setting.split_once('/').ok_or("bits/group")?;
-        let rounding = Rounding { bits: bits.parse()?, group: group.parse()? };
-        let cut = BitCut { method, rounding };
+        let cut = BitCut { method, rounding: rounding(setting)? };
         return round_weights(slim, &cut, windows, &watch)?.ok_or_else(stopped);
     }
     match method {

@@ -1,12 +1,11 @@
 //! Matrices of low rank in the place of full ones.
 
-use faer::{Mat, MatRef, Side};
-use models::Model;
+use faer::{Mat, Side};
 use rayon::prelude::*;
 
 use crate::{
-    CutError, Gram, Matrix, Needs, Slim, Storage, StoredMatrix, Watch, calibration::cut_in_order,
-    names::by_name,
+    CutError, Gram, Matrix, Needs, Rounding, Slim, StoredMatrix, Watch, bits::rtn,
+    calibration::cut_in_order, names::by_name,
 };
 
 /// By what the best matrix of a rank is measured.
@@ -48,15 +47,18 @@ pub struct LowRankCut {
     pub method: LowRankMethod,
     /// `r`.
     pub rank: usize,
+    /// What the factors are rounded to, each to the nearest point of its groups' grids.
+    pub rounding: Option<Rounding>,
 }
 
 /// Replaces every matrix by its best one of rank `r`; a matrix with no more than `r` rows or columns stays
 /// as it is. It is run as one dense matrix and stored as two factors, `r·(rows + columns)` numbers, where
-/// those are fewer. `None` where the watch says stop.
+/// those are fewer; with a rounding it is the product of the rounded factors. `None` where the watch says
+/// stop.
 ///
 /// # Errors
-/// A rank of zero, no text where one is needed, what the model refuses, and singular values that cannot be
-/// found.
+/// A rank of zero, a rounding that cannot be done, no text where one is needed, what the model refuses,
+/// and singular values that cannot be found.
 pub fn cut_rank(
     slim: &Slim,
     cut: &LowRankCut,
@@ -67,9 +69,9 @@ pub fn cut_rank(
         let reason = "is 0, and must be 1 or more".to_owned();
         return Err(CutError::Setting { setting: "rank", reason });
     }
+    cut.rounding.map_or(Ok(()), |rounding| rounding.check())?;
     let reduce = |matrices: Vec<Matrix>, gram: Option<&Gram>| {
-        let root = gram.filter(|_| matrices.iter().any(|m| is_cut(m.rows, m.columns, cut.rank)));
-        let root = match root {
+        let root = match gram.filter(|_| matrices.iter().any(|m| cut.reduces(m.rows, m.columns))) {
             None => None,
             Some(gram) => {
                 Some(square_root(gram.products()).ok_or_else(|| CutError::NonFinite {
@@ -78,8 +80,7 @@ pub fn cut_rank(
                 })?)
             }
         };
-        let reduced =
-            matrices.into_par_iter().map(|matrix| reduced(matrix, root.as_ref(), cut.rank));
+        let reduced = matrices.into_par_iter().map(|matrix| cut.applied(matrix, root.as_ref()));
         // In order, so that the error is always the same one.
         reduced.collect::<Vec<_>>().into_iter().collect()
     };
@@ -87,50 +88,107 @@ pub fn cut_rank(
     let Some(model) = cut_in_order(slim.model.as_ref(), windows, needs, watch, &reduce)? else {
         return Ok(None);
     };
-    let storage = stored(&slim.storage, model.as_ref(), cut.rank);
+    let storage = slim.storage.recounted(model.as_ref(), &|old| cut.stored(old));
     Ok(Some(Slim { model, storage }))
 }
 
-/// Whether rank `r` says anything of such a matrix.
-fn is_cut(rows: usize, columns: usize, rank: usize) -> bool {
-    rank < rows.min(columns)
-}
+impl LowRankCut {
+    /// Without rounding.
+    pub fn new(method: LowRankMethod, rank: usize) -> Self {
+        Self { method, rank, rounding: None }
+    }
 
-fn stored(before: &Storage, model: &dyn Model, rank: usize) -> Storage {
-    let mut storage = before.clone();
-    for of in (0..model.facts().layers).flat_map(|layer| model.linears(layer)) {
-        let (columns, rows) = of.widths();
-        if is_cut(rows, columns, rank) {
-            let dense = StoredMatrix::dense(rows, columns);
-            let factored = StoredMatrix { rank: Some(rank), ..dense };
-            let smaller = factored.parameters() < dense.parameters();
-            let stored = if smaller { factored } else { dense };
-            storage.matrices.insert(of.name().to_string(), stored);
+    /// Whether the rank says anything of such a matrix.
+    fn reduces(&self, rows: usize, columns: usize) -> bool {
+        self.rank < rows.min(columns)
+    }
+
+    /// Whether two factors are fewer numbers than the matrix.
+    fn factors(&self, rows: usize, columns: usize) -> bool {
+        self.reduces(rows, columns) && self.rank * (rows + columns) < rows * columns
+    }
+
+    fn stored(&self, old: &StoredMatrix) -> StoredMatrix {
+        if !self.reduces(old.rows, old.columns) {
+            return StoredMatrix { rounding: self.rounding.or(old.rounding), ..*old };
+        }
+        StoredMatrix {
+            rounding: self.rounding,
+            rank: self.factors(old.rows, old.columns).then_some(self.rank),
+            ..StoredMatrix::dense(old.rows, old.columns)
         }
     }
-    storage
+
+    fn applied(&self, matrix: Matrix, root: Option<&Mat<f64>>) -> Result<Matrix, CutError> {
+        let (rows, columns) = (matrix.rows, matrix.columns);
+        let rounded = |matrix| match self.rounding {
+            Some(rounding) => rtn::round(matrix, rounding),
+            None => matrix,
+        };
+        if !self.reduces(rows, columns) {
+            return Ok(rounded(matrix));
+        }
+        let [left, right] = leading(&matrix, root, self.rank)?;
+        if self.rounding.is_none() || !self.factors(rows, columns) {
+            return Ok(rounded(with_values(&matrix, &(left * right))));
+        }
+        let factors = balanced(left, right).map(|factor| {
+            let values = narrow(&factor);
+            let (rows, columns) = (factor.nrows(), factor.ncols());
+            let factor = rounded(Matrix { name: matrix.name.clone(), rows, columns, values });
+            wide(&factor)
+        });
+        let [left, right] = factors;
+        Ok(with_values(&matrix, &(left * right)))
+    }
 }
 
-/// `U_r·U_rᵀ·W`, where `U_r` are the leading left singular directions of `W·S`. That is the best rank-`r`
-/// form of `W·S` times `S⁻¹`, without the inverse, so that an `S` without one does no harm.
-fn reduced(mut matrix: Matrix, root: Option<&Mat<f64>>, rank: usize) -> Result<Matrix, CutError> {
-    if !is_cut(matrix.rows, matrix.columns, rank) {
-        return Ok(matrix);
-    }
-    let wide: Vec<f64> = matrix.values.iter().map(|value| f64::from(*value)).collect();
-    let weight = MatRef::from_row_major_slice(&wide, matrix.rows, matrix.columns);
-    let no_values = || CutError::NonFinite { matrix: matrix.name.to_string(), what: "an entry" };
+/// `U_r` and `U_rᵀ·W`, where `U_r` are the leading left singular directions of `W·S`. Their product is the
+/// best rank-`r` form of `W·S` times `S⁻¹`, without the inverse, so that an `S` without one does no harm.
+fn leading(
+    matrix: &Matrix,
+    root: Option<&Mat<f64>>,
+    rank: usize,
+) -> Result<[Mat<f64>; 2], CutError> {
+    let weight = wide(matrix);
     let directions = match root {
         None => weight.thin_svd(),
-        Some(root) => (weight * root).thin_svd(),
+        Some(root) => (&weight * root).thin_svd(),
     };
-    let directions = directions.map_err(|_| no_values())?;
+    let directions = directions
+        .map_err(|_| CutError::NonFinite { matrix: matrix.name.to_string(), what: "an entry" })?;
     // Singular values come in descending order.
-    let leading = directions.U().subcols(0, rank);
-    let best = leading * (leading.transpose() * weight);
-    let entries = (0..matrix.rows).flat_map(|i| (0..matrix.columns).map(move |j| (i, j)));
-    matrix.values = entries.map(|at| best[at] as f32).collect();
-    Ok(matrix)
+    let left = directions.U().subcols(0, rank).to_owned();
+    let right = left.transpose() * &weight;
+    Ok([left, right])
+}
+
+/// The same product from factors whose column and row `k` have equal norms, so that directions count as
+/// much in the rounding of the one as in that of the other: `U·√Σ` and `√Σ·Vᵀ` without a text.
+fn balanced(mut left: Mat<f64>, mut right: Mat<f64>) -> [Mat<f64>; 2] {
+    for k in 0..right.nrows() {
+        let norm: f64 = right.row(k).iter().map(|value| value * value).sum::<f64>().sqrt();
+        if norm > 0.0 {
+            left.col_mut(k).iter_mut().for_each(|value| *value *= norm.sqrt());
+            right.row_mut(k).iter_mut().for_each(|value| *value /= norm.sqrt());
+        }
+    }
+    [left, right]
+}
+
+fn wide(matrix: &Matrix) -> Mat<f64> {
+    Mat::from_fn(matrix.rows, matrix.columns, |i, j| {
+        f64::from(matrix.values[i * matrix.columns + j])
+    })
+}
+
+fn narrow(values: &Mat<f64>) -> Vec<f32> {
+    let entries = (0..values.nrows()).flat_map(|i| (0..values.ncols()).map(move |j| (i, j)));
+    entries.map(|at| values[at] as f32).collect()
+}
+
+fn with_values(matrix: &Matrix, values: &Mat<f64>) -> Matrix {
+    Matrix { values: narrow(values), ..matrix.clone() }
 }
 
 /// `S` with `S·Sᵀ = G`: the Cholesky factor, or `Q·√Λ` of `G = Q·Λ·Qᵀ` where `G` is singular. Any two

@@ -103,7 +103,7 @@ fn linearises(case: &Case<'_>) {
 
 fn reduces(case: &Case<'_>) {
     let method = LowRankMethod::named(case.setting("method")).unwrap();
-    let cut = LowRankCut { method, rank: case.count("rank").unwrap() };
+    let cut = LowRankCut::new(method, case.count("rank").unwrap());
     let windows = case.stored.windows("ids");
     let slim = cut_rank(&case.slim, &cut, &windows, &Watch::default()).unwrap().unwrap();
     for of in (0..slim.model.facts().layers).flat_map(|layer| slim.model.linears(layer)) {

@@ -7,8 +7,8 @@ mod golden_models;
 use std::collections::BTreeMap;
 
 use cuts::{
-    CutError, LOW_RANK, LowRankCut, LowRankMethod, Matrix, Needs, Slim, Watch, cut_in_order,
-    cut_rank,
+    CutError, LOW_RANK, LowRankCut, LowRankMethod, Matrix, Needs, Rounding, Slim, Watch,
+    cut_in_order, cut_rank,
 };
 use faer::{Mat, MatRef};
 use golden_models::{folders, logits, model, name, windows};
@@ -24,7 +24,7 @@ fn wide(matrix: &Matrix) -> Mat<f64> {
 }
 
 fn cut(slim: &Slim, method: LowRankMethod, rank: usize, text: &[Vec<u32>]) -> Slim {
-    cut_rank(slim, &LowRankCut { method, rank }, text, &Watch::default()).unwrap().unwrap()
+    cut_rank(slim, &LowRankCut::new(method, rank), text, &Watch::default()).unwrap().unwrap()
 }
 
 /// Of every family: no other matrix of rank `r` is nearer (Eckart & Young: the error is what the singular
@@ -111,6 +111,40 @@ fn svd_activations_is_the_nearest_on_its_inputs() {
     }
 }
 
+/// Rounded factors: at 8 bits the product is nearly the exact one, at 2 it is not; what is stored is
+/// counted by the factors; zero directions do no harm.
+#[test]
+fn factors_are_rounded_and_not_their_product() {
+    for folder in folders() {
+        let (name, slim) = (name(&folder), Slim::dense(model(&folder)));
+        let plain = cut(&slim, LowRankMethod::Svd, 3, &[]);
+        let exact = matrices(plain.model.as_ref());
+        let rounded = |bits| {
+            let rounding = Some(Rounding { bits, group: 16 });
+            let cut = LowRankCut { rounding, ..LowRankCut::new(LowRankMethod::Svd, 3) };
+            cut_rank(&slim, &cut, &[], &Watch::default()).unwrap().unwrap()
+        };
+        let (fine, coarse) = (rounded(8), rounded(2));
+        let (fine_matrices, coarse_matrices) =
+            (matrices(fine.model.as_ref()), matrices(coarse.model.as_ref()));
+        for (matrix, exact) in exact {
+            let stored = fine.storage.matrices[&matrix];
+            assert_eq!(stored.rounding, Some(Rounding { bits: 8, group: 16 }), "{name} {matrix}");
+            let exact = wide(&exact);
+            let apart = |of: &Matrix| (&exact - wide(of)).norm_l2() / exact.norm_l2();
+            let (fine, coarse) = (apart(&fine_matrices[&matrix]), apart(&coarse_matrices[&matrix]));
+            assert!(fine < 0.03 && fine < coarse, "{name} {matrix}: {fine} {coarse}");
+            if stored.rank.is_some() {
+                // The product of two factors still has their rank.
+                let values = wide(&coarse_matrices[&matrix]).singular_values().unwrap();
+                assert!(values[3] < 1e-5 * values[0], "{name} {matrix}: {values:?}");
+            }
+        }
+        assert!(coarse.storage.bytes() < fine.storage.bytes(), "{name}");
+        assert!(fine.storage.bytes() < plain.storage.bytes(), "{name}");
+    }
+}
+
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let folder = folders().into_iter().find(|folder| name(folder) == "llama").unwrap();
@@ -130,7 +164,7 @@ fn impossible_cuts_are_refused() {
     let folder = folders().into_iter().find(|folder| name(folder) == "llama").unwrap();
     let slim = Slim::dense(model(&folder));
     let refusal = |method, rank| {
-        let cut = LowRankCut { method, rank };
+        let cut = LowRankCut::new(method, rank);
         cut_rank(&slim, &cut, &[], &Watch::default()).err().unwrap()
     };
     let error = refusal(LowRankMethod::Svd, 0);

@@ -42,7 +42,7 @@ fn a_rotation_leaves_logits_or_is_refused() {
 fn a_rotation_undoes_what_was_stored() {
     let folder = folders().into_iter().find(|folder| name(folder) == "llama").unwrap();
     let slim = Slim::dense(model(&folder));
-    let cut = LowRankCut { method: LowRankMethod::Svd, rank: 4 };
+    let cut = LowRankCut::new(LowRankMethod::Svd, 4);
     let cut = cut_rank(&slim, &cut, &[], &Watch::default()).unwrap().unwrap();
     assert!(cut.storage.bytes() < slim.storage.bytes());
     let turned = rotate(&cut, 1).unwrap();
