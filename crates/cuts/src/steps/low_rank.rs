@@ -3,7 +3,7 @@
 use plan::Step;
 
 use super::{Cut, Done, Ground, count};
-use crate::{CutError, LowRankCut, LowRankMethod, Slim, cut_rank};
+use crate::{CutError, LowRankCut, LowRankMethod, Rounding, Slim, cut_rank};
 
 /// See [`cut_rank`].
 pub(super) struct LowRank;
@@ -15,7 +15,11 @@ impl Cut for LowRank {
 
     fn cut(&self, step: &Step, slim: &Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
         let method = LowRankMethod::named(step.name("method").unwrap_or_default())?;
-        let cut = LowRankCut { method, rank: count(step, "rank")? };
+        let rounding = match step.count("bits") {
+            Some(bits) => Some(Rounding { bits: bits as u32, group: count(step, "group")? }),
+            None => None,
+        };
+        let cut = LowRankCut { rounding, ..LowRankCut::new(method, count(step, "rank")?) };
         let slim = cut_rank(slim, &cut, ground.windows, &ground.watch)?;
         Ok(slim.map(|slim| Done { slim, dropped: None, lacks_units: false }))
     }

@@ -1,7 +1,10 @@
 //! Matrices of low rank (docs/SPEC.md section 12).
 
-use super::never;
-use crate::{Kind, Label, Needs, Setting, Takes, Way};
+use super::{
+    never,
+    weights::{BITS, DEFAULT_GROUP, GROUP},
+};
+use crate::{Kind, Label, Needs, Setting, Takes, Value, Way};
 
 const METHOD: Setting = Setting {
     name: "method",
@@ -28,9 +31,16 @@ pub(super) const CUT: Kind = Kind {
     name: "low-rank",
     part: "weights",
     doc: "every matrix inside the blocks replaced by its best one of low rank",
-    settings: &[METHOD, Setting { needed: true, ..RANK }],
+    settings: &[METHOD, Setting { needed: true, ..RANK }, BITS, GROUP],
     example: "cut=low-rank,method=svd,rank=64",
-    check: |_| Ok(()),
+    check: |step| {
+        if step.value("bits").is_some() {
+            step.fill("group", Value::Count(DEFAULT_GROUP));
+        } else if step.value("group").is_some() {
+            return Err(step.wrong("`group` belongs to `bits`"));
+        }
+        Ok(())
+    },
     needs: |step| match step.name("method") {
         Some("svd-activations") => Needs::Inputs,
         _ => Needs::Nothing,
@@ -39,7 +49,11 @@ pub(super) const CUT: Kind = Kind {
     phrase: |step| {
         let method = step.name("method").unwrap_or_default();
         let rank = step.count("rank").unwrap_or_default();
-        format!("with every matrix replaced by its best one of rank {rank} by `{method}`")
+        let rounded = match step.count("bits") {
+            Some(bits) => format!(", its factors rounded to {bits} bits"),
+            None => String::new(),
+        };
+        format!("with every matrix replaced by its best one of rank {rank} by `{method}`{rounded}")
     },
     leaves_zeros: never,
     fills_zeros: true,
