@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use plan::{Policy, Protocol, Rule, Treatment};
+use plan::{Cell, Policy, Protocol, Rule, Treatment};
 
 use crate::baseline;
 use crate::key::{Key, Subject, subject};
@@ -90,7 +90,7 @@ impl<'a> Archive<'a> {
     /// newest.
     pub fn find(&self, about: Subject<'_>, treatment: &Treatment) -> Option<Match<'a>> {
         let own = self.cells.get(&about)?;
-        let alike = own.iter().filter(|result| is(&result.cell.treatment, treatment));
+        let alike = own.iter().filter(|result| is(&result.cell, treatment));
         let rank = |result: &&&CellResult| {
             let from = &result.provenance;
             (n_rows(result), from.started_at_ms, std::cmp::Reverse(result.id.clone()))
@@ -105,7 +105,7 @@ impl<'a> Archive<'a> {
     /// Why there is none.
     pub fn dense_of(&self, result: &CellResult) -> Result<&'a CellResult, String> {
         let own = self.cells.get(&subject(&result.cell)).into_iter().flatten().copied();
-        let dense = own.filter(|other| other.cell.treatment.policy == Policy::Dense);
+        let dense = own.filter(|other| other.cell.recipe.is_dense());
         match baseline::closest(result, dense) {
             None => Err("there is no dense cell".to_owned()),
             Some((differences, dense)) if differences.is_empty() => Ok(dense),
@@ -119,7 +119,7 @@ impl<'a> Archive<'a> {
     pub fn absence(&self, about: Subject<'_>, treatment: &Treatment) -> Absence {
         for run in &self.runs {
             let ordered = run.order.iter().flat_map(|order| &order.cells).find(|ordered| {
-                subject(&ordered.cell) == about && is(&ordered.cell.treatment, treatment)
+                subject(&ordered.cell) == about && is(&ordered.cell, treatment)
             });
             let Some(ordered) = ordered else { continue };
             let failure = run.failures.iter().find(|failure| failure.cell_id == ordered.id);
@@ -139,9 +139,10 @@ fn n_rows(result: &CellResult) -> usize {
     }
 }
 
-/// Whether two treatments are the same but for the seed. A window of one token whose set is chosen by its
+/// Whether a cell's treatment is the wanted one but for the seed. A window of one token whose set is chosen by its
 /// own scores is the dynamic policy.
-fn is(treatment: &Treatment, wanted: &Treatment) -> bool {
+fn is(cell: &Cell, wanted: &Treatment) -> bool {
+    let Some(treatment) = &cell.recipe.treatment() else { return false };
     let is_dynamic = |treatment: &Treatment| {
         let own_set = matches!(treatment.rule, Some(Rule::WindowMean | Rule::FirstToken));
         let one_token = treatment.window == Some(1);

@@ -60,8 +60,8 @@ impl<'a> Group<'a> {
         let mut all = Vec::new();
         let cell = &result.cell;
         let alike = self.of_one_key.get(&key).map(Vec::as_slice).unwrap_or_default();
-        if alike.iter().any(|other| other.cell.treatment.seed != cell.treatment.seed) {
-            all.push(Distinction::Seed(cell.treatment.seed));
+        if alike.iter().any(|other| other.cell.recipe.seed() != cell.recipe.seed()) {
+            all.push(Distinction::Seed(cell.recipe.seed()));
         }
         if alike.iter().any(|other| other.cell.limit != cell.limit) {
             all.push(Distinction::Limit(cell.limit));
@@ -82,7 +82,7 @@ fn order((key_a, a): &(Key, &CellResult), (key_b, b): &(Key, &CellResult)) -> Or
     let started = |result: &CellResult| result.provenance.started_at_ms;
     key_a
         .cmp(key_b)
-        .then_with(|| a.cell.treatment.seed.cmp(&b.cell.treatment.seed))
+        .then_with(|| a.cell.recipe.seed().cmp(&b.cell.recipe.seed()))
         .then_with(|| a.cell.limit.cmp(&b.cell.limit))
         .then_with(|| a.cell.calibration.cmp(&b.cell.calibration))
         .then_with(|| started(a).cmp(&started(b)))

@@ -119,10 +119,13 @@ impl Joined {
 /// text and part.
 pub fn join(observed: &[Observed], by_products: &BTreeSet<String>) -> Vec<Joined> {
     let mut groups: BTreeMap<(&str, &str, Part), Vec<&Observed>> = BTreeMap::new();
-    let with_scores = |observed: &&Observed| !matches!(observed.measured, Measured::Overlaps(_));
+    let with_scores = |observed: &&Observed| {
+        matches!(observed.measured, Measured::Neurons(_) | Measured::Channels(_))
+    };
     for observed in observed.iter().filter(with_scores) {
         let cell = &observed.cell;
-        let key = (cell.model.as_str(), cell.dataset.as_str(), cell.treatment.part);
+        let Some(part) = cell.recipe.treatment().map(|own| own.part) else { continue };
+        let key = (cell.model.as_str(), cell.dataset.as_str(), part);
         groups.entry(key).or_default().push(observed);
     }
     let mut joined: Vec<Joined> =
@@ -162,7 +165,7 @@ fn of_group(group: &[&Observed], by_products: &BTreeSet<String>) -> Option<Joine
         dataset: first.cell.dataset.clone(),
         protocol: first.cell.protocol,
         limit: first.cell.limit,
-        part: first.cell.treatment.part,
+        part: first.cell.recipe.treatment()?.part,
         weights_sha256: first.provenance.weights_sha256.clone(),
         code_version: first.provenance.code_version.clone(),
         device: first.provenance.device.clone(),
@@ -182,9 +185,10 @@ fn best_set<'a>(group: &[&'a Observed]) -> Option<Kinds<'a>> {
         let hashes = [&from.weights_sha256, &from.tokenizer_sha256, &from.text_sha256];
         let [weights, tokenizer, text] = hashes.map(String::as_str);
         let same = [from.code_version.as_str(), from.device.as_str(), weights, tokenizer, text];
-        if let Some(observation) = cell.treatment.observation {
+        let Some(treatment) = cell.recipe.treatment() else { continue };
+        if let Some(observation) = treatment.observation {
             let kinds = sets.entry((cell.protocol, cell.limit, same)).or_default();
-            kinds.entry((observation, cell.treatment.window)).or_default().push(observed);
+            kinds.entry((observation, treatment.window)).or_default().push(observed);
         }
     }
     let newest = |kinds: &Kinds<'_>| {

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use anyhow::{Result, bail, ensure};
 use plan::Cell;
-use tables::{ChannelRow, NeuronRow, OverlapRow, Provenance, Store, StoredFile, Table};
+use tables::{BlockRow, ChannelRow, DirectionRow, NeuronRow, OverlapRow, Provenance, Store, StoredFile, Table};
 
 use crate::table_file::{cell_at_its_place, guarded, read_about};
 
@@ -18,6 +18,10 @@ pub enum Measured {
     Channels(Vec<ChannelRow>),
     /// What kept sets share.
     Overlaps(Vec<OverlapRow>),
+    /// How linear layers are.
+    Blocks(Vec<BlockRow>),
+    /// Directions of the residual stream.
+    Directions(Vec<DirectionRow>),
 }
 
 /// One finished `observe` cell.
@@ -35,7 +39,7 @@ pub struct Observed {
 
 /// Whether a table's rows are scores and overlaps, and not losses.
 pub(crate) fn is_observed(table: Table) -> bool {
-    matches!(table, Table::Neurons | Table::Channels | Table::Overlaps)
+    !matches!(table, Table::Windows | Table::Items | Table::Failures)
 }
 
 /// Reads a `neurons`, `channels` or `overlaps` file and checks that it is where it says it belongs.
@@ -49,10 +53,30 @@ pub(crate) fn read_observed(store: &Store, file: &StoredFile) -> Result<Observed
         let measured = match file.table {
             Table::Neurons => Measured::Neurons(neurons(file)?),
             Table::Channels => Measured::Channels(channels(file)?),
+            Table::Blocks => Measured::Blocks(blocks(file)?),
+            Table::Directions => Measured::Directions(directions(file)?),
             _ => Measured::Overlaps(overlaps(file)?),
         };
         Ok(Observed { id: file.id.clone(), cell, provenance, measured })
     })
+}
+
+fn blocks(file: &StoredFile) -> Result<Vec<BlockRow>> {
+    let mut rows = tables::read_blocks(&file.path)?;
+    rows.sort_by_key(|row| row.layer);
+    check_distinct(&rows, "layer", |row| row.layer)?;
+    rows.iter().try_for_each(|row| check_finite(row, [Some(row.r2)].into_iter()))?;
+    Ok(rows)
+}
+
+fn directions(file: &StoredFile) -> Result<Vec<DirectionRow>> {
+    let mut rows = tables::read_directions(&file.path)?;
+    rows.sort_by_key(|row| (row.layer, row.direction));
+    check_distinct(&rows, "layer and direction", |row| (row.layer, row.direction))?;
+    for row in &rows {
+        check_finite(row, [Some(row.variance), Some(row.sensitivity)].into_iter())?;
+    }
+    Ok(rows)
 }
 
 fn neurons(file: &StoredFile) -> Result<Vec<NeuronRow>> {

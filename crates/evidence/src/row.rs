@@ -12,10 +12,10 @@ use crate::table_file::{CellResult, Rows};
 /// of what reading its channels adds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Shares {
-    /// Share of Σh² that the kept set holds.
-    pub kept_energy: f64,
-    /// Share of entries of h that are exactly zero.
-    pub natural_sparsity: f64,
+    /// Share of Σh² that the kept set holds; not known where what was dropped is not there.
+    pub kept_energy: Option<f64>,
+    /// Share of entries of h that are exactly zero; not known where units were cut.
+    pub natural_sparsity: Option<f64>,
     /// Share of neurons or channels dropped.
     pub reached_sparsity: f64,
 }
@@ -95,16 +95,19 @@ impl<M> Row<M> {
 }
 
 fn shares(rows: &Rows) -> Shares {
-    let mean = |windows: fn(&tables::WindowRow) -> f64, items: fn(&tables::ItemRow) -> f64| {
-        let (sum, n) = match rows {
-            Rows::Windows(rows) => (rows.iter().map(windows).sum::<f64>(), rows.len()),
-            Rows::Items(rows) => (rows.iter().map(items).sum::<f64>(), rows.len()),
+    type Value<R> = fn(&R) -> Option<f64>;
+    // None where a row lacks it.
+    let mean = |windows: Value<tables::WindowRow>, items: Value<tables::ItemRow>| {
+        let (sum, n): (Option<f64>, usize) = match rows {
+            Rows::Windows(rows) => (rows.iter().map(windows).sum(), rows.len()),
+            Rows::Items(rows) => (rows.iter().map(items).sum(), rows.len()),
         };
-        sum / n as f64
+        Some(sum? / n as f64)
     };
+    let reached = mean(|row| Some(row.reached_sparsity), |row| Some(row.reached_sparsity));
     Shares {
         kept_energy: mean(|row| row.kept_energy, |row| row.kept_energy),
         natural_sparsity: mean(|row| row.natural_sparsity, |row| row.natural_sparsity),
-        reached_sparsity: mean(|row| row.reached_sparsity, |row| row.reached_sparsity),
+        reached_sparsity: reached.unwrap_or_default(),
     }
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use plan::Cell;
-use tables::{Frame, ItemRow, Provenance, Store, StoredFile, Table, Touched, WindowRow};
+use tables::{
+    Frame, ItemRow, Left, Provenance, Store, StoredFile, Table, Touched, WindowRow,
+};
 
 /// The rows of one cell in full precision, sorted by their index.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +27,8 @@ pub struct CellResult {
     pub cell: Cell,
     /// How much of the model the cell's part is.
     pub touched: Touched,
+    /// What its cuts left of the model.
+    pub left: Left,
     /// Where its numbers come from.
     pub provenance: Provenance,
     /// What it measured.
@@ -88,6 +92,7 @@ const TEXTS: &[&str] = &[
 ];
 const NUMBERS: &[&str] = &["seconds", "peak_rss_bytes", "tokens"];
 const TOUCHED: &[&str] = &["touched_parameters", "touched_flops", "touched_state_bytes"];
+const LEFT: &[&str] = &["stored_bytes", "parameters_left"];
 const SHARES: &[&str] = &["reached_sparsity", "natural_sparsity", "kept_energy"];
 
 /// Reads a `windows` or `items` file and checks that it is where it says it belongs.
@@ -98,7 +103,7 @@ pub(crate) fn read_result(store: &Store, file: &StoredFile) -> Result<CellResult
     guarded(|| {
         let cell = cell_at_its_place(store, file)?;
         let frame = match file.table {
-            Table::Windows => frame(&file.path, &["window_index", "nll_nats", "n_targets"])?,
+            Table::Windows => frame(&file.path, &["window_index", "nll_nats", "n_targets", "js_nats"])?,
             _ => frame(
                 &file.path,
                 &[
@@ -117,11 +122,15 @@ pub(crate) fn read_result(store: &Store, file: &StoredFile) -> Result<CellResult
             flops: constant_f64(&frame, TOUCHED[1])?,
             state_bytes: constant_f64(&frame, TOUCHED[2])?,
         };
+        let left = Left {
+            stored_bytes: constant_u64(&frame, LEFT[0])?,
+            parameters: constant_u64(&frame, LEFT[1])?,
+        };
         let rows = match file.table {
             Table::Windows => Rows::Windows(window_rows(&frame)?),
             _ => Rows::Items(item_rows(&frame)?),
         };
-        Ok(CellResult { id: file.id.clone(), cell, touched, provenance, rows })
+        Ok(CellResult { id: file.id.clone(), cell, touched, left, provenance, rows })
     })
 }
 
@@ -182,7 +191,7 @@ pub(crate) fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 fn frame(path: &Path, own: &[&'static str]) -> Result<Frame> {
-    scan(path, [own, TEXTS, NUMBERS, TOUCHED, SHARES].concat().into_iter())
+    scan(path, [own, TEXTS, NUMBERS, TOUCHED, LEFT, SHARES].concat().into_iter())
 }
 
 /// The named columns of one file, and `started_at`.
@@ -217,13 +226,14 @@ fn provenance(frame: &Frame, file: &StoredFile) -> Result<Provenance> {
 
 fn window_rows(frame: &Frame) -> Result<Vec<WindowRow>> {
     let (index, targets) = (u32s(frame, "window_index")?, u32s(frame, "n_targets")?);
-    let nll = f64s(frame, "nll_nats")?;
-    let [reached, natural, kept] = shares(frame)?;
+    let (nll, js) = (f64s(frame, "nll_nats")?, optional_f64s(frame, "js_nats")?);
+    let (reached, [natural, kept]) = shares(frame)?;
     let mut rows: Vec<WindowRow> = (0..frame.rows())
         .map(|row| WindowRow {
             window_index: index[row],
             nll_nats: nll[row],
             n_targets: targets[row],
+            js_nats: js[row],
             reached_sparsity: reached[row],
             natural_sparsity: natural[row],
             kept_energy: kept[row],
@@ -244,7 +254,7 @@ fn item_rows(frame: &Frame) -> Result<Vec<ItemRow>> {
     let (target_tokens, tokens) = (u32s(frame, "n_target_tokens")?, u32s(frame, "n_tokens")?);
     let logprob = f64s(frame, "word_logprob_nats")?;
     let distance = frame.u32s("distance_sentences")?;
-    let [reached, natural, kept] = shares(frame)?;
+    let (reached, [natural, kept]) = shares(frame)?;
     let mut rows: Vec<ItemRow> = (0..frame.rows())
         .map(|row| ItemRow {
             item_index: index[row],
@@ -263,8 +273,12 @@ fn item_rows(frame: &Frame) -> Result<Vec<ItemRow>> {
     Ok(rows)
 }
 
-fn shares(frame: &Frame) -> Result<[Vec<f64>; 3]> {
-    Ok([f64s(frame, SHARES[0])?, f64s(frame, SHARES[1])?, f64s(frame, SHARES[2])?])
+/// Reached sparsity, and what a row may lack: natural sparsity and kept energy.
+type Shares = (Vec<f64>, [Vec<Option<f64>>; 2]);
+
+fn shares(frame: &Frame) -> Result<Shares> {
+    let optional = [optional_f64s(frame, SHARES[1])?, optional_f64s(frame, SHARES[2])?];
+    Ok((f64s(frame, SHARES[0])?, optional))
 }
 
 /// Refuses an index that appears twice; `sorted` is in ascending order.
@@ -294,6 +308,16 @@ pub(crate) fn f64s(frame: &Frame, name: &str) -> Result<Vec<f64>> {
     let values = all(name, frame.f64s(name)?)?;
     for (row, value) in values.iter().enumerate() {
         ensure!(value.is_finite(), "`{name}` of row {row} is {value}, not a finite number");
+    }
+    Ok(values)
+}
+
+/// A column that a row may lack; what is there is finite.
+fn optional_f64s(frame: &Frame, name: &str) -> Result<Vec<Option<f64>>> {
+    let values = frame.f64s(name)?;
+    for (row, value) in values.iter().enumerate() {
+        let is_finite = value.is_none_or(f64::is_finite);
+        ensure!(is_finite, "`{name}` of row {row} is {value:?}, not a finite number");
     }
     Ok(values)
 }

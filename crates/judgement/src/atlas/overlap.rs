@@ -47,7 +47,8 @@ type WithRows<'a> = (&'a Observed, &'a [OverlapRow]);
 pub(super) fn of(observed: &[Observed]) -> Vec<Overlap> {
     let mut newest: BTreeMap<(&str, &str, Score, Share), WithRows<'_>> = BTreeMap::new();
     for observed in observed {
-        let (cell, treatment) = (&observed.cell, &observed.cell.treatment);
+        let cell = &observed.cell;
+        let Some(treatment) = cell.recipe.treatment() else { continue };
         if let (Measured::Overlaps(rows), Some(score)) = (&observed.measured, treatment.score) {
             let sparsity = Share::new(treatment.sparsity);
             let key = (cell.model.as_str(), cell.dataset.as_str(), score, sparsity);
@@ -59,7 +60,7 @@ pub(super) fn of(observed: &[Observed]) -> Vec<Overlap> {
             }
         }
     }
-    let overlaps = newest.into_iter().map(|((model, dataset, score, _), (observed, rows))| {
+    let overlaps = newest.into_iter().map(|((model, dataset, score, share), (observed, rows))| {
         let mut by_lag: BTreeMap<u32, Vec<&OverlapRow>> = BTreeMap::new();
         rows.iter().for_each(|row| by_lag.entry(row.lag_tokens).or_default().push(row));
         Overlap {
@@ -67,7 +68,7 @@ pub(super) fn of(observed: &[Observed]) -> Vec<Overlap> {
             model: model.to_owned(),
             dataset: dataset.to_owned(),
             score,
-            sparsity: observed.cell.treatment.sparsity,
+            sparsity: share.get(),
             lags: by_lag.into_iter().filter_map(|(lag, rows)| at_lag(lag, &rows)).collect(),
         }
     });

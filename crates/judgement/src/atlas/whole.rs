@@ -32,7 +32,7 @@ impl Atlas {
     /// Of what a run observed.
     pub fn of(run: &Run) -> Atlas {
         let joined = join(&run.observed, &run.by_products);
-        let is_observe = |ordered: &OrderedCell| ordered.cell.treatment.policy == Policy::Observe;
+        let is_observe = |ordered: &OrderedCell| ordered.cell.recipe.observation().is_some();
         let opens_page = run.order.as_ref().is_none_or(|order| order.cells.iter().any(is_observe));
         let models: BTreeSet<&String> = run.observed.iter().map(|own| &own.cell.model).collect();
         Atlas {

@@ -306,10 +306,10 @@ fn untouched(p: f64) -> Test {
     Test { p, p_holm: p, p_benjamini_hochberg: p }
 }
 
-fn window_numbers(row: &WindowRow) -> [f64; 4] {
-    [row.nll_nats, row.reached_sparsity, row.natural_sparsity, row.kept_energy]
+fn window_numbers(row: &WindowRow) -> [Option<f64>; 4] {
+    [Some(row.nll_nats), Some(row.reached_sparsity), row.natural_sparsity, row.kept_energy]
 }
 
-fn item_numbers(row: &ItemRow) -> [f64; 4] {
-    [row.word_logprob_nats, row.reached_sparsity, row.natural_sparsity, row.kept_energy]
+fn item_numbers(row: &ItemRow) -> [Option<f64>; 4] {
+    [Some(row.word_logprob_nats), Some(row.reached_sparsity), row.natural_sparsity, row.kept_energy]
 }
