@@ -67,12 +67,7 @@ impl<'a> Archive<'a> {
     }
 
     /// The protocols by which a text was run or ordered: those of perplexity, or those of last words.
-    pub fn protocols(
-        &self,
-        model: &str,
-        dataset: &str,
-        is_perplexity: bool,
-    ) -> Vec<Protocol> {
+    pub fn protocols(&self, model: &str, dataset: &str, is_perplexity: bool) -> Vec<Protocol> {
         let done = self.cells.keys().copied();
         let ordered = self.runs.iter().flat_map(|run| &run.order).flat_map(|order| {
             let cells = order.cells.iter().map(|ordered| &ordered.cell);
@@ -93,11 +88,7 @@ impl<'a> Archive<'a> {
 
     /// The cell with this treatment, whatever its seed: of several that with the most rows, of equals the
     /// newest.
-    pub fn find(
-        &self,
-        about: Subject<'_>,
-        treatment: &Treatment,
-    ) -> Option<Match<'a>> {
+    pub fn find(&self, about: Subject<'_>, treatment: &Treatment) -> Option<Match<'a>> {
         let own = self.cells.get(&about)?;
         let alike = own.iter().filter(|result| is(&result.cell.treatment, treatment));
         let rank = |result: &&&CellResult| {
@@ -125,11 +116,7 @@ impl<'a> Archive<'a> {
     }
 
     /// Why a treatment has no result: it failed, was ordered and is missing, or was not run.
-    pub fn absence(
-        &self,
-        about: Subject<'_>,
-        treatment: &Treatment,
-    ) -> Absence {
+    pub fn absence(&self, about: Subject<'_>, treatment: &Treatment) -> Absence {
         for run in &self.runs {
             let ordered = run.order.iter().flat_map(|order| &order.cells).find(|ordered| {
                 subject(&ordered.cell) == about && is(&ordered.cell.treatment, treatment)

@@ -29,7 +29,9 @@ mod table_file;
 pub mod text;
 
 pub use archive::{Absence, Archive, Match};
-pub use baseline::{AgainstDense, closest, dense_of, differences, other, other_inputs, other_units};
+pub use baseline::{
+    AgainstDense, closest, dense_of, differences, other, other_inputs, other_units,
+};
 pub use group::{Distinction, Group, groups};
 pub use key::{Key, Share, Subject, subject};
 pub use observed::{Measured, Observed};

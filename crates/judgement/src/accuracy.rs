@@ -116,8 +116,7 @@ fn row(
     let word_perplexity = word_perplexity(&logprobs)
         .map_err(|error| remarks.push(Remark::NoWordPerplexity(error.to_string())))
         .ok();
-    let against_dense =
-        dense_of((key, result), group).try_map(|dense| difference(dense, items))?;
+    let against_dense = dense_of((key, result), group).try_map(|dense| difference(dense, items))?;
     match &against_dense {
         AgainstDense::Refused { reason } => remarks.push(Remark::Refused(reason.clone())),
         AgainstDense::Compared(difference) => remarks.extend(what_could_be_missed(difference)),

@@ -55,7 +55,9 @@ pub fn best_dynamic(table: &AccuracyTable) -> Option<&Row<Accuracy>> {
 
 /// The smallest value at the highest κ; the first of equals.
 fn at_highest_sparsity<M>(rated: Rated<'_, M>) -> Option<(&Row<M>, f64)> {
-    rated.into_iter().min_by(|a, b| b.0.key.sparsity.cmp(&a.0.key.sparsity).then(a.1.total_cmp(&b.1)))
+    rated
+        .into_iter()
+        .min_by(|a, b| b.0.key.sparsity.cmp(&a.0.key.sparsity).then(a.1.total_cmp(&b.1)))
 }
 
 /// Share of the hidden entries that are zero with nothing dropped; nothing for a model without

@@ -106,10 +106,10 @@ fn row(
     let perplexity = statistics::perplexity(&windows)
         .map_err(|error| remarks.push(Remark::NoPerplexity(error.to_string())))
         .ok();
-    let compared = dense_of((key, result), group).try_map(|dense| ratio(dense, &windows, resamples));
-    let against_dense = compared.unwrap_or_else(|error| {
-        AgainstDense::Refused { reason: format!("not compared: {error}") }
-    });
+    let compared =
+        dense_of((key, result), group).try_map(|dense| ratio(dense, &windows, resamples));
+    let against_dense = compared
+        .unwrap_or_else(|error| AgainstDense::Refused { reason: format!("not compared: {error}") });
     match &against_dense {
         AgainstDense::Refused { reason } => remarks.push(Remark::Refused(reason.clone())),
         AgainstDense::Compared(ratio) if ratio.lower.is_none() => remarks.push(Remark::OneWindow),
@@ -145,6 +145,7 @@ fn ratio(
 
 /// The losses of a cell's windows; a cell of items has none.
 pub fn losses(result: &CellResult) -> Vec<WindowLoss> {
-    let loss = |row: &tables::WindowRow| WindowLoss { nll_nats: row.nll_nats, n_targets: row.n_targets };
+    let loss =
+        |row: &tables::WindowRow| WindowLoss { nll_nats: row.nll_nats, n_targets: row.n_targets };
     result.windows().iter().map(loss).collect()
 }

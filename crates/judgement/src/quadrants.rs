@@ -253,12 +253,7 @@ impl Quadrants {
 
     /// The lowest value of a kind in a quadrant at one sparsity; of equals the first. Of the controls
     /// only chance counts.
-    pub fn best(
-        &self,
-        quadrant: Quadrant,
-        kind: Kind,
-        sparsity: f64,
-    ) -> Option<(&Line, &Value)> {
+    pub fn best(&self, quadrant: Quadrant, kind: Kind, sparsity: f64) -> Option<(&Line, &Value)> {
         let own = self.lines.iter().filter(|line| {
             let is_meant = kind != Kind::Control || line.score == Score::Random;
             (line.quadrant, line.kind) == (quadrant, kind) && is_meant
@@ -284,9 +279,8 @@ impl Quadrants {
             lines.any(|line| line.at(sparsity).is_some())
         };
         let in_all = |sparsity: &&f64| quadrants.iter().all(|quadrant| has(quadrant, **sparsity));
-        let n_lines = |sparsity: f64| {
-            self.lines.iter().filter(|line| line.at(sparsity).is_some()).count()
-        };
+        let n_lines =
+            |sparsity: f64| self.lines.iter().filter(|line| line.at(sparsity).is_some()).count();
         let shared = self.sparsities.iter().filter(in_all);
         shared.max_by(|a, b| n_lines(**a).cmp(&n_lines(**b)).then(a.total_cmp(b))).copied()
     }

@@ -103,8 +103,7 @@ pub fn state_costs<M: Paired + Rated>(table: &Table<M>) -> Option<StateCosts<'_,
 
 /// Of the sparsities that most ways have the largest, and what they cost there.
 fn at_one_sparsity<M: Paired + Rated>(table: &Table<M>, policy: Policy) -> Option<Costs<'_, M>> {
-    let wanted =
-        Wanted { part: Some(Part::State), policy: Some(policy), ..Wanted::default() };
+    let wanted = Wanted { part: Some(Part::State), policy: Some(policy), ..Wanted::default() };
     let mut by_sparsity: BTreeMap<Share, BTreeMap<String, Vec<&Row<M>>>> = BTreeMap::new();
     for row in table.query().rows(wanted) {
         let ways = by_sparsity.entry(row.key.sparsity).or_default();
@@ -117,9 +116,9 @@ fn at_one_sparsity<M: Paired + Rated>(table: &Table<M>, policy: Policy) -> Optio
     });
     let mut rated: Vec<(f64, &Row<M>)> = rated.collect();
     rated.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let reached = rated.iter().map(|(_, row)| {
-        (format!("{policy} {}", Way::of(row).name()), row.shares.reached_sparsity)
-    });
+    let reached = rated
+        .iter()
+        .map(|(_, row)| (format!("{policy} {}", Way::of(row).name()), row.shares.reached_sparsity));
     let reached = reached.collect();
     Some(Costs { sparsity: sparsity.get(), ways: told(&rated), reached })
 }

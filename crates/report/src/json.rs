@@ -3,15 +3,15 @@
 use evidence::absent::Missing;
 use evidence::pairing::{Both, Only};
 use evidence::{Failure, Origins, Row, Subject, Sweeps, Touches, Unreadable};
+use judgement::accuracy::Accuracy;
+use judgement::atlas::Atlas;
 use judgement::claims::{Assessment, Check, Judged, Verdict};
 use judgement::compare::{Comparison, Matched, Origin, Speed};
 use judgement::dial::Dial;
 use judgement::gradients::Gradients;
 use judgement::perplexity::Perplexity;
-use judgement::accuracy::Accuracy;
 use judgement::quadrants::{Line, Quadrants, Rating};
 use judgement::recall::Recall;
-use judgement::atlas::Atlas;
 use judgement::{Counts, Glance, Remarked, Table};
 use plan::{Part, Predicate, Protocol};
 use serde::Serialize;

@@ -4,7 +4,6 @@ use evidence::Quantity;
 use serde::Serialize;
 use statistics::{BootstrapPlan, ConfidenceLevel, StatisticsError, mean_interval};
 
-
 /// How every interval of a mean over sites is made: percentile bootstrap, each site drawn alone. Stated
 /// in the page and in the tables.
 pub const BOOTSTRAP: BootstrapPlan =

@@ -117,7 +117,8 @@ fn on_task<'a>(
         Ok(dense) => dense,
         Err(why) => return place.not_measured(why),
     };
-    let outcomes = |result: &CellResult| result.items().iter().map(|item| item.correct).collect::<Vec<bool>>();
+    let outcomes =
+        |result: &CellResult| result.items().iter().map(|item| item.correct).collect::<Vec<bool>>();
     let found =
         PairedCounts::from_outcomes(&outcomes(treated), &outcomes(dense)).and_then(|counts| {
             // A model that knows nothing has nothing to keep and nothing to lose.

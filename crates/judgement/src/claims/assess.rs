@@ -15,10 +15,7 @@ use crate::atlas::Atlas;
 ///
 /// # Errors
 /// When a p-value is no probability.
-pub fn assess(
-    file: &ClaimsFile,
-    runs: &[(&Run, &Atlas)],
-) -> Result<Assessment, StatisticsError> {
+pub fn assess(file: &ClaimsFile, runs: &[(&Run, &Atlas)]) -> Result<Assessment, StatisticsError> {
     let claims = &file.claims;
     let evidence = Archive::of(&runs.iter().map(|(run, _)| *run).collect::<Vec<&Run>>());
     let atlases: Vec<&Atlas> = runs.iter().map(|(_, atlas)| *atlas).collect();

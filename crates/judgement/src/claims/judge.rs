@@ -49,8 +49,7 @@ fn judge(finding: &mut Found, alpha: f64, n_tests: usize) {
     };
     finding.check.verdict = verdict;
     // A flat dial is found to be flat; nothing was missed.
-    let is_flat =
-        |note: &Note| matches!(note, Note::Dial(Shape { is_flat: true, .. }));
+    let is_flat = |note: &Note| matches!(note, Note::Dial(Shape { is_flat: true, .. }));
     if verdict == Verdict::Undecided && !finding.check.notes.iter().any(is_flat) {
         // The level that the smallest of all p-values has to reach.
         let level = alpha / n_tests.max(1) as f64;

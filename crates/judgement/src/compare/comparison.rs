@@ -88,15 +88,16 @@ impl Comparison {
 
     /// The largest difference of a loss that is a rounding, in nats a target.
     pub fn largest_rounding_nats(&self) -> Option<f64> {
-        self.with(Sameness::Rounding).filter_map(|own| own.compared()?.largest_nats).reduce(f64::max)
+        self.with(Sameness::Rounding)
+            .filter_map(|own| own.compared()?.largest_nats)
+            .reduce(f64::max)
     }
 
     /// How many of the changes could not be chance; none where nothing was tested. The family is all cells
     /// that differ; what is no more than a rounding is not counted, however sure it is.
     pub fn significance(&self) -> Option<Significance> {
         let test = |own: &Matched| own.compared().and_then(|compared| compared.test);
-        let in_family =
-            |own: &&Matched| !own.has(Sameness::SameBits) && test(own).is_some();
+        let in_family = |own: &&Matched| !own.has(Sameness::SameBits) && test(own).is_some();
         let n_family = self.matched.iter().filter(in_family).count();
         let tests: Vec<Test> = self.with(Sameness::Differs).filter_map(test).collect();
         let smallest = *tests.iter().min_by(|a, b| a.p.total_cmp(&b.p))?;

@@ -11,9 +11,7 @@ mod matched;
 mod origins;
 mod scores;
 
-pub use change::{
-    AccuracyChange, Change, Compared, PerplexityChange, ROUNDING, Sameness, Test,
-};
+pub use change::{AccuracyChange, Change, Compared, PerplexityChange, ROUNDING, Sameness, Test};
 pub use comparison::{ALPHA, Comparison, Significance};
 pub use matched::{Matched, Outcome};
 pub use origins::{Origin, OtherInput, Speed};

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use plotters::style::text_anchor::HPos;
 
-use super::sheet::{MARGIN, Sheet, text_width, write};
 use super::inks::{FAINT, GRID, TEXT};
 use super::marks::path;
+use super::sheet::{MARGIN, Sheet, text_width, write};
 
 /// Leading digits that the ticks of a logarithmic axis may have, from few to many.
 const LEADING: [&[u32]; 3] = [&[1], &[1, 3], &[1, 2, 5]];

@@ -74,7 +74,8 @@ pub(super) fn choose<'a, T>(
         counts.insert(Share::new(measured.sparsity), n_models);
     }
     let is_preferred = |sparsity: Share| preferred.sparsity.map(Share::new) == Some(sparsity);
-    let rank = |(sparsity, n_models): &(Share, usize)| (*n_models, is_preferred(*sparsity), *sparsity);
+    let rank =
+        |(sparsity, n_models): &(Share, usize)| (*n_models, is_preferred(*sparsity), *sparsity);
     let sparsity = counts.into_iter().max_by_key(rank)?.0.get();
 
     let models = models_of(summary, dataset, protocol);

@@ -5,24 +5,24 @@ use evidence::Key as RowKey;
 use plan::{Cell, Protocol, shortest_decimal};
 use plotters::style::text_anchor::HPos;
 
-use super::picture::Content;
-use evidence::absent::{Why, absent};
 use super::axes::{AXIS, Area, Scale};
 use super::canvas::{self, Key, Words};
-use super::sheet::{MARGIN, Sheet, WIDTH, fitting, text_width, write};
 use super::choose::{Choice, Found, Preferred, choose, span};
 use super::inks::{Ink, Inks, TEXT, series_colour};
-use super::words::{NEWEST, hatched, place_id, share_label};
-use evidence::place::{Model, Place, models, reasons};
+use super::picture::Content;
+use super::sheet::{MARGIN, Sheet, WIDTH, fitting, text_width, write};
 use super::strips::{self, BESIDE, Dot, LONGEST, Slot, row_height};
-use judgement::accuracy::Accuracy;
-use judgement::contrast::{DYNAMIC, FIXED, SCORE};
+use super::words::{NEWEST, hatched, place_cell, sentences, share_label};
+use crate::document::Align::{Left, Right};
+use crate::document::{Field, Table};
 use crate::format::{NOTHING, percent};
-use crate::markdown::Align::{Left, Right};
-use crate::markdown::Table;
 use crate::sections::headings;
 use evidence::Row;
+use evidence::absent::{Why, absent};
+use evidence::place::{Model, Place, models, reasons};
 use judgement::Summary;
+use judgement::accuracy::Accuracy;
+use judgement::contrast::{DYNAMIC, FIXED, SCORE};
 
 /// What was published: the last token alone, with 90 % of the neurons dropped.
 const PUBLISHED: Preferred =
@@ -99,7 +99,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     Ok(Content::Drawn {
         svg,
         alternative: format!("{} on {}", words.title, choice.text()),
-        caption,
+        caption: sentences(&caption),
         tables: tables.map(|table| headings::of_table(table.subject())).collect(),
         numbers: numbers(&choice),
     })
@@ -109,8 +109,7 @@ fn found(summary: &Summary) -> Vec<Found<'_, Ends<'_>>> {
     let tables =
         summary.accuracy_tables.iter().map(|table| (table.subject(), table.rows.as_slice()));
     let is_wanted = |cell: &Cell| {
-        let is_shown =
-            |key: RowKey| key.is_dense() || DYNAMIC.fits(&key) || FIXED.fits(&key);
+        let is_shown = |key: RowKey| key.is_dense() || DYNAMIC.fits(&key) || FIXED.fits(&key);
         !cell.protocol.is_perplexity() && RowKey::of(cell).is_some_and(is_shown)
     };
     let mut found = Vec::new();
@@ -221,7 +220,7 @@ fn numbers(choice: &Choice<'_, Ends<'_>>) -> Table {
     ]);
     for (model, ends) in &choice.shown {
         for (policy, place) in ends.named().filter(|(_, place)| !place.is_nothing()) {
-            let first = [(*model).to_owned(), policy.to_owned()];
+            let first = [Field::text(*model), Field::text(policy)];
             let values = match place.row() {
                 Some(row) => {
                     let Accuracy { n_correct, n_items, accuracy, lower, upper, .. } = row.measured;
@@ -234,7 +233,9 @@ fn numbers(choice: &Choice<'_, Ends<'_>>) -> Table {
                     values
                 }
             };
-            table.push(first.into_iter().chain(values).chain([place_id(place)]));
+            table.push(
+                first.into_iter().chain(values.map(Field::Number)).chain([place_cell(place)]),
+            );
         }
     }
     table

@@ -4,9 +4,9 @@
 use anyhow::Result;
 use plotters::prelude::{Color, PathElement, Polygon, Rectangle};
 
-use evidence::absent::Why;
-use super::sheet::Sheet;
 use super::inks::{FAILED, Ink, MISSING};
+use super::sheet::Sheet;
+use evidence::absent::Why;
 
 /// Draws a line from point to point.
 pub(crate) fn path(

@@ -6,19 +6,19 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use plan::{Score, shortest_decimal};
 
-use super::picture::Content;
 use super::axes::{Area, Scale, panels, panels_height, tick_label};
 use super::canvas::{self, Key, Words, head};
-use super::sheet::{Sheet, WIDTH};
 use super::inks::{Ink, Inks, REFERENCE, series_colour, series_dashes};
 use super::marks::{mark, path, upright_whisker};
-use super::words::{code, share_label};
+use super::picture::Content;
+use super::sheet::{Sheet, WIDTH};
+use super::words::{sentences, share_label};
+use crate::document::Align::{Left, Right};
+use crate::document::{Field, Table};
+use crate::format::{or_nothing, percent};
+use judgement::Summary;
 use judgement::atlas::{BOOTSTRAP, Lag, Overlap};
 use judgement::contrast::SCORE;
-use crate::format::{or_nothing, percent};
-use crate::markdown::Align::{Left, Right};
-use crate::markdown::Table;
-use judgement::Summary;
 
 /// Pixels above a panel for its name, of its plot and below it for its axis.
 const PANEL: (i32, i32, i32) = (30, 250, 56);
@@ -84,7 +84,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     Ok(Content::Drawn {
         svg,
         alternative: format!("{} on {}", words.title, choice.dataset),
-        caption,
+        caption: sentences(&caption),
         // The tables of the atlas have no headings of their own.
         tables: Vec::new(),
         numbers: numbers(&choice),
@@ -196,9 +196,8 @@ fn draw_panel(
             continue;
         };
         let pen = &pens[series];
-        let at = |lag: &Lag| {
-            (horizontal.at(f64::from(lag.lag_tokens)), vertical.at(lag.overlap.value))
-        };
+        let at =
+            |lag: &Lag| (horizontal.at(f64::from(lag.lag_tokens)), vertical.at(lag.overlap.value));
         if overlap.lags.len() > 1 {
             path(sheet, overlap.lags.iter().map(at).collect::<Vec<_>>(), pen.line, 2)?;
         }
@@ -228,15 +227,15 @@ fn numbers(choice: &Choice<'_>) -> Table {
     for overlap in &choice.overlaps {
         for lag in &overlap.lags {
             table.push([
-                overlap.model.clone(),
-                shortest_decimal(overlap.sparsity),
-                lag.lag_tokens.to_string(),
-                percent(lag.overlap.value),
-                or_nothing(lag.overlap.lower.map(percent)),
-                or_nothing(lag.overlap.upper.map(percent)),
-                percent(lag.by_chance),
-                lag.overlap.n_sites.to_string(),
-                code(&overlap.cell_id),
+                Field::text(&overlap.model),
+                Field::Number(shortest_decimal(overlap.sparsity)),
+                Field::Number(lag.lag_tokens.to_string()),
+                Field::Number(percent(lag.overlap.value)),
+                Field::Number(or_nothing(lag.overlap.lower.map(percent))),
+                Field::Number(or_nothing(lag.overlap.upper.map(percent))),
+                Field::Number(percent(lag.by_chance)),
+                Field::Number(lag.overlap.n_sites.to_string()),
+                Field::cell(&overlap.cell_id),
             ]);
         }
     }

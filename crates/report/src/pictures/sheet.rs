@@ -2,9 +2,7 @@
 
 use anyhow::Result;
 use plotters::coord::Shift;
-use plotters::prelude::{
-    Color, DrawingArea, FontDesc, IntoFont, Rectangle, SVGBackend, TextStyle,
-};
+use plotters::prelude::{Color, DrawingArea, FontDesc, IntoFont, Rectangle, SVGBackend, TextStyle};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::inks::{Ink, PAPER};

@@ -5,27 +5,27 @@ use anyhow::Result;
 use plan::shortest_decimal;
 use plotters::style::text_anchor::HPos;
 
-use super::picture::Content;
-use evidence::absent::Why;
 use super::axes::{AXIS, Area, Scale, tick_label};
 use super::canvas::{self, Key, Words};
-use super::sheet::{MARGIN, Sheet, WIDTH, fitting, text_width, write};
 use super::choose::{Choice, Found, Preferred, choose, sizes};
 use super::inks::{Ink, Inks, REFERENCE, TEXT, series_colour};
 use super::marks::path;
-use super::words::{NEWEST, hatched};
-use evidence::Wanted;
-use evidence::place::{Place, reasons};
+use super::picture::Content;
 use super::ratios::{NUMBERS, perplexity_models, place_numbers, ratio, tables};
+use super::sheet::{MARGIN, Sheet, WIDTH, fitting, text_width, write};
 use super::strips::{self, BESIDE, Dot, LONGEST, Slot, row_height};
-use judgement::contrast::{Contrast, DYNAMIC, FIXED, SCORE};
-use crate::sentences::unequal;
+use super::words::{NEWEST, hatched, sentences};
+use crate::document::Align::Left;
+use crate::document::{Field, Table};
 use crate::format::significant;
-use crate::markdown::Align::Left;
-use crate::markdown::Table;
-use judgement::perplexity::{BOOTSTRAP, Perplexity};
+use crate::sentences::unequal;
 use evidence::Row;
+use evidence::Wanted;
+use evidence::absent::Why;
+use evidence::place::{Place, reasons};
 use judgement::Summary;
+use judgement::contrast::{Contrast, DYNAMIC, FIXED, SCORE};
+use judgement::perplexity::{BOOTSTRAP, Perplexity};
 
 /// The two policies of one model.
 struct Sides<'a> {
@@ -117,7 +117,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     Ok(Content::Drawn {
         svg,
         alternative: format!("{} on {}", words.title, choice.text()),
-        caption,
+        caption: sentences(&caption),
         tables: tables(summary, &choice),
         numbers: numbers(&choice),
     })
@@ -222,7 +222,7 @@ fn numbers(choice: &Choice<'_, Sides<'_>>) -> Table {
     let mut table = Table::new([("model", Left), ("policy", Left)].into_iter().chain(NUMBERS));
     for (model, sides) in &choice.shown {
         for (policy, place) in sides.each() {
-            let first = [(*model).to_owned(), policy.to_owned()];
+            let first = [Field::text(*model), Field::text(policy)];
             let values = place_numbers(place);
             table.push(first.into_iter().chain(values));
         }

@@ -4,11 +4,11 @@
 use anyhow::Result;
 use plotters::style::text_anchor::HPos;
 
-use evidence::absent::Why;
 use super::axes::{Area, Scale};
-use super::sheet::{Sheet, WIDTH, text_width, write, write_clear};
 use super::inks::{Ink, PAPER, TEXT};
 use super::marks::{fill, hatch, mark, path, whisker};
+use super::sheet::{Sheet, WIDTH, text_width, write, write_clear};
+use evidence::absent::Why;
 
 /// Pixels of one dot, and of the gap between two rows.
 const DOT: i32 = 17;

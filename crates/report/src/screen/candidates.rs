@@ -5,17 +5,17 @@ use plan::{Part, Policy, Rule, Score, shortest_decimal};
 
 use super::choose::{Candidate, Question};
 use super::measured::{Effect, Times, bracket};
-use judgement::accuracy::{Accuracy, AccuracyTable};
-use evidence::{Quantity, Row, newest_dense};
-use judgement::atlas::{Atlas, Entry, Mean, Measure};
-use judgement::extremes::is_control;
+use crate::format::{count, percent, points, significant};
 use crate::sentences::{unequal, with_limits};
+use evidence::{Quantity, Row, newest_dense};
+use judgement::Summary;
+use judgement::accuracy::{Accuracy, AccuracyTable};
+use judgement::atlas::{Atlas, Entry, Mean, Measure};
 use judgement::contrast::contrasts;
 use judgement::dial::{Dial, DialRow, DialValue};
-use crate::format::{count, percent, points, significant};
+use judgement::extremes::is_control;
 use judgement::perplexity::{Perplexity, PerplexityTable};
 use judgement::quadrants::{self, Kind, Line, Quadrant, Quadrants};
-use judgement::Summary;
 
 /// All candidates of a run.
 pub(super) fn of(summary: &Summary) -> Vec<Candidate> {
@@ -110,7 +110,9 @@ fn last_words(table: &AccuracyTable) -> Option<Candidate> {
         (compared.dense_cell_id == dense.cell_id).then(|| compared.clone())
     };
     let is_meant = |row: &&Row<Accuracy>| {
-        row.key.prunes(Part::Ffn) && !is_control(row.cell.treatment.score) && compared(row).is_some()
+        row.key.prunes(Part::Ffn)
+            && !is_control(row.cell.treatment.score)
+            && compared(row).is_some()
     };
     let at_largest = |policy: Policy| {
         let rows = || table.rows.iter().filter(is_meant);
@@ -155,7 +157,9 @@ fn state(table: &PerplexityTable) -> Option<Candidate> {
     let rated = |policy: Policy| {
         let rows = table.rows.iter().filter(move |row| {
             let treatment = &row.cell.treatment;
-            row.key.prunes(Part::State) && treatment.policy == policy && !is_control(treatment.score)
+            row.key.prunes(Part::State)
+                && treatment.policy == policy
+                && !is_control(treatment.score)
         });
         let rated = rows.filter_map(|row| Some((row, Times::of(row, dense)?)));
         rated.collect::<Vec<(&Row<Perplexity>, Times)>>()

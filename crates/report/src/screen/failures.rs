@@ -2,9 +2,9 @@
 
 use super::layout::{Lines, Tone};
 use crate::format::count;
-use evidence::Failure;
 use crate::format::short;
 use crate::sentences::warning as words_of;
+use evidence::Failure;
 use judgement::{Counts, Summary};
 
 /// Runs that are told one by one.

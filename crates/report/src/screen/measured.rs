@@ -1,12 +1,12 @@
 //! Numbers with their intervals, and how far two of them are apart at least.
 
 use super::layout::TOGETHER;
+use crate::format::significant;
+use evidence::Row;
 use judgement::accuracy::{Accuracy, AccuracyDifference};
 use judgement::atlas::Mean;
-use crate::format::significant;
 use judgement::perplexity::Perplexity;
 use judgement::quadrants::Value;
-use evidence::Row;
 
 /// A perplexity as a multiple of dense, with the limits of its 95 % interval where it has one.
 #[derive(Debug, Clone, Copy, PartialEq)]

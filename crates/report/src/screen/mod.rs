@@ -12,12 +12,12 @@ mod measured;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::format::{count, utc};
 use crate::report::Report;
 use crate::sentences::{cells, of_claims};
-use judgement::claims::{Assessment, Judged, Verdict};
-use crate::format::{count, utc};
-use judgement::Summary;
 use choose::{Candidate, choose};
+use judgement::Summary;
+use judgement::claims::{Assessment, Judged, Verdict};
 use layout::{Lines, Tone, duration, file_url};
 
 /// Lines that a finding may take where one run has the screen, and where several share it.

@@ -2,9 +2,7 @@
 
 use evidence::Quantity;
 use judgement::Summary;
-use judgement::atlas::{
-    Atlas, Entry, Measure, Overlap, SPARSITIES, Similarity, Stability,
-};
+use judgement::atlas::{Atlas, Entry, Measure, Overlap, SPARSITIES, Similarity, Stability};
 use plan::{Part, shortest_decimal};
 use serde::Serialize;
 
@@ -31,9 +29,8 @@ pub(crate) fn of_each_model(atlas: &Atlas) -> Vec<AtlasSentences> {
 /// The sentences that open the page, if any do.
 pub(super) fn headlines(summary: &Summary, all: &[AtlasSentences]) -> Vec<OfModel> {
     let opening = all.iter().filter(|_| summary.atlas.opens_page);
-    let headlines = opening.flat_map(|own| {
-        own.headlines.iter().map(|text| (own.model.clone(), text.clone()))
-    });
+    let headlines =
+        opening.flat_map(|own| own.headlines.iter().map(|text| (own.model.clone(), text.clone())));
     headlines.collect()
 }
 

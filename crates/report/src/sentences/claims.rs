@@ -65,7 +65,9 @@ fn of_note(note: &Note) -> String {
             };
             format!("detectable: {distance} from the threshold")
         }
-        Note::OfAlike(n) => format!("of {n} such cells the one with the most rows, then the newest"),
+        Note::OfAlike(n) => {
+            format!("of {n} such cells the one with the most rows, then the newest")
+        }
         Note::Correct { treated, dense, mcnemar_p } => {
             format!("{treated} correct, dense {dense}; McNemar p {}", p_value(*mcnemar_p))
         }

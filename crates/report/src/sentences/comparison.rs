@@ -2,8 +2,8 @@
 
 use evidence::Counted;
 use judgement::compare::{
-    ALPHA, AccuracyChange, Change, Comparison, Matched, Origin, Outcome, PerplexityChange, ROUNDING,
-    Sameness, Speed,
+    ALPHA, AccuracyChange, Change, Comparison, Matched, Origin, Outcome, PerplexityChange,
+    ROUNDING, Sameness, Speed,
 };
 
 use crate::format::{count, p_value, percent, points, short, significant};

@@ -40,9 +40,8 @@ fn of_quadrant(table: &Quadrants, quadrant: Quadrant, sparsity: f64) -> String {
             None => format!("no {what} score"),
         });
     }
-    let mut random = table.lines.iter().filter(|line| {
-        (line.quadrant, line.score) == (quadrant, Score::Random)
-    });
+    let mut random =
+        table.lines.iter().filter(|line| (line.quadrant, line.score) == (quadrant, Score::Random));
     let random = random.find_map(|line| line.at(sparsity));
     words.extend(random.map(|own| format!("random {}", significant(own.value, 4))));
     let verdict = table.cheap_suffices(quadrant, sparsity).map(|own| {

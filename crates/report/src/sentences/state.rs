@@ -9,9 +9,9 @@ use judgement::state::{Costs, Rated, StateCosts, largest_lines, state_costs};
 use judgement::{Table, accuracy, perplexity};
 use plan::{Part, shortest_decimal};
 
+use super::dial::line_ends;
 use super::finding::OfModel;
 use super::numbers::{at_accuracy, times};
-use super::tables::line_ends;
 use super::unequal;
 use crate::format::percent;
 
@@ -19,17 +19,18 @@ use crate::format::percent;
 pub(super) fn sentences(summary: &Summary) -> Vec<OfModel> {
     let of_perplexity = summary.perplexity_tables.iter().filter_map(|table| {
         table.query().dense()?;
-        let costs = |row: &Row<perplexity::Perplexity>| Some(times(row, row.measured.ratio()?.ratio));
+        let costs =
+            |row: &Row<perplexity::Perplexity>| Some(times(row, row.measured.ratio()?.ratio));
         let dial = summary.dials.iter().find(|own| own.is_of(table) && own.part == Part::State);
         let ends = dial.map(|dial| dial_ends(table, dial)).unwrap_or_default();
-        let sentences: Vec<String> = sentence(table, "costs", costs).into_iter().chain(ends).collect();
+        let sentences: Vec<String> =
+            sentence(table, "costs", costs).into_iter().chain(ends).collect();
         let sentences = (!sentences.is_empty()).then(|| sentences.join(" "))?;
         Some(of_table(table, &sentences))
     });
     let of_accuracy = summary.accuracy_tables.iter().filter_map(|table| {
-        let gives = |row: &Row<accuracy::Accuracy>| {
-            Some(at_accuracy(row, row.measured.difference()?))
-        };
+        let gives =
+            |row: &Row<accuracy::Accuracy>| Some(at_accuracy(row, row.measured.difference()?));
         Some(of_table(table, &sentence(table, "gives", gives)?))
     });
     of_perplexity.chain(of_accuracy).collect()

@@ -6,15 +6,15 @@ use anyhow::Result;
 
 use super::panel::{Choosing, Line, Panel, REFERENCES};
 use crate::format::rule_name;
-use evidence::absent::Why;
 use crate::pictures::axes::{Area, Scale, panels, panels_height, tick_label};
 use crate::pictures::canvas::{Key, head};
-use crate::pictures::sheet::{LINE, Sheet, WIDTH};
 use crate::pictures::choose::Choice;
 use crate::pictures::inks::{Ink, Inks, REFERENCE, series_colour, series_dashes};
 use crate::pictures::marks::{hatch, mark, path, upright_whisker};
 use crate::pictures::ratios::ratio;
+use crate::pictures::sheet::{LINE, Sheet, WIDTH};
 use crate::pictures::strips;
+use evidence::absent::Why;
 
 /// Pixels above a panel for its name, of its plot and below it for its axis.
 const PANEL: (i32, i32, i32) = (30, 210, 56);

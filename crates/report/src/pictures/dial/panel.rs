@@ -54,9 +54,7 @@ pub(super) fn found(summary: &Summary) -> Vec<Found<'_, Panel<'_>>> {
     let models = perplexity_models(summary, is_wanted);
     let mut found = Vec::new();
     for model in &models {
-        let is_of = |dial: &&Dial| {
-            dial.part == Part::Ffn && dial.subject() == model.subject
-        };
+        let is_of = |dial: &&Dial| dial.part == Part::Ffn && dial.subject() == model.subject;
         let dial = summary.dials.iter().find(is_of);
         for sparsity in sparsities(model, dial) {
             let value = panel(model, dial, sparsity);

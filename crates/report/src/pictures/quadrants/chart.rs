@@ -9,10 +9,10 @@ use plotters::style::text_anchor::HPos;
 use super::squares::{Best, SIDES, Squares, bests};
 use crate::format::significant;
 use crate::pictures::axes::{AXIS, Area, Scale, tick_label};
-use crate::pictures::sheet::{LINE, MARGIN, Sheet, WIDTH, fitting, text_width, write};
 use crate::pictures::choose::Choice;
 use crate::pictures::inks::{Ink, TEXT};
 use crate::pictures::marks::path;
+use crate::pictures::sheet::{LINE, MARGIN, Sheet, WIDTH, fitting, text_width, write};
 use crate::pictures::strips::{self, Dot, Slot, row_height};
 use judgement::quadrants::Quadrant;
 

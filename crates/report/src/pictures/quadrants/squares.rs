@@ -40,9 +40,8 @@ pub(super) type Squares<'a> = BTreeMap<Quadrant, [Option<Best<'a>>; 3]>;
 
 pub(super) fn found(summary: &Summary) -> Vec<Found<'_, Squares<'_>>> {
     let tables = summary.quadrants.iter().filter(|own| own.measure == Rating::PerplexityRatio);
-    let mut models: BTreeMap<Subject<'_>, (Option<&Quadrants>, Vec<Absent<'_>>)> = tables
-        .map(|own| (own.subject(), (Some(own), Vec::new())))
-        .collect();
+    let mut models: BTreeMap<Subject<'_>, (Option<&Quadrants>, Vec<Absent<'_>>)> =
+        tables.map(|own| (own.subject(), (Some(own), Vec::new()))).collect();
     for absent in absent(&summary.failed, &summary.missing) {
         if quadrant_of(absent.cell).is_some() {
             models.entry(subject(absent.cell)).or_default().1.push(absent);
@@ -116,6 +115,8 @@ pub(super) fn fullest(found: &[Found<'_, Squares<'_>>]) -> Option<f64> {
     counts.into_iter().map(|(sparsity, n)| (n, sparsity)).max().map(|(_, own)| own.get())
 }
 
-pub(super) fn bests<'a, 'b>(choice: &'b Choice<'a, Squares<'a>>) -> impl Iterator<Item = &'b Best<'a>> {
+pub(super) fn bests<'a, 'b>(
+    choice: &'b Choice<'a, Squares<'a>>,
+) -> impl Iterator<Item = &'b Best<'a>> {
     choice.shown.iter().flat_map(|(_, squares)| squares.values().flatten().flatten())
 }
