@@ -26,8 +26,10 @@ const COMPUTING: &[&str] = &[
 /// Crates whose source cannot.
 #[cfg(test)]
 const OTHERS: &[&str] = &[
+    "evidence",
     "files",
     "hub",
+    "judgement",
     "plan",
     "report",
     "runs",

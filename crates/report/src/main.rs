@@ -6,6 +6,7 @@
 //! is missing are part of the report, never its end. The same tables give the same bytes.
 
 mod atlas_tables;
+mod document;
 mod format;
 mod html;
 mod json;
@@ -31,7 +32,7 @@ use serde::Serialize;
 
 use crate::report::Report;
 use crate::screen::Ending;
-use crate::sections::{comparison, overview};
+use crate::sections::comparison;
 
 /// Writes what the tables of a run hold, as a page with pictures, and prints one screen of it.
 #[derive(Debug, Parser)]
@@ -118,20 +119,19 @@ fn report(args: &Args, claims: Option<&ClaimsFile>) -> Result<()> {
         return print_json(&json::Output::of(&runs, together.as_ref(), &sweeps));
     }
     let pages = pages::of(&runs, &sweeps, args.out.is_some())?;
-    let overview =
-        (runs.len() > 1).then(|| overview::page(&args.results, &runs, together.as_ref()));
-    let all = overview.iter().chain(pages.iter().map(|page| &page.text));
-    let whole = all.map(String::as_str).collect::<Vec<_>>().join("\n");
-    let written = match (&args.out, &overview) {
-        (Some(file), _) => pages::write_one(file, &whole, &pages)?,
-        (None, Some(overview)) => {
+    let overview = pages::overview(&args.results, &runs, together.as_ref());
+    let whole = pages::whole(&overview, &pages);
+    let written = match &args.out {
+        Some(file) => pages::write_one(file, &whole, &pages)?,
+        None if overview.is_empty() => pages::write_each(&pages)?.context("there is no page")?,
+        None => {
             pages::write_each(&pages)?;
-            pages::write_overview(&args.results.join("report.md"), overview)?
+            let file = args.results.join("report.md");
+            pages::write_one(&file, &overview.iter().collect::<Vec<_>>(), &[])?
         }
-        (None, None) => pages::write_each(&pages)?.context("there is no page")?,
     };
     if args.full {
-        return print(&whole);
+        return print(&markdown::render(whole));
     }
     let ending = Ending { html: written.html, beside: written.beside, took: args.took };
     let has_colours = has_colours(&io::stdout());
@@ -160,7 +160,7 @@ fn compare(a: &Path, b: &Path, args: &Args) -> Result<()> {
     if args.json {
         return print_json(&json::OfComparison::of(&compared));
     }
-    let page = comparison::render(&compared);
+    let page = markdown::render(&comparison::page(&compared));
     print(&page)?;
     let Some(file) = &args.out else { return Ok(()) };
     pages::write(file, page.as_bytes())?;

@@ -1,16 +1,18 @@
 //! The files of a report: each run's page as Markdown and as HTML, its pictures, the atlas's tables.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use evidence::Sweeps;
+use judgement::claims::Assessment;
+
+use crate::document::Block;
 use crate::html::{self, Cells};
 use crate::pictures::{Content, Picture};
 use crate::report::Report;
-use crate::sections::page;
-use crate::{atlas_tables, pictures};
-use evidence::Sweeps;
+use crate::sections::{overview, page};
+use crate::{atlas_tables, markdown, pictures};
 
 /// A run's page.
 pub(crate) struct Page<'a> {
@@ -18,8 +20,8 @@ pub(crate) struct Page<'a> {
     /// Stands before the names of files where several runs have theirs in one folder.
     prefix: String,
     pictures: Vec<Picture>,
-    /// The Markdown.
-    pub(crate) text: String,
+    /// What it says.
+    blocks: Vec<Block>,
 }
 
 /// The pages of all runs; `in_one_folder` where their files are to lie together.
@@ -37,8 +39,8 @@ pub(crate) fn of<'a>(
             _ => String::new(),
         };
         let pictures = pictures::of(&report.summary, sweeps, &prefix)?;
-        let text = page::render(report, &pictures, &prefix);
-        Ok(Page { report, prefix, pictures, text })
+        let blocks = page::page(report, &pictures, &prefix);
+        Ok(Page { report, prefix, pictures, blocks })
     };
     runs.iter().map(page).collect()
 }
@@ -65,29 +67,44 @@ impl Written {
     }
 }
 
-/// Writes all pages, which make up `whole`, as one file, with everything else beside it.
-pub(crate) fn write_one(file: &Path, whole: &str, pages: &[Page<'_>]) -> Result<Written> {
+/// All pages one after the other, behind the one about all of them where there is one.
+pub(crate) fn whole<'a>(overview: &'a [Block], pages: &'a [Page<'_>]) -> Vec<&'a Block> {
+    overview.iter().chain(pages.iter().flat_map(|page| &page.blocks)).collect()
+}
+
+/// The page about several runs, whose own pages have the rows of the cells that it names; nothing for one.
+pub(crate) fn overview(
+    folder: &Path,
+    reports: &[Report],
+    claims: Option<&Assessment>,
+) -> Vec<Block> {
+    match reports.len() {
+        0 | 1 => Vec::new(),
+        _ => overview::page(folder, reports, claims),
+    }
+}
+
+/// Writes blocks as one file, with the pictures and tables of `pages` beside it.
+pub(crate) fn write_one(file: &Path, blocks: &[&Block], pages: &[Page<'_>]) -> Result<Written> {
     let (mut n_pictures, mut n_tables) = (0, 0);
     for page in pages {
         n_pictures += page.write_pictures(file)?;
         n_tables += page.write_tables(files::folder_of(file))?;
     }
-    write(file, whole.as_bytes())?;
-    write_html(file, whole, pages)?;
+    write(file, markdown::render(blocks.iter().copied()).as_bytes())?;
+    let cells = Cells::of(pages.iter().map(|page| &page.report.summary));
+    write(&file.with_extension("html"), html::render(blocks, &cells).as_bytes())?;
     Ok(Written::of(file, n_pictures, n_tables))
 }
 
 /// Writes each page into its run's folder, with everything else beside it; the value is of the last one.
 pub(crate) fn write_each(pages: &[Page<'_>]) -> Result<Option<Written>> {
     let write = |page: &Page<'_>| {
-        write_one(&page.report.run.folder.join("report.md"), &page.text, std::slice::from_ref(page))
+        let blocks: Vec<&Block> = page.blocks.iter().collect();
+        let file = page.report.run.folder.join("report.md");
+        write_one(&file, &blocks, std::slice::from_ref(page))
     };
     Ok(pages.iter().map(write).collect::<Result<Vec<_>>>()?.pop())
-}
-
-/// Writes the page about all runs. The rows of the cells that it names stand in the pages of the runs.
-pub(crate) fn write_overview(file: &Path, text: &str) -> Result<Written> {
-    write_one(file, text, &[])
 }
 
 impl Page<'_> {
@@ -107,20 +124,6 @@ impl Page<'_> {
     fn write_tables(&self, folder: &Path) -> Result<usize> {
         Ok(atlas_tables::write(&self.report.summary.atlas, folder, &self.prefix)?.len())
     }
-}
-
-/// Writes `text`, Markdown that shows pictures of `pages`, as HTML beside `file`.
-fn write_html(file: &Path, text: &str, pages: &[Page<'_>]) -> Result<()> {
-    let mut drawn = BTreeMap::new();
-    for page in pages {
-        for picture in &page.pictures {
-            if let Content::Drawn { svg, .. } = &picture.content {
-                drawn.insert(format!("{}{}.svg", page.prefix, picture.name), svg.as_str());
-            }
-        }
-    }
-    let cells = Cells::of(pages.iter().map(|page| &page.report.summary));
-    write(&file.with_extension("html"), html::render(text, &drawn, &cells).as_bytes())
 }
 
 /// Writes a file, which has its name only when it is whole.

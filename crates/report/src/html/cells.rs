@@ -2,38 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use maud::{PreEscaped, html};
-
 use evidence::Row;
 use judgement::Summary;
+use maud::{Markup, html};
 
 use crate::format::short;
-use crate::sections::headings::of_table;
 
 /// The cells of a page.
 pub(crate) struct Cells {
     /// Labels by short id.
     labels: BTreeMap<String, String>,
-    /// Headings of the tables in whose column `cell` an id is at home.
-    homes: BTreeSet<String>,
 }
-
-/// The name of that column.
-pub(super) const COLUMN: &str = "cell";
 
 impl Cells {
     /// The cells in the perplexity and accuracy tables of some runs.
     pub(crate) fn of<'a>(summaries: impl IntoIterator<Item = &'a Summary>) -> Cells {
-        let mut cells = Cells { labels: BTreeMap::new(), homes: BTreeSet::new() };
+        let mut cells = Cells { labels: BTreeMap::new() };
         for summary in summaries {
-            for table in &summary.perplexity_tables {
-                cells.homes.insert(of_table(table.subject()));
-                cells.add(&table.rows);
-            }
-            for table in &summary.accuracy_tables {
-                cells.homes.insert(of_table(table.subject()));
-                cells.add(&table.rows);
-            }
+            summary.perplexity_tables.iter().for_each(|table| cells.add(&table.rows));
+            summary.accuracy_tables.iter().for_each(|table| cells.add(&table.rows));
         }
         cells
     }
@@ -48,21 +35,20 @@ impl Cells {
         self.labels.keys().map(|id| anchor(id)).collect()
     }
 
-    /// Whether the tables below `heading` are where ids are at home.
-    pub(super) fn are_at_home(&self, heading: &str) -> bool {
-        self.homes.contains(heading)
+    /// Whether a cell has a row.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.labels.contains_key(short(id))
     }
 
-    /// The place of a cell, or a link to it; nothing for what is no cell of the tables.
-    pub(super) fn mention(&self, id: &str, is_home: bool) -> Option<String> {
-        let label = self.labels.get(id)?;
+    /// A mention of a cell: its place where `is_home`, else a link to it; code for what has no row.
+    pub(super) fn mention(&self, id: &str, is_home: bool) -> Markup {
+        let id = short(id);
+        let Some(label) = self.labels.get(id) else { return html! { code { (id) } } };
         let title = format!("{label}\ncargo xtask explain {id}");
-        let markup = match is_home {
+        match is_home {
             true => html! { code id=(anchor(id)) title=(title) { (id) } },
             false => html! { a href=(format!("#{}", anchor(id))) title=(title) { code { (id) } } },
-        };
-        let PreEscaped(text) = markup;
-        Some(text)
+        }
     }
 }
 

@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
-use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 
-use super::OPTIONS;
+use crate::document::{Block, anchor, one_line};
 use crate::format::count;
-use crate::markdown::anchor;
 
 /// So many levels stand in the table of contents, the second one folded.
 const LEVELS: u8 = 2;
@@ -29,34 +27,20 @@ pub(super) struct Headings {
 }
 
 impl Headings {
-    /// Reads the headings of `markdown`. Of several with one anchor the later ones are numbered, as
-    /// GitHub does; ids in `taken` belong to others.
-    pub(super) fn of(markdown: &str, mut taken: BTreeSet<String>) -> Headings {
+    /// The headings of some blocks. Of several with one anchor the later ones are numbered, as GitHub does;
+    /// ids in `taken` belong to others.
+    pub(super) fn of(blocks: &[&Block], mut taken: BTreeSet<String>) -> Headings {
         let mut headings = Headings { all: Vec::new(), ids: BTreeMap::new() };
         let mut part = 0;
-        let mut open: Option<String> = None;
-        for event in Parser::new_ext(markdown, OPTIONS) {
-            match (event, &mut open) {
-                (Event::Start(Tag::Heading { .. }), _) => open = Some(String::new()),
-                (Event::End(TagEnd::Heading(level)), _) => {
-                    let (level, text) = (level as u8, open.take().unwrap_or_default());
-                    part += usize::from(level == 1);
-                    let base = anchor(&text);
-                    let numbered = (1..).map(|number| format!("{base}-{number}"));
-                    let mut candidates = [base.clone()].into_iter().chain(numbered);
-                    let id = candidates.find(|id| taken.insert(id.clone())).unwrap_or_default();
-                    headings.ids.entry((part, base)).or_insert_with(|| id.clone());
-                    headings.all.push(Heading { level, text, id });
-                }
-                (
-                    Event::Text(words)
-                    | Event::Code(words)
-                    | Event::InlineHtml(words)
-                    | Event::Html(words),
-                    Some(text),
-                ) => text.push_str(&words),
-                _ => {}
-            }
+        for block in blocks {
+            let Block::Heading { level, text, .. } = block else { continue };
+            part += usize::from(*level == 1);
+            let base = anchor(text);
+            let numbered = (1..).map(|number| format!("{base}-{number}"));
+            let mut candidates = [base.clone()].into_iter().chain(numbered);
+            let id = candidates.find(|id| taken.insert(id.clone())).unwrap_or_default();
+            headings.ids.entry((part, base)).or_insert_with(|| id.clone());
+            headings.all.push(Heading { level: *level, text: one_line(text), id });
         }
         headings
     }
@@ -111,34 +95,44 @@ fn folded(headings: &[&Heading]) -> Markup {
 mod tests {
     use super::*;
 
-    fn ids(markdown: &str) -> Vec<String> {
-        let headings = Headings::of(markdown, BTreeSet::from(["cell-00".to_owned()]));
-        headings.all.into_iter().map(|heading| heading.id).collect()
+    /// Headings by their levels and texts.
+    fn headings(all: &[(u8, &str)], taken: BTreeSet<String>) -> Headings {
+        let blocks: Vec<Block> =
+            all.iter().map(|(level, text)| Block::heading(*level, *text)).collect();
+        Headings::of(&blocks.iter().collect::<Vec<_>>(), taken)
     }
 
     #[test]
     fn equal_headings_are_numbered_as_github_does() {
-        let page = "# A\n\n## Pictures\n\n## Pictures 1\n\n# B\n\n## Pictures\n\n## cell 00\n";
-        let expected = ["a", "pictures", "pictures-1", "b", "pictures-2", "cell-00-1"];
-        assert_eq!(ids(page), expected);
+        let all = [
+            (1, "A"),
+            (2, "Pictures"),
+            (2, "Pictures 1"),
+            (1, "B"),
+            (2, "Pictures"),
+            (2, "cell 00"),
+        ];
+        let headings = headings(&all, BTreeSet::from(["cell-00".to_owned()]));
+        let ids: Vec<String> = headings.all.into_iter().map(|heading| heading.id).collect();
+        assert_eq!(ids, ["a", "pictures", "pictures-1", "b", "pictures-2", "cell-00-1"]);
     }
 
     #[test]
     fn the_contents_have_two_levels_and_the_second_is_folded() {
-        let contents =
-            |markdown: &str| Headings::of(markdown, BTreeSet::new()).contents().into_string();
-        let one = contents("# T\n\n## A\n\n### B\n\n#### C\n\n### D\n\n## E\n");
+        let contents = |all: &[(u8, &str)]| headings(all, BTreeSet::new()).contents().into_string();
+        let one = contents(&[(1, "T"), (2, "A"), (3, "B"), (4, "C"), (3, "D"), (2, "E")]);
         let expected = "<ul><li><a href=\"#a\">A</a><details class=\"more\"><summary>2 parts</summary>\
                         <ul><li><a href=\"#b\">B</a></li><li><a href=\"#d\">D</a></li></ul></details>\
                         </li><li><a href=\"#e\">E</a></li></ul>";
         assert_eq!(one, expected);
-        let two = contents("# T\n\n## A\n\n### B\n\n# U\n");
+        let two = contents(&[(1, "T"), (2, "A"), (3, "B"), (1, "U")]);
         assert!(two.contains("1 part") && two.contains("#a") && !two.contains("#b"), "{two}");
     }
 
     #[test]
     fn a_link_leads_to_its_own_part() {
-        let headings = Headings::of("# A\n\n## T · x\n\n# B\n\n## T · x\n", BTreeSet::new());
+        let all = [(1, "A"), (2, "T · x"), (1, "B"), (2, "T · x")];
+        let headings = headings(&all, BTreeSet::new());
         assert_eq!(headings.resolve(1, "t--x"), "t--x");
         assert_eq!(headings.resolve(2, "t--x"), "t--x-1");
         assert_eq!(headings.resolve(2, "nowhere"), "nowhere");

@@ -1,36 +1,29 @@
-//! The report as one HTML file: what the Markdown says, with its pictures, style and script inside.
-//! It asks the network for nothing and works from a file; its policy forbids everything else.
+//! A page as one HTML file, with its pictures, style and script inside. It asks the network for nothing
+//! and works from a file; its policy forbids everything else.
 
-mod blocks;
 mod body;
 mod cells;
 mod headings;
+mod inline;
 mod svg;
 mod table;
-
-use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use pulldown_cmark::Options;
 use sha2::{Digest, Sha256};
 
 pub(crate) use self::cells::Cells;
 use self::headings::Headings;
+use crate::document::Block;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// The Markdown that this crate writes.
-const OPTIONS: Options = Options::ENABLE_TABLES;
-
-/// The page of some Markdown. An image of `markdown` whose file is one of `pictures` (SVG text by
-/// the name of its file) becomes a figure; `cells` are the ones whose mentions lead to their rows.
-pub(crate) fn render(markdown: &str, pictures: &BTreeMap<String, &str>, cells: &Cells) -> String {
-    let headings = Headings::of(markdown, cells.anchors());
-    let parts = body::Parts { headings: &headings, pictures, cells };
-    let body = body::of(markdown, &parts);
+/// The page; `cells` are the ones whose mentions lead to their rows.
+pub(crate) fn render(blocks: &[&Block], cells: &Cells) -> String {
+    let headings = Headings::of(blocks, cells.anchors());
+    let body = body::of(blocks, &headings, cells);
     shell(&headings, &body).into_string()
 }
 
@@ -84,31 +77,45 @@ fn policy() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::markdown::{Align, Table, code};
+    use crate::document::{Align, Field, Line, Table};
 
-    fn body(markdown: &str) -> String {
-        let page = render(markdown, &BTreeMap::new(), &Cells::of([]));
+    fn body(blocks: &[Block]) -> String {
+        let page = render(&blocks.iter().collect::<Vec<_>>(), &Cells::of([]));
         let (_, body) = page.split_once("tabindex=\"-1\">").unwrap();
         body.to_owned()
     }
 
     #[test]
-    fn folds_get_through_and_other_html_is_text() {
-        let page = "# R\n\n- </details>\n- one\n\n<details><summary>A &lt; b</summary>\n\ntext\n\n\
-                    </details>\n\n</details>\n\n<details open>\n\nx <b>y</b>\n";
-        let body = body(page);
-        assert!(body.contains("<details class=\"fold\"><summary>A &lt; b</summary>"), "{body}");
-        assert_eq!(body.matches("<details").count(), 1, "{body}");
-        assert_eq!(body.matches("</details>").count(), 1, "{body}");
-        assert_eq!(body.matches("&lt;/details&gt;").count(), 2, "{body}");
-        assert!(body.contains("&lt;details open&gt;") && body.contains("x &lt;b&gt;y"), "{body}");
+    fn folds_hold_blocks_and_html_is_text() {
+        let inside = vec![Block::paragraph("text"), Block::list(["</details>"])];
+        let body = body(&[
+            Block::heading(1, "R"),
+            Block::Fold { summary: "A < b".to_owned(), blocks: inside },
+            Block::paragraph("x <b>y</b>"),
+        ]);
+        let fold = "<details class=\"fold\"><summary>A &lt; b</summary>\n<p>text</p>\n<ul>\n<li>\
+                    &lt;/details&gt;</li>\n</ul>\n</details>\n";
+        assert!(body.contains(fold), "{body}");
+        assert!(body.contains("<p>x &lt;b&gt;y&lt;/b&gt;</p>"), "{body}");
     }
 
     #[test]
-    fn links_lead_into_the_page_or_beside_it() {
-        let body = body("# R\n\n[a](#r) [b](dial.png) [c](https://x) [d](javascript:y) [e](//z)\n");
-        let line = "<p><a href=\"#r\">a</a> <a href=\"dial.png\">b</a> c d e</p>";
-        assert!(body.contains(line), "{body}");
+    fn links_lead_to_headings_and_files_beside_the_page() {
+        let mut table = Table::new([("page", Align::Left)]);
+        table.push([Field::File("run/report.html".to_owned())]);
+        let line = Line::new().text("see ").link("R").text(".");
+        let blocks = [Block::heading(1, "R"), Block::paragraph(line), Block::Table(table)];
+        let body = body(&blocks);
+        assert!(body.contains("<p>see <a href=\"#r\">R</a>.</p>"), "{body}");
+        assert!(body.contains("<a href=\"run/report.html\">run/report.html</a>"), "{body}");
+    }
+
+    #[test]
+    fn the_first_words_of_a_finding_stand_out() {
+        let sentences = vec!["a on b: c".to_owned(), "none".to_owned()];
+        let body = body(&[Block::heading(1, "R"), Block::Findings(sentences)]);
+        let list = "<ul class=\"findings\">\n<li><strong>a on b:</strong> c</li>\n<li>none</li>\n";
+        assert!(body.contains(list), "{body}");
     }
 
     #[test]
@@ -117,11 +124,10 @@ mod tests {
         let columns = names.iter().map(|name| (name.as_str(), Align::Right));
         let mut table = Table::new(columns);
         for row in 0..10_000 {
-            let fields = (0..19).map(|column| format!("[{row}.{column}, 1.5]"));
-            table.push(fields.chain([code(&format!("{row:012}"))]));
+            let fields = (0..19).map(|column| Field::number(format!("[{row}.{column}, 1.5]")));
+            table.push(fields.chain([Field::cell(&format!("{row:012}"))]));
         }
-        let markdown = format!("# R\n\n## T\n\n{}", table.render());
-        let page = render(&markdown, &BTreeMap::new(), &Cells::of([]));
-        assert_eq!(page.matches("<tr>").count(), 10_001);
+        let blocks = [Block::heading(1, "R"), Block::heading(2, "T"), Block::Table(table)];
+        assert_eq!(body(&blocks).matches("<tr>").count(), 10_001);
     }
 }

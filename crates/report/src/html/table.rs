@@ -1,7 +1,12 @@
-//! One table of a page, row by row.
+//! Tables as HTML.
 
-use maud::html;
-use pulldown_cmark::{Alignment, CowStr, Event, html::push_html};
+use std::collections::BTreeSet;
+
+use maud::{Markup, html};
+
+use super::cells::Cells;
+use crate::document::{Align, Field, Table, one_line};
+use crate::format::short;
 
 /// Tables of more rows are folded, so that a page opens at once however much it holds.
 const ROWS_TO_FOLD: usize = 200;
@@ -12,122 +17,98 @@ const COLUMNS_TO_SHRINK: usize = 16;
 /// Texts of more characters are broken into lines.
 const WIDE: usize = 44;
 
-/// A table that is being written.
-pub(super) struct Table<'a> {
-    alignments: Vec<Alignment>,
-    is_head: bool,
-    columns: Vec<String>,
-    column: usize,
-    cell: Vec<Event<'a>>,
-    head: String,
-    rows: String,
-    n_rows: usize,
+/// Whether a table fills a good part of a printed page.
+pub(super) fn is_big(table: &Table) -> bool {
+    table.n_rows() > ROWS_TO_SCROLL
 }
 
-impl<'a> Table<'a> {
-    pub(super) fn new(alignments: Vec<Alignment>) -> Self {
-        Table {
-            alignments,
-            is_head: false,
-            columns: Vec::new(),
-            column: 0,
-            cell: Vec::new(),
-            head: String::new(),
-            rows: String::new(),
-            n_rows: 0,
+/// The table in a box of its own, which `name` names; cells whose row is here are added to `placed`.
+pub(super) fn table(
+    own: &Table,
+    name: &str,
+    cells: &Cells,
+    placed: &mut BTreeSet<String>,
+) -> Markup {
+    let shown = own.shown();
+    let is_wide = shown.len() > COLUMNS_TO_SHRINK;
+    // A table whose first column has no name is a matrix: it names the rows.
+    let names_rows = shown.first().is_some_and(|(_, name, _)| name.is_empty());
+    let mut rows = String::new();
+    for row in own.rows() {
+        rows += "<tr>";
+        for (position, (column, _, align)) in shown.iter().enumerate() {
+            let field = &row[*column];
+            let class = class(*align, width(field, cells));
+            let content = self::field(field, own.is_home(), cells, placed);
+            let markup = match names_rows && position == 0 {
+                true => html! { th scope="row" class=[class] { (content) } },
+                false => html! { td class=[class] { (content) } },
+            };
+            rows += &markup.into_string();
+        }
+        rows += "</tr>\n";
+    }
+    let table = html! {
+        // Whoever has no pointer scrolls the box with the arrow keys, so it takes the focus.
+        div.table.long[is_big(own)].wide[is_wide] role="group" tabindex="0" aria-label=(name) {
+            table {
+                thead { tr { @for (_, name, align) in &shown { (head(name, *align)) } } "\n" }
+                tbody { (maud::PreEscaped(rows)) }
+            }
+        }
+    };
+    match own.n_rows() > ROWS_TO_FOLD {
+        false => table,
+        true => html! { details.fold { summary { (own.n_rows()) " rows" } (table) } },
+    }
+}
+
+fn head(name: &str, align: Align) -> Markup {
+    let class = class(align, 0);
+    match name.is_empty() {
+        true => html! { td class=[class] {} },
+        false => html! { th scope="col" class=[class] { (name) } },
+    }
+}
+
+fn class(align: Align, width: usize) -> Option<&'static str> {
+    match align {
+        Align::Right => Some("r"),
+        Align::Left if width > WIDE => Some("w"),
+        Align::Left => None,
+    }
+}
+
+/// Characters of a field that have to be seen together; links to rows may stand on as many lines as they
+/// like.
+fn width(field: &Field, cells: &Cells) -> usize {
+    let unlinked = |id: &str| if cells.has(id) { 0 } else { short(id).chars().count() };
+    match field {
+        Field::Text(text) | Field::Number(text) | Field::Code(text) | Field::File(text) => {
+            one_line(text).chars().count()
+        }
+        Field::Cell(id) => unlinked(id),
+        Field::Cells(ids) => {
+            let blanks = ids.len().saturating_sub(1);
+            ids.iter().map(|id| unlinked(id)).sum::<usize>() + blanks
         }
     }
+}
 
-    pub(super) fn begin_row(&mut self, is_head: bool) {
-        self.is_head = is_head;
-        self.column = 0;
-        self.line().push_str("<tr>");
-    }
-
-    pub(super) fn end_row(&mut self) {
-        self.line().push_str("</tr>\n");
-        self.n_rows += usize::from(!self.is_head);
-    }
-
-    /// Adds a piece of the current field.
-    pub(super) fn push(&mut self, event: Event<'a>) {
-        self.cell.push(event);
-    }
-
-    /// The last column of the header if the current field stands in it.
-    pub(super) fn last_column(&self) -> Option<&str> {
-        let is_last = !self.is_head && self.column + 1 == self.columns.len();
-        self.columns.last().filter(|_| is_last).map(String::as_str)
-    }
-
-    pub(super) fn end_field(&mut self) {
-        let cell = std::mem::take(&mut self.cell);
-        let words = cell.iter().filter_map(|event| match event {
-            Event::Text(text) | Event::Code(text) => Some(&**text),
-            _ => None,
-        });
-        let text: String = words.collect();
-        let is_right = self.alignments.get(self.column) == Some(&Alignment::Right);
-        let class = match (is_right, text.chars().count() > WIDE && !self.is_head) {
-            (true, _) => " class=\"r\"",
-            (false, true) => " class=\"w\"",
-            (false, false) => "",
-        };
-        // A table whose first column has no name is a matrix: it names the rows.
-        let names_row =
-            !self.is_head && self.column == 0 && self.columns.first().is_some_and(String::is_empty);
-        let (tag, scope) = match (self.is_head && !text.is_empty(), names_row) {
-            (true, _) => ("th", " scope=\"col\""),
-            (false, true) => ("th", " scope=\"row\""),
-            (false, false) => ("td", ""),
-        };
-        let line = self.line();
-        line.push('<');
-        line.push_str(tag);
-        line.push_str(scope);
-        line.push_str(class);
-        line.push('>');
-        push_html(line, cell.into_iter());
-        line.push_str("</");
-        line.push_str(tag);
-        line.push('>');
-        if self.is_head {
-            self.columns.push(text);
+fn field(field: &Field, is_home: bool, cells: &Cells, placed: &mut BTreeSet<String>) -> Markup {
+    match field {
+        Field::Text(text) | Field::Number(text) => html! { (one_line(text)) },
+        Field::Code(text) => html! { code { (one_line(text)) } },
+        Field::Cell(id) => {
+            let is_place = is_home && cells.has(id) && placed.insert(short(id).to_owned());
+            cells.mention(id, is_place)
         }
-        self.column += 1;
-    }
-
-    fn line(&mut self) -> &mut String {
-        if self.is_head { &mut self.head } else { &mut self.rows }
-    }
-
-    /// Whether the table fills a good part of a printed page.
-    pub(super) fn is_big(&self) -> bool {
-        self.n_rows > ROWS_TO_SCROLL
-    }
-
-    /// The table in a box of its own, which `name` names.
-    pub(super) fn finish(self, name: &str) -> Event<'a> {
-        let (is_long, is_wide) = (self.is_big(), self.columns.len() > COLUMNS_TO_SHRINK);
-        let table = html! {
-            // Whoever has no pointer scrolls the box with the arrow keys, so it takes the focus.
-            div.table.long[is_long].wide[is_wide] role="group" tabindex="0" aria-label=(name) {
-                table {
-                    thead { (maud::PreEscaped(&self.head)) }
-                    tbody { (maud::PreEscaped(&self.rows)) }
-                }
+        Field::Cells(ids) => html! {
+            @for (position, id) in ids.iter().enumerate() {
+                @if position > 0 { " " }
+                (cells.mention(id, false))
             }
-        };
-        let text = match self.n_rows > ROWS_TO_FOLD {
-            false => table.into_string(),
-            true => html! {
-                details.fold {
-                    summary { (self.n_rows) " rows" }
-                    (table)
-                }
-            }
-            .into_string(),
-        };
-        Event::Html(CowStr::from(text + "\n"))
+        },
+        Field::File(file) => html! { a href=(file) { (file) } },
     }
 }

@@ -12,10 +12,10 @@ use super::inks::{FAINT, GRID, Ink, Inks, TEXT, shade};
 use super::marks::{fill, frame};
 use super::picture::Content;
 use super::sheet::{MARGIN, Sheet, text_width, write};
-use super::words::code;
+use super::words::sentences;
+use crate::document::Align::{Left, Right};
+use crate::document::{Field, Table};
 use crate::format::{correlation, or_nothing};
-use crate::markdown::Align::{Left, Right};
-use crate::markdown::Table;
 use crate::sections::headings;
 use judgement::Summary;
 use judgement::atlas::{BOOTSTRAP, Entry, Measure};
@@ -41,7 +41,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     let height: i32 = panels.iter().map(|entry| panel_height(entry)).sum();
     let mut inks = Inks::new();
     let mut shades: BTreeMap<String, Ink> = BTreeMap::new();
-    for value in panels.iter().flat_map(|entry| fields(entry)).filter_map(|field| field.value) {
+    for value in panels.iter().flat_map(|entry| squares(entry)).filter_map(|square| square.value) {
         let (class, colour) = shade(value);
         shades.entry(class.clone()).or_insert_with(|| inks.add(&class, colour, None));
     }
@@ -73,7 +73,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     Ok(Content::Drawn {
         svg,
         alternative: words.title.clone(),
-        caption,
+        caption: sentences(&caption),
         tables,
         numbers: numbers(&panels),
     })
@@ -96,19 +96,19 @@ fn panel_height(entry: &Entry) -> i32 {
     PANEL_HEADER + n_scores * FIELD.1 + GAP
 }
 
-/// One field of a panel.
-struct Field {
+/// One square of a panel.
+struct Square {
     row: i32,
     column: i32,
     value: Option<f64>,
 }
 
-fn fields(entry: &Entry) -> Vec<Field> {
+fn squares(entry: &Entry) -> Vec<Square> {
     let scores = || (0..).zip(entry.scores.iter().copied());
     let at = |(row, first), (column, second)| {
         let similarity = entry.correlation(first, second, Measure::Spearman);
         let mean = similarity.and_then(|similarity| similarity.mean).map(|mean| mean.value);
-        Field { row, column, value: mean }
+        Square { row, column, value: mean }
     };
     scores().flat_map(|row| scores().map(move |column| at(row, column))).collect()
 }
@@ -126,7 +126,7 @@ fn panel(sheet: &Sheet<'_>, entry: &Entry, top: i32, shades: &BTreeMap<String, I
         write(sheet, &number, FAINT, HPos::Center, (across, first_row - 12))?;
         write(sheet, &format!("{number} {score}"), TEXT, HPos::Left, (MARGIN, down))?;
     }
-    for Field { row, column, value } in fields(entry) {
+    for Square { row, column, value } in squares(entry) {
         let (x, y) = (left + column * FIELD.0, first_row + row * FIELD.1);
         let corners = [(x, y), (x + FIELD.0, y + FIELD.1)];
         if let Some(value) = value {
@@ -185,21 +185,19 @@ fn numbers(panels: &[&Entry]) -> Table {
     ]);
     let number = |value: f64| correlation(value, 4);
     for entry in panels {
-        let cells: Vec<String> = entry.cell_ids.iter().map(|id| code(id)).collect();
-        let cells = cells.join(" ");
         for own in entry.correlations.iter().filter(|own| own.measure == Measure::Spearman) {
             let Some(mean) = own.mean else { continue };
             table.push([
-                entry.model.clone(),
-                entry.dataset.clone(),
-                entry.part.to_string(),
-                own.first.as_str().to_owned(),
-                own.second.as_str().to_owned(),
-                number(mean.value),
-                or_nothing(mean.lower.map(number)),
-                or_nothing(mean.upper.map(number)),
-                mean.n_sites.to_string(),
-                cells.clone(),
+                Field::text(&entry.model),
+                Field::text(&entry.dataset),
+                Field::Text(entry.part.to_string()),
+                Field::text(own.first.as_str()),
+                Field::text(own.second.as_str()),
+                Field::Number(number(mean.value)),
+                Field::Number(or_nothing(mean.lower.map(number))),
+                Field::Number(or_nothing(mean.upper.map(number))),
+                Field::Number(mean.n_sites.to_string()),
+                Field::Cells(entry.cell_ids.clone()),
             ]);
         }
     }

@@ -12,10 +12,10 @@ use super::inks::{FAINT, GRID, Ink, Inks, TEXT, series_colour};
 use super::marks::{BAR, bar, path, whisker};
 use super::picture::Content;
 use super::sheet::{MARGIN, Sheet, WIDTH, fitting, text_width, write};
-use super::words::code;
+use super::words::sentences;
+use crate::document::Align::{Left, Right};
+use crate::document::{Field, Table};
 use crate::format::{correlation, or_nothing};
-use crate::markdown::Align::{Left, Right};
-use crate::markdown::Table;
 use crate::sections::headings;
 use crate::sentences::with_limits;
 use evidence::Quantity;
@@ -85,7 +85,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     Ok(Content::Drawn {
         svg,
         alternative: words.title.clone(),
-        caption,
+        caption: sentences(&caption),
         tables,
         numbers: numbers(&all),
     })
@@ -185,16 +185,15 @@ fn numbers(all: &[Bars<'_>]) -> Table {
     for Bars { entry, means } in all {
         for (with, mean) in WITH.iter().zip(means) {
             let Some(mean) = mean else { continue };
-            let cells: Vec<String> = entry.cell_ids.iter().map(|id| code(id)).collect();
             table.push([
-                entry.model.clone(),
-                entry.dataset.clone(),
-                with.as_str().to_owned(),
-                number(mean.value),
-                or_nothing(mean.lower.map(number)),
-                or_nothing(mean.upper.map(number)),
-                mean.n_sites.to_string(),
-                cells.join(" "),
+                Field::text(&entry.model),
+                Field::text(&entry.dataset),
+                Field::text(with.as_str()),
+                Field::Number(number(mean.value)),
+                Field::Number(or_nothing(mean.lower.map(number))),
+                Field::Number(or_nothing(mean.upper.map(number))),
+                Field::Number(mean.n_sites.to_string()),
+                Field::Cells(entry.cell_ids.clone()),
             ]);
         }
     }

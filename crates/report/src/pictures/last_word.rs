@@ -12,10 +12,10 @@ use super::inks::{Ink, Inks, TEXT, series_colour};
 use super::picture::Content;
 use super::sheet::{MARGIN, Sheet, WIDTH, fitting, text_width, write};
 use super::strips::{self, BESIDE, Dot, LONGEST, Slot, row_height};
-use super::words::{NEWEST, hatched, place_id, share_label};
+use super::words::{NEWEST, hatched, place_cell, sentences, share_label};
+use crate::document::Align::{Left, Right};
+use crate::document::{Field, Table};
 use crate::format::{NOTHING, percent};
-use crate::markdown::Align::{Left, Right};
-use crate::markdown::Table;
 use crate::sections::headings;
 use evidence::Row;
 use evidence::absent::{Why, absent};
@@ -99,7 +99,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     Ok(Content::Drawn {
         svg,
         alternative: format!("{} on {}", words.title, choice.text()),
-        caption,
+        caption: sentences(&caption),
         tables: tables.map(|table| headings::of_table(table.subject())).collect(),
         numbers: numbers(&choice),
     })
@@ -220,7 +220,7 @@ fn numbers(choice: &Choice<'_, Ends<'_>>) -> Table {
     ]);
     for (model, ends) in &choice.shown {
         for (policy, place) in ends.named().filter(|(_, place)| !place.is_nothing()) {
-            let first = [(*model).to_owned(), policy.to_owned()];
+            let first = [Field::text(*model), Field::text(policy)];
             let values = match place.row() {
                 Some(row) => {
                     let Accuracy { n_correct, n_items, accuracy, lower, upper, .. } = row.measured;
@@ -233,7 +233,9 @@ fn numbers(choice: &Choice<'_, Ends<'_>>) -> Table {
                     values
                 }
             };
-            table.push(first.into_iter().chain(values).chain([place_id(place)]));
+            table.push(
+                first.into_iter().chain(values.map(Field::Number)).chain([place_cell(place)]),
+            );
         }
     }
     table

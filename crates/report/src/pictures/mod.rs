@@ -29,6 +29,7 @@ use evidence::Sweeps;
 use judgement::Summary;
 
 pub(crate) use self::picture::{Content, Picture};
+use crate::document::Line;
 
 /// The pictures of a run, those of the post first. `prefix` tells runs apart whose pictures stand in
 /// one page.
@@ -60,19 +61,20 @@ pub(crate) fn of(summary: &Summary, sweeps: &Sweeps, prefix: &str) -> Result<Vec
     for picture in &mut pictures {
         let made_by = summary.command.as_deref().filter(|_| picture.name != name);
         if let Content::Drawn { caption, .. } = &mut picture.content {
-            caption.push(commands(made_by, &summary.folder));
+            *caption = commands(caption, made_by, &summary.folder);
         }
     }
     Ok(pictures)
 }
 
-/// Which command made the run, where it is known, and which one drew the picture.
-fn commands(made_by: Option<&str>, folder: &str) -> String {
-    let drawn_by = format!("rawn by `cargo xtask report --results {folder}`.");
-    match made_by {
-        Some(command) => format!("Made by `{command}`, d{drawn_by}"),
-        None => format!("D{drawn_by}"),
-    }
+/// A caption with the command that made the run, where it is known, and the one that drew the picture.
+fn commands(caption: &Line, made_by: Option<&str>, folder: &str) -> Line {
+    let caption = caption.clone();
+    let caption = match made_by {
+        Some(command) => caption.text(" Made by ").code(command).text(", drawn by "),
+        None => caption.text(" Drawn by "),
+    };
+    caption.code(format!("cargo xtask report --results {folder}")).text(".")
 }
 
 /// An id that no other element of a page has: ids are letters, digits and hyphens, everything else

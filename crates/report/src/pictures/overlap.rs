@@ -12,10 +12,10 @@ use super::inks::{Ink, Inks, REFERENCE, series_colour, series_dashes};
 use super::marks::{mark, path, upright_whisker};
 use super::picture::Content;
 use super::sheet::{Sheet, WIDTH};
-use super::words::{code, share_label};
+use super::words::{sentences, share_label};
+use crate::document::Align::{Left, Right};
+use crate::document::{Field, Table};
 use crate::format::{or_nothing, percent};
-use crate::markdown::Align::{Left, Right};
-use crate::markdown::Table;
 use judgement::Summary;
 use judgement::atlas::{BOOTSTRAP, Lag, Overlap};
 use judgement::contrast::SCORE;
@@ -84,7 +84,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     Ok(Content::Drawn {
         svg,
         alternative: format!("{} on {}", words.title, choice.dataset),
-        caption,
+        caption: sentences(&caption),
         // The tables of the atlas have no headings of their own.
         tables: Vec::new(),
         numbers: numbers(&choice),
@@ -227,15 +227,15 @@ fn numbers(choice: &Choice<'_>) -> Table {
     for overlap in &choice.overlaps {
         for lag in &overlap.lags {
             table.push([
-                overlap.model.clone(),
-                shortest_decimal(overlap.sparsity),
-                lag.lag_tokens.to_string(),
-                percent(lag.overlap.value),
-                or_nothing(lag.overlap.lower.map(percent)),
-                or_nothing(lag.overlap.upper.map(percent)),
-                percent(lag.by_chance),
-                lag.overlap.n_sites.to_string(),
-                code(&overlap.cell_id),
+                Field::text(&overlap.model),
+                Field::Number(shortest_decimal(overlap.sparsity)),
+                Field::Number(lag.lag_tokens.to_string()),
+                Field::Number(percent(lag.overlap.value)),
+                Field::Number(or_nothing(lag.overlap.lower.map(percent))),
+                Field::Number(or_nothing(lag.overlap.upper.map(percent))),
+                Field::Number(percent(lag.by_chance)),
+                Field::Number(lag.overlap.n_sites.to_string()),
+                Field::cell(&overlap.cell_id),
             ]);
         }
     }

@@ -1,6 +1,6 @@
 //! What a picture is to a page.
 
-use crate::markdown::Table;
+use crate::document::{Line, Table};
 
 /// A picture of a report, or why there is none.
 pub(crate) struct Picture {
@@ -16,7 +16,7 @@ pub(crate) enum Content {
         /// What stands in a page for those who do not see the picture.
         alternative: String,
         /// What it shows, sentence by sentence.
-        caption: Vec<String>,
+        caption: Line,
         /// Names and headings of the tables that hold its numbers among others.
         tables: Vec<String>,
         /// Exactly the numbers that are drawn.

@@ -8,9 +8,10 @@ use judgement::perplexity::{Perplexity, PerplexityRatio};
 use plan::Cell;
 
 use super::choose::Choice;
-use super::words::place_id;
+use super::words::place_cell;
+use crate::document::Align::{self, Left, Right};
+use crate::document::Field;
 use crate::format::{NOTHING, or_nothing, significant};
-use crate::markdown::Align::{self, Left, Right};
 use crate::sections::headings;
 
 /// The headings of the tables of a choice's models.
@@ -54,13 +55,14 @@ pub(super) const NUMBERS: [(&str, Align); 7] = [
 ];
 
 /// Perplexity, ratio, its limits, windows, targets and cell of a place.
-pub(super) fn place_numbers(place: &Place<'_, Perplexity>) -> [String; 7] {
+pub(super) fn place_numbers(place: &Place<'_, Perplexity>) -> [Field; 7] {
     let Some(row) = place.row() else {
-        let why = place.why().map_or(NOTHING, Why::as_str).to_owned();
-        let nothing = || NOTHING.to_owned();
-        return [why, nothing(), nothing(), nothing(), nothing(), nothing(), place_id(place)];
+        let why = Field::number(place.why().map_or(NOTHING, Why::as_str));
+        let nothing = || Field::number(NOTHING);
+        return [why, nothing(), nothing(), nothing(), nothing(), nothing(), place_cell(place)];
     };
-    let number = |value: Option<f64>| or_nothing(value.map(|value| significant(value, 5)));
+    let number =
+        |own: Option<f64>| Field::Number(or_nothing(own.map(|value| significant(value, 5))));
     let ratio = ratio(row);
     let Perplexity { perplexity, n_windows, n_targets, .. } = row.measured;
     [
@@ -68,8 +70,8 @@ pub(super) fn place_numbers(place: &Place<'_, Perplexity>) -> [String; 7] {
         number(ratio.map(|ratio| ratio.ratio)),
         number(ratio.and_then(|ratio| ratio.lower)),
         number(ratio.and_then(|ratio| ratio.upper)),
-        n_windows.to_string(),
-        n_targets.to_string(),
-        place_id(place),
+        Field::Number(n_windows.to_string()),
+        Field::Number(n_targets.to_string()),
+        place_cell(place),
     ]
 }

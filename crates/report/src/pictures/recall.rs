@@ -14,10 +14,10 @@ use super::inks::{Ink, Inks, series_colour, series_dashes};
 use super::marks::{mark, path, upright_whisker};
 use super::picture::Content;
 use super::sheet::{Sheet, WIDTH};
-use super::words::{NEWEST, code, share_label};
+use super::words::{NEWEST, sentences, share_label};
+use crate::document::Align::{Left, Right};
+use crate::document::{Field, Table};
 use crate::format::{bin_name, percent};
-use crate::markdown::Align::{Left, Right};
-use crate::markdown::Table;
 use crate::sections::headings;
 use judgement::Summary;
 use judgement::contrast::SCORE;
@@ -125,7 +125,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     Ok(Content::Drawn {
         svg,
         alternative: format!("{} on {}", words.title, choice.text()),
-        caption,
+        caption: sentences(&caption),
         tables: choice.shown.iter().map(|(_, lines)| headings::of_recall(lines.recall)).collect(),
         numbers: numbers(&choice),
     })
@@ -275,15 +275,15 @@ fn numbers(choice: &Choice<'_, Lines<'_>>) -> Table {
             for bin in lines.recall.bins() {
                 let Some(right) = line.pooled(bin) else { continue };
                 table.push([
-                    (*model).to_owned(),
-                    done.name(),
-                    bin_name(bin),
-                    right.n_correct.to_string(),
-                    right.n_items.to_string(),
-                    percent(right.accuracy),
-                    percent(right.lower),
-                    percent(right.upper),
-                    code(&line.cell_id),
+                    Field::text(*model),
+                    Field::Text(done.name()),
+                    Field::Number(bin_name(bin)),
+                    Field::Number(right.n_correct.to_string()),
+                    Field::Number(right.n_items.to_string()),
+                    Field::Number(percent(right.accuracy)),
+                    Field::Number(percent(right.lower)),
+                    Field::Number(percent(right.upper)),
+                    Field::cell(&line.cell_id),
                 ]);
             }
         }

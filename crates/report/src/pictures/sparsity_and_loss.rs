@@ -12,10 +12,10 @@ use super::inks::{Ink, Inks, TEXT, series_colour, series_dashes};
 use super::marks::{mark, path};
 use super::picture::Content;
 use super::sheet::{LINE, MARGIN, Sheet, WIDTH, text_width, write, write_clear};
-use super::words::share_label;
+use super::words::{sentences, share_label};
+use crate::document::Align::{Left, Right};
+use crate::document::{Field, Table};
 use crate::format::{percent, significant};
-use crate::markdown::Align::{Left, Right};
-use crate::markdown::Table;
 use evidence::{Sweep, Sweeps, Trained};
 
 const HEIGHT: i32 = 340;
@@ -55,18 +55,18 @@ pub(super) fn draw(sweeps: &Sweeps, id: &str) -> Result<Content> {
     let svg = canvas::paint(id, HEIGHT + LINE + AXIS, &inks, &words, &legend, |sheet, top| {
         chart(sheet, &sweeps.sweeps, &pens, top)
     })?;
-    let mut caption = vec![
+    let opening = [
         words.opening(),
         "Each point is one training run, named by its price λ of hidden activations: there is no \
-         interval. Lines join neighbouring prices."
+         interval. Lines join neighbouring prices. Trained by "
             .to_owned(),
     ];
     let names = sweeps.sweeps.iter().map(|sweep| format!("{}/{}", sweeps.folder, sweep.name));
-    caption.push(format!(
-        "Trained by `cargo xtask train`; tables in {}.",
-        names.collect::<Vec<_>>().join(", ")
-    ));
-    caption.extend(unreadable.into_iter().map(|line| format!("Not shown: {line}.")));
+    let tables = format!("; tables in {}.", names.collect::<Vec<_>>().join(", "));
+    let mut caption = sentences(&opening).code("cargo xtask train").text(tables);
+    for line in unreadable {
+        caption = caption.text(format!(" Not shown: {line}."));
+    }
     Ok(Content::Drawn {
         svg,
         alternative: words.title.clone(),
@@ -162,7 +162,7 @@ fn numbers(sweeps: &[Sweep]) -> Table {
     ]);
     for sweep in sweeps {
         for model in &sweep.models {
-            table.push([
+            let fields = [
                 sweep.name.clone(),
                 price(model.l1_coefficient),
                 significant(model.heldout_nats, 5),
@@ -171,7 +171,8 @@ fn numbers(sweeps: &[Sweep]) -> Table {
                 model.neurons.to_string(),
                 percent(model.accuracy),
                 model.steps.to_string(),
-            ]);
+            ];
+            table.push(fields.map(Field::Text));
         }
     }
     table

@@ -14,10 +14,10 @@ use super::picture::Content;
 use super::ratios::{NUMBERS, perplexity_models, place_numbers, ratio, tables};
 use super::sheet::{MARGIN, Sheet, WIDTH, fitting, text_width, write};
 use super::strips::{self, BESIDE, Dot, LONGEST, Slot, row_height};
-use super::words::{NEWEST, hatched};
+use super::words::{NEWEST, hatched, sentences};
+use crate::document::Align::Left;
+use crate::document::{Field, Table};
 use crate::format::significant;
-use crate::markdown::Align::Left;
-use crate::markdown::Table;
 use crate::sentences::unequal;
 use evidence::Row;
 use evidence::Wanted;
@@ -117,7 +117,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     Ok(Content::Drawn {
         svg,
         alternative: format!("{} on {}", words.title, choice.text()),
-        caption,
+        caption: sentences(&caption),
         tables: tables(summary, &choice),
         numbers: numbers(&choice),
     })
@@ -222,7 +222,7 @@ fn numbers(choice: &Choice<'_, Sides<'_>>) -> Table {
     let mut table = Table::new([("model", Left), ("policy", Left)].into_iter().chain(NUMBERS));
     for (model, sides) in &choice.shown {
         for (policy, place) in sides.each() {
-            let first = [(*model).to_owned(), policy.to_owned()];
+            let first = [Field::text(*model), Field::text(policy)];
             let values = place_numbers(place);
             table.push(first.into_iter().chain(values));
         }

@@ -3,15 +3,15 @@
 use evidence::absent::Why;
 use evidence::place::Place;
 
-use crate::format::short;
+use crate::document::{Field, Line};
 
 /// What a caption says where a place could be filled by several cells.
 pub(super) const NEWEST: &str =
     "Where several cells could stand at one place, the newest is shown.";
 
-/// The first characters of a cell's id, as code.
-pub(super) fn code(id: &str) -> String {
-    format!("`{}`", short(id))
+/// The sentences of a caption, one behind the other.
+pub(super) fn sentences(all: &[String]) -> Line {
+    Line::from(all.join(" "))
 }
 
 /// A share on an axis: `40 %`.
@@ -30,7 +30,7 @@ pub(super) fn hatched(whys: &[Why]) -> Option<String> {
     Some(hatched.to_owned())
 }
 
-/// The cell that stands at a place or should, as code.
-pub(super) fn place_id<M>(place: &Place<'_, M>) -> String {
-    place.cell_id().map(code).unwrap_or_default()
+/// The cell that stands at a place or should.
+pub(super) fn place_cell<M>(place: &Place<'_, M>) -> Field {
+    place.cell_id().map_or_else(Field::empty, Field::cell)
 }

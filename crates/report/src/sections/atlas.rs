@@ -1,4 +1,4 @@
-//! The atlas as Markdown: a section a model, its texts one after the other.
+//! The atlas: a section a model, its texts one after the other.
 
 use evidence::Quantity;
 use judgement::atlas::{
@@ -7,61 +7,61 @@ use judgement::atlas::{
 use plan::{Part, shortest_decimal};
 
 use super::headings::of_entry;
+use crate::document::Align::{Left, Right};
+use crate::document::{Block, Field, Line, Table};
 use crate::format::{self, count, or_nothing, percent, significant};
-use crate::markdown::Align::{Left, Right};
-use crate::markdown::Table;
 use crate::sentences::{AtlasSentences, with_limits};
 
 /// The atlas of a run; nothing where nothing was observed. Its tables lie in `<prefix>atlas`.
-pub(crate) fn section(atlas: &Atlas, sentences: &[AtlasSentences], prefix: &str) -> String {
+pub(super) fn section(atlas: &Atlas, sentences: &[AtlasSentences], prefix: &str) -> Vec<Block> {
     if sentences.is_empty() {
-        return String::new();
+        return Vec::new();
     }
-    let mut page = format!(
-        "\n## Importance atlas\n\nMeans are over sites, intervals 95 % percentile bootstrap over sites \
-         ({} resamples, seed {}). All numbers: `{prefix}atlas/*.parquet` beside this page.\n",
+    let about = Line::from(format!(
+        "Means are over sites, intervals 95 % percentile bootstrap over sites ({} resamples, seed {}). \
+         All numbers: ",
         BOOTSTRAP.resamples, BOOTSTRAP.seed
-    );
+    ));
+    let about = about.code(format!("{prefix}atlas/*.parquet")).text(" beside this page.");
+    let mut page = vec![Block::heading(2, "Importance atlas"), Block::Paragraph(about)];
     for AtlasSentences { model, headlines, others } in sentences {
-        page += &format!("\n### {model}\n");
-        let sentences = headlines.iter().chain(others).map(|sentence| format!("- {sentence}\n"));
-        let sentences: String = sentences.collect();
-        if !sentences.is_empty() {
-            page += &format!("\n{sentences}");
+        page.push(Block::heading(3, model));
+        if !(headlines.is_empty() && others.is_empty()) {
+            page.push(Block::list(headlines.iter().chain(others).map(String::as_str)));
         }
-        for entry in atlas.entries.iter().filter(|entry| entry.model == *model) {
-            page += &entry_section(entry);
-        }
+        let entries = atlas.entries.iter().filter(|entry| entry.model == *model);
+        page.extend(entries.flat_map(entry_section));
         for part in Part::ALL {
             let of_part =
                 |stability: &&Stability| (stability.model == *model) && stability.part == *part;
             let rows: Vec<&Stability> = atlas.stability.iter().filter(of_part).collect();
-            page += &stability(*part, &rows);
+            page.extend(stability(*part, &rows));
         }
-        page.extend(atlas.overlaps.iter().filter(|own| own.model == *model).map(overlap));
+        let overlaps = atlas.overlaps.iter().filter(|own| own.model == *model);
+        page.extend(overlaps.flat_map(overlap));
     }
     page
 }
 
-fn entry_section(entry: &Entry) -> String {
+fn entry_section(entry: &Entry) -> Vec<Block> {
     let thing = match entry.part {
         Part::Ffn => "neuron",
         Part::State => "channel",
     };
     let (sites, places) = (count(entry.n_sites, "site"), count(entry.n_places, thing));
     let notes: String = entry.notes.iter().map(|note| format!("; {note}")).collect();
-    let mut page =
-        format!("\n#### {}\n\n{sites}, {places}, {}{notes}.\n", of_entry(entry), entry.protocol);
+    let about = format!("{sites}, {places}, {}{notes}.", entry.protocol);
+    let mut page = vec![Block::heading(4, of_entry(entry)), Block::paragraph(about)];
     if !entry.correlations.is_empty() {
-        page += &correlation_matrix(entry);
-        page += &by_layer(entry);
-        page += &constant(entry);
+        page.extend(correlation_matrix(entry));
+        page.extend(by_layer(entry));
+        page.extend(constant(entry));
     }
     if !entry.agreement.is_empty() {
-        page += &agreement_matrix(entry);
+        page.extend(agreement_matrix(entry));
     }
-    page += &proxy_gap(entry);
-    page.extend(entry.persistence.iter().map(persistence));
+    page.extend(proxy_gap(entry));
+    page.extend(entry.persistence.iter().flat_map(persistence));
     page
 }
 
@@ -78,20 +78,20 @@ fn share_with_limits(mean: &Mean) -> String {
 }
 
 /// A square of quantities; `field` fills what is off the diagonal.
-fn matrix(quantities: &[Quantity], field: impl Fn(usize, usize) -> String) -> String {
+fn matrix(quantities: &[Quantity], field: impl Fn(usize, usize) -> String) -> Block {
     let names = quantities.iter().map(|quantity| (quantity.as_str(), Right));
     let mut table = Table::new([("", Left)].into_iter().chain(names));
     for (row, quantity) in quantities.iter().enumerate() {
         let fields = (0..quantities.len()).map(|column| match row == column {
-            true => "1".to_owned(),
-            false => field(row, column),
+            true => Field::number("1"),
+            false => Field::Number(field(row, column)),
         });
-        table.push([quantity.as_str().to_owned()].into_iter().chain(fields));
+        table.push([Field::text(quantity.as_str())].into_iter().chain(fields));
     }
-    table.render()
+    Block::Table(table)
 }
 
-fn correlation_matrix(entry: &Entry) -> String {
+fn correlation_matrix(entry: &Entry) -> [Block; 2] {
     let scores = &entry.scores;
     let field = |row: usize, column: usize| {
         let measure = if row > column { Measure::Spearman } else { Measure::Pearson };
@@ -99,21 +99,19 @@ fn correlation_matrix(entry: &Entry) -> String {
         let mean = similarity.and_then(|similarity| similarity.mean);
         or_nothing(mean.map(|mean| correlation(mean.value)))
     };
-    format!(
-        "\nCorrelation, mean over sites: Spearman below the diagonal, Pearson above it:\n\n{}",
-        matrix(scores, field)
-    )
+    let about = "Correlation, mean over sites: Spearman below the diagonal, Pearson above it:";
+    [Block::paragraph(about), matrix(scores, field)]
 }
 
 /// The correlations that a sign change with depth would show in, with interval and layer by layer.
-fn by_layer(entry: &Entry) -> String {
+fn by_layer(entry: &Entry) -> Vec<Block> {
     let shown = match entry.part {
         Part::Ffn => [Quantity::Weight, Quantity::Impact].map(|to| (Quantity::Magnitude, to)),
         Part::State => {
             [Quantity::StateEnergy, Quantity::Ghost].map(|to| (Quantity::StateWeight, to))
         }
     };
-    let mut text = String::new();
+    let mut blocks = Vec::new();
     for (first, second) in shown {
         let Some(similarity) = entry.correlation(first, second, Measure::Spearman) else {
             continue;
@@ -126,15 +124,16 @@ fn by_layer(entry: &Entry) -> String {
         let (first, second) = (first.as_str(), second.as_str());
         let mean = or_nothing(similarity.mean.map(|mean| with_limits(&mean)));
         let values = values.join(", ");
-        text += &format!("\nSpearman({first}, {second}): mean {mean}; by layer {values}\n");
+        let text = format!("Spearman({first}, {second}): mean {mean}; by layer {values}");
+        blocks.push(Block::paragraph(text));
     }
-    text
+    blocks
 }
 
 /// Scores that do not vary, and so correlate with nothing.
-fn constant(entry: &Entry) -> String {
+fn constant(entry: &Entry) -> Option<Block> {
     if entry.constant.is_empty() {
-        return String::new();
+        return None;
     }
     let lines: Vec<String> = entry
         .constant
@@ -145,10 +144,12 @@ fn constant(entry: &Entry) -> String {
             format!("{} at {n_sites} (layer {})", score.as_str(), layers.join(", "))
         })
         .collect();
-    format!("\nConstant, so that there is no correlation and no kept set: {}.\n", lines.join("; "))
+    let lines = lines.join("; ");
+    let text = format!("Constant, so that there is no correlation and no kept set: {lines}.");
+    Some(Block::paragraph(text))
 }
 
-fn agreement_matrix(entry: &Entry) -> String {
+fn agreement_matrix(entry: &Entry) -> [Block; 2] {
     let has_sets = |score: &&Quantity| {
         let mut agreement = entry.agreement.iter();
         agreement.any(|similarity| similarity.first == **score || similarity.second == **score)
@@ -161,30 +162,30 @@ fn agreement_matrix(entry: &Entry) -> String {
         let mean = similarity.and_then(|similarity| similarity.mean);
         or_nothing(mean.map(|mean| format!("{:.3}", mean.value)))
     };
-    format!(
-        "\nKept sets (Jaccard, mean over sites): below the diagonal at κ={}, above it at κ={}:\n\n{}",
+    let about = format!(
+        "Kept sets (Jaccard, mean over sites): below the diagonal at κ={}, above it at κ={}:",
         shortest_decimal(below),
         shortest_decimal(above),
-        matrix(&scores, field)
-    )
+    );
+    [Block::paragraph(about), matrix(&scores, field)]
 }
 
-fn proxy_gap(entry: &Entry) -> String {
-    let Some(gap) = &entry.proxy_gap else { return String::new() };
+fn proxy_gap(entry: &Entry) -> Option<Block> {
+    let gap = entry.proxy_gap.as_ref()?;
     let pearson = gap.pearson.map_or("none (constant)".to_owned(), correlation);
-    format!(
-        "\nProxy gap over {} channels of all layers: Pearson of state-weight with mean H² {pearson}; at \
+    Some(Block::paragraph(format!(
+        "Proxy gap over {} channels of all layers: Pearson of state-weight with mean H² {pearson}; at \
          κ={} the ranks disagree on {}: {} phantom (small weight, high energy), {} corporeal (the \
-         reverse).\n",
+         reverse).",
         gap.n_channels,
         shortest_decimal(gap.sparsity),
         percent(gap.disagreement()),
         percent(gap.phantom),
         percent(gap.corporeal)
-    )
+    )))
 }
 
-fn persistence(persistence: &Persistence) -> String {
+fn persistence(persistence: &Persistence) -> [Block; 3] {
     let columns = [
         ("half-life, tokens", Left),
         ("channels", Right),
@@ -202,7 +203,7 @@ fn persistence(persistence: &Persistence) -> String {
             None => format!("{} or more", tokens(bin.from)),
         };
         let number = |value: Option<f64>| or_nothing(value.map(|value| significant(value, 3)));
-        table.push([
+        let fields = [
             range,
             bin.n_channels.to_string(),
             significant(bin.half_life, 3),
@@ -210,7 +211,8 @@ fn persistence(persistence: &Persistence) -> String {
             number(bin.ablation_read),
             number(bin.ablation_write),
             number(bin.write_over_read),
-        ]);
+        ];
+        table.push(fields.map(Field::Number));
     }
     let correlations: Vec<String> = persistence
         .correlations
@@ -220,20 +222,21 @@ fn persistence(persistence: &Persistence) -> String {
             format!("with {} {mean}", with.second.as_str())
         })
         .collect();
-    format!(
-        "\nPersistence: mean rise of the NLL (nats per target) when a channel alone is dropped, for \
-         ever or in every other window of W={} tokens, by half-life:\n\n{}\nSpearman of half-life \
-         per site, mean over sites (W={}): {}.\n",
-        persistence.dropped_tokens,
-        table.render(),
-        persistence.dropped_tokens,
+    let window = persistence.dropped_tokens;
+    let about = format!(
+        "Persistence: mean rise of the NLL (nats per target) when a channel alone is dropped, for ever or \
+         in every other window of W={window} tokens, by half-life:"
+    );
+    let note = format!(
+        "Spearman of half-life per site, mean over sites (W={window}): {}.",
         correlations.join(", ")
-    )
+    );
+    [Block::paragraph(about), Block::Table(table), Block::paragraph(note)]
 }
 
-fn stability(part: Part, rows: &[&Stability]) -> String {
+fn stability(part: Part, rows: &[&Stability]) -> Vec<Block> {
     if rows.is_empty() {
-        return String::new();
+        return Vec::new();
     }
     let jaccard = SPARSITIES.map(|sparsity| format!("Jaccard κ={}", shortest_decimal(sparsity)));
     let columns = [("score", Left), ("texts", Left), ("Spearman", Right)];
@@ -252,12 +255,12 @@ fn stability(part: Part, rows: &[&Stability]) -> String {
         let texts = row.texts().join(" and ");
         let first = [row.score.as_str().to_owned(), texts, mean(Measure::Spearman, None)];
         let jaccard = SPARSITIES.map(|sparsity| mean(Measure::Jaccard, Some(sparsity)));
-        table.push(first.into_iter().chain(jaccard));
+        table.push(first.into_iter().chain(jaccard).map(Field::Text));
     }
-    format!("\n#### Stability over texts ({part})\n\n{}", table.render())
+    vec![Block::heading(4, format!("Stability over texts ({part})")), Block::Table(table)]
 }
 
-fn overlap(overlap: &Overlap) -> String {
+fn overlap(overlap: &Overlap) -> [Block; 2] {
     let columns = [("lag, tokens", Right), ("shared", Right), ("Jaccard", Right)];
     let mut table = Table::new(columns.into_iter().chain([("by chance", Right)]));
     for lag in &overlap.lags {
@@ -265,18 +268,19 @@ fn overlap(overlap: &Overlap) -> String {
         let limits = mean.lower.zip(mean.upper);
         let limits =
             limits.map(|(lower, upper)| format!(" [{}, {}]", percent(lower), percent(upper)));
-        table.push([
+        let fields = [
             lag.lag_tokens.to_string(),
             format!("{}{}", percent(mean.value), limits.unwrap_or_default()),
             format!("{:.3}", lag.jaccard),
             percent(lag.by_chance),
-        ]);
+        ];
+        table.push(fields.map(Field::Number));
     }
-    format!(
-        "\n#### Kept neurons that two tokens share: {}, {}, κ={}\n\n{}",
+    let heading = format!(
+        "Kept neurons that two tokens share: {}, {}, κ={}",
         overlap.dataset,
         overlap.score,
         shortest_decimal(overlap.sparsity),
-        table.render()
-    )
+    );
+    [Block::heading(4, heading), Block::Table(table)]
 }

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use judgement::claims::{Assessment, Check, Judged, Measurement, Note, Reason, Verdict};
 use plan::Predicate;
 
+use crate::document::Align::{Left, Right};
+use crate::document::{Block, Field, Line, Table};
 use crate::format::{
-    NOTHING, correlation, count, or_nothing, p_value, percent, points, short, significant,
+    NOTHING, correlation, count, or_nothing, p_value, percent, points, significant,
 };
-use crate::markdown::Align::{Left, Right};
-use crate::markdown::{Table, anchor, code, plain};
 use crate::sentences::note_of_check;
 
 /// The verdicts, sentence by sentence.
-pub(crate) fn section(assessment: &Assessment) -> String {
+pub(super) fn section(assessment: &Assessment) -> Vec<Block> {
     let columns = [
         ("verdict", Left),
         ("sentence", Left),
@@ -27,29 +27,22 @@ pub(crate) fn section(assessment: &Assessment) -> String {
         assessment.claims.iter().partition(|claim| claim.verdict != Verdict::NotMeasured);
     for claim in &measured {
         let counts = [Verdict::Holds, Verdict::Fails, Verdict::Undecided, Verdict::NotMeasured]
-            .map(|verdict| claim.count(verdict).to_string());
-        let first = [claim.verdict.as_str().to_owned(), plain(&claim.sentence)];
+            .map(|verdict| Field::Number(claim.count(verdict).to_string()));
+        let first = [Field::text(claim.verdict.as_str()), Field::text(&claim.sentence)];
         overview.push(first.into_iter().chain(counts));
     }
-    let overview = match measured.is_empty() {
-        true => String::new(),
-        false => format!("{}\n{}\n\n", overview.render(), how(assessment)),
-    };
-    let n_absent = count(absent.len(), "sentence");
-    let absent: String =
-        absent.iter().map(|claim| format!("- {}\n", plain(&claim.sentence))).collect();
-    let absent = match absent.is_empty() {
-        true => absent,
-        false => format!(
-            "<details><summary>{n_absent} not measured here</summary>\n\n{absent}\n</details>\n\n"
-        ),
-    };
-    format!(
-        "\n## Which sentences hold\n\n{overview}{absent}Sentences and thresholds: {}. \
-         [{DETAILS}](#{}).\n",
-        code(&assessment.file),
-        anchor(DETAILS),
-    )
+    let mut blocks = vec![Block::heading(2, "Which sentences hold")];
+    if !measured.is_empty() {
+        blocks.extend([Block::Table(overview), Block::paragraph(how(assessment))]);
+    }
+    if !absent.is_empty() {
+        let summary = format!("{} not measured here", count(absent.len(), "sentence"));
+        let sentences = Block::list(absent.iter().map(|claim| claim.sentence.as_str()));
+        blocks.push(Block::Fold { summary, blocks: vec![sentences] });
+    }
+    let file = Line::new().text("Sentences and thresholds: ").code(&assessment.file).text(". ");
+    blocks.push(Block::Paragraph(file.link(DETAILS).text(".")));
+    blocks
 }
 
 /// What makes a verdict.
@@ -68,12 +61,12 @@ fn how(assessment: &Assessment) -> String {
 const DETAILS: &str = "What each verdict rests on";
 
 /// Every check of every claim.
-pub(crate) fn details(assessment: &Assessment) -> String {
-    let claims: String = assessment.claims.iter().map(of_claim).collect();
-    format!("\n## {DETAILS}\n{claims}")
+pub(super) fn details(assessment: &Assessment) -> Vec<Block> {
+    let claims = assessment.claims.iter().flat_map(of_claim);
+    [Block::heading(2, DETAILS)].into_iter().chain(claims).collect()
 }
 
-fn of_claim(claim: &Judged) -> String {
+fn of_claim(claim: &Judged) -> Vec<Block> {
     let columns = [
         ("verdict", Left),
         ("model", Left),
@@ -94,15 +87,19 @@ fn of_claim(claim: &Judged) -> String {
     for check in &measured {
         table.push(fields(claim.predicate, check));
     }
-    let mut text =
-        format!("\n### {}: {}\n\n{}\n", claim.id, claim.verdict.as_str(), plain(&claim.sentence));
-    if let Some(quantity) = measured.first().and_then(|check| check.measurement.as_ref()) {
-        text += &format!("Effect: {}.\n\n{}", quantity.quantity, table.render());
-    }
+    let heading = Block::heading(3, format!("{}: {}", claim.id, claim.verdict.as_str()));
+    let sentence = Line::from(claim.sentence.as_str());
+    let mut blocks = match measured.first().and_then(|check| check.measurement.as_ref()) {
+        Some(Measurement { quantity, .. }) => {
+            let effect = sentence.line_break().text(format!("Effect: {quantity}."));
+            vec![heading, Block::Paragraph(effect), Block::Table(table)]
+        }
+        None => vec![heading, Block::Paragraph(sentence)],
+    };
     for (why, models) in by_reason(&absent) {
-        text += &format!("\nNot measured ({}): {}.\n", plain(&why), plain(&models.join(", ")));
+        blocks.push(Block::paragraph(format!("Not measured ({why}): {}.", models.join(", "))));
     }
-    text
+    blocks
 }
 
 /// Where nothing was measured, by the reason: `opt-1.3b on lambada`, each once.
@@ -123,14 +120,14 @@ fn by_reason(absent: &[&Check]) -> BTreeMap<String, Vec<String>> {
     reasons
 }
 
-fn fields(predicate: Predicate, check: &Check) -> Vec<String> {
+fn fields(predicate: Predicate, check: &Check) -> Vec<Field> {
     let Check { verdict, model, dataset, protocol, what, .. } = check;
     let protocol = protocol.as_ref().map(|protocol| format!(" ({protocol})")).unwrap_or_default();
     let mut fields = vec![
-        verdict.as_str().to_owned(),
-        plain(model),
-        plain(&format!("{dataset}{protocol}")),
-        what.clone(),
+        Field::text(verdict.as_str()),
+        Field::text(model),
+        Field::Text(format!("{dataset}{protocol}")),
+        Field::text(what),
     ];
     if let Some(measured) = &check.measurement {
         let Measurement { effect, lower, upper, threshold, n, unit, p, p_holm, cells, .. } =
@@ -138,16 +135,15 @@ fn fields(predicate: Predicate, check: &Check) -> Vec<String> {
         let limits = lower.zip(*upper).map(|(lower, upper)| {
             format!("[{}, {}]", shown(predicate, lower), shown(predicate, upper))
         });
-        let cells: Vec<String> = cells.iter().map(|id| code(short(id))).collect();
         fields.extend([
-            shown(predicate, *effect),
-            limits.unwrap_or_else(|| NOTHING.to_owned()),
-            bound(predicate, *threshold),
-            format!("{n} {unit}"),
-            or_nothing(p.map(p_value)),
-            or_nothing(p_holm.map(p_value)),
-            plain(&note_of_check(check)),
-            cells.join(" "),
+            Field::Number(shown(predicate, *effect)),
+            Field::Number(limits.unwrap_or_else(|| NOTHING.to_owned())),
+            Field::Number(bound(predicate, *threshold)),
+            Field::Number(format!("{n} {unit}")),
+            Field::Number(or_nothing(p.map(p_value))),
+            Field::Number(or_nothing(p_holm.map(p_value))),
+            Field::Text(note_of_check(check)),
+            Field::Cells(cells.clone()),
         ]);
     }
     fields

@@ -5,48 +5,53 @@ use evidence::pairing::Only;
 use judgement::compare::{Change, Compared, Comparison, Matched, Outcome, Sameness};
 use judgement::perplexity::BOOTSTRAP;
 
-use crate::format::{count, or_nothing, p_value, points, short, significant};
-use crate::markdown::Align::{self, Left, Right};
-use crate::markdown::Table;
+use crate::document::Align::{self, Left, Right};
+use crate::document::{Block, Field, Line, Table};
+use crate::format::{count, or_nothing, p_value, points, significant};
 use crate::sentences::comparison::{differences, findings};
 
 /// The whole page.
-pub(crate) fn render(comparison: &Comparison) -> String {
+pub(crate) fn page(comparison: &Comparison) -> Vec<Block> {
     let (a, b) = (&comparison.origins.a, &comparison.origins.b);
-    let mut page = format!("# Comparison: {} (A) and {} (B)\n\n", a.run, b.run);
-    page += &list(&findings(comparison));
-    page += "\n## What else differs\n\n";
+    let mut page = vec![
+        Block::heading(1, format!("Comparison: {} (A) and {} (B)", a.run, b.run)),
+        Block::Findings(findings(comparison)),
+        Block::heading(2, "What else differs"),
+    ];
     let mut lines = Vec::new();
     for (name, origin) in [("A", a), ("B", b)] {
         let command = origin.command.as_deref().unwrap_or("unknown");
         let cells = count(origin.n_cells, "finished cell");
-        lines.push(format!(
-            "{name}: {} in {}, {cells}, made by `{command}`",
-            origin.run, origin.folder
-        ));
+        let what = format!("{name}: {} in {}, {cells}, made by ", origin.run, origin.folder);
+        lines.push(Line::from(what).code(command));
     }
-    lines.extend(differences(comparison));
-    lines.push(format!("this page: `cargo xtask report --compare {} {}`", a.folder, b.folder));
-    page += &list(&lines);
-    page += &perplexity_section(comparison);
-    page += &accuracy_section(comparison);
-    page += &scores_section(comparison);
-    page += &refused_section(comparison);
-    page += &only_section(&comparison.only.a, "A", "B");
-    page += &only_section(&comparison.only.b, "B", "A");
-    page += &unreadable_section(&comparison.unreadable.a, "A");
-    page += &unreadable_section(&comparison.unreadable.b, "B");
+    lines.extend(differences(comparison).into_iter().map(Line::from));
+    let command = format!("cargo xtask report --compare {} {}", a.folder, b.folder);
+    lines.push(Line::from("this page: ").code(command));
+    page.push(Block::List(lines));
+    page.extend(perplexity_section(comparison));
+    page.extend(accuracy_section(comparison));
+    page.extend(scores_section(comparison));
+    page.extend(refused_section(comparison));
+    page.extend(only_section(&comparison.only.a, "A", "B"));
+    page.extend(only_section(&comparison.only.b, "B", "A"));
+    page.extend(unreadable_section(&comparison.unreadable.a, "A"));
+    page.extend(unreadable_section(&comparison.unreadable.b, "B"));
     page
 }
 
-fn list(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("- {line}\n")).collect()
+/// A table below its heading; nothing where it has no rows.
+fn below(heading: String, table: Table) -> Vec<Block> {
+    match table.n_rows() {
+        0 => Vec::new(),
+        _ => vec![Block::heading(2, heading), Block::Table(table)],
+    }
 }
 
 const IDS: [(&str, Align); 2] = [("id in A", Left), ("id in B", Left)];
 
-fn ids(matched: &Matched) -> [String; 2] {
-    [&matched.cell_ids.a, &matched.cell_ids.b].map(|id| format!("`{}`", short(id)))
+fn ids(matched: &Matched) -> [Field; 2] {
+    [&matched.cell_ids.a, &matched.cell_ids.b].map(|id| Field::cell(id))
 }
 
 /// p, Holm, Benjamini–Hochberg.
@@ -73,24 +78,24 @@ fn section(
     columns: &[(&str, Align)],
     fields: impl Fn(&Compared) -> Option<Vec<String>>,
     note: &str,
-) -> String {
+) -> Vec<Block> {
     let first = [("cell", Left)].into_iter();
     let mut table = Table::new(first.chain(columns.iter().copied()).chain(IDS));
-    let mut n_rows = 0;
     for matched in comparison.with(Sameness::Differs) {
         if let Some(fields) = matched.compared().and_then(&fields) {
-            let label = [matched.label.clone()].into_iter();
+            let label = [Field::text(&matched.label)].into_iter();
+            let fields = fields.into_iter().map(Field::Number);
             table.push(label.chain(fields).chain(ids(matched)));
-            n_rows += 1;
         }
     }
-    match n_rows {
-        0 => String::new(),
-        _ => format!("\n## {heading}\n\n{}{note}", table.render()),
+    let mut blocks = below(heading.to_owned(), table);
+    if !blocks.is_empty() {
+        blocks.push(Block::paragraph(note));
     }
+    blocks
 }
 
-fn perplexity_section(comparison: &Comparison) -> String {
+fn perplexity_section(comparison: &Comparison) -> Vec<Block> {
     let own = [
         ("A", Right),
         ("B", Right),
@@ -115,9 +120,9 @@ fn perplexity_section(comparison: &Comparison) -> String {
         Some(fields)
     };
     let note = format!(
-        "\nInterval: paired bootstrap over windows, {} resamples, seed {}. Test: sign flips of the \
+        "Interval: paired bootstrap over windows, {} resamples, seed {}. Test: sign flips of the \
          windows' differences (all of them up to 16 windows, else {n} drawn, so that no p is below \
-         1/{n}), adjusted over all cells that differ.\n",
+         1/{n}), adjusted over all cells that differ.",
         BOOTSTRAP.resamples,
         BOOTSTRAP.seed,
         n = comparison.n_permutations
@@ -125,7 +130,7 @@ fn perplexity_section(comparison: &Comparison) -> String {
     section(comparison, "Changed perplexities", &[&own[..], &TEST].concat(), fields, &note)
 }
 
-fn accuracy_section(comparison: &Comparison) -> String {
+fn accuracy_section(comparison: &Comparison) -> Vec<Block> {
     let own = [
         ("A", Right),
         ("B", Right),
@@ -148,56 +153,47 @@ fn accuracy_section(comparison: &Comparison) -> String {
         fields.extend(test(compared));
         Some(fields)
     };
-    let note = "\nΔ: B minus A on the same items. Test: McNemar's, exact, adjusted over all cells \
-                that differ; only A, only B: items that one of the runs alone gets right.\n";
+    let note = "Δ: B minus A on the same items. Test: McNemar's, exact, adjusted over all cells \
+                that differ; only A, only B: items that one of the runs alone gets right.";
     section(comparison, "Changed accuracies", &[&own[..], &TEST].concat(), fields, note)
 }
 
-fn scores_section(comparison: &Comparison) -> String {
+fn scores_section(comparison: &Comparison) -> Vec<Block> {
     let own = [("changed rows", Right), ("largest", Right)];
     let fields = |compared: &Compared| {
         let Change::Scores(change) = &compared.change else { return None };
         let changed = format!("{}/{}", change.n_changed, change.n_rows);
         Some(vec![changed, significant(change.largest, 3)])
     };
-    let note =
-        "\nLargest: the largest difference as a share of the largest number of its column.\n";
+    let note = "Largest: the largest difference as a share of the largest number of its column.";
     section(comparison, "Changed scores", &own, fields, note)
 }
 
-fn refused_section(comparison: &Comparison) -> String {
+fn refused_section(comparison: &Comparison) -> Vec<Block> {
     let mut table = Table::new([("cell", Left), ("why", Left)].into_iter().chain(IDS));
-    let mut is_empty = true;
     for matched in &comparison.matched {
         if let Outcome::Refused { reason } = &matched.outcome {
-            let first = [matched.label.clone(), reason.clone()].into_iter();
+            let first = [Field::text(&matched.label), Field::text(reason)].into_iter();
             table.push(first.chain(ids(matched)));
-            is_empty = false;
         }
     }
-    if is_empty { String::new() } else { format!("\n## Not compared\n\n{}", table.render()) }
+    below("Not compared".to_owned(), table)
 }
 
-fn only_section(only: &[Only], own: &str, other: &str) -> String {
-    if only.is_empty() {
-        return String::new();
-    }
+fn only_section(only: &[Only], own: &str, other: &str) -> Vec<Block> {
     let of_other = format!("in {other}");
     let mut table = Table::new([("cell", Left), ("id", Left), (of_other.as_str(), Left)]);
     for cell in only {
-        let id = format!("`{}`", short(&cell.cell_id));
-        table.push([cell.label.clone(), id, cell.other.clone()]);
+        let id = Field::cell(&cell.cell_id);
+        table.push([Field::text(&cell.label), id, Field::text(&cell.other)]);
     }
-    format!("\n## Only in {own}\n\n{}", table.render())
+    below(format!("Only in {own}"), table)
 }
 
-fn unreadable_section(files: &[Unreadable], own: &str) -> String {
-    if files.is_empty() {
-        return String::new();
-    }
+fn unreadable_section(files: &[Unreadable], own: &str) -> Vec<Block> {
     let mut table = Table::new([("file", Left), ("why", Left)]);
     for file in files {
-        table.push([file.file.clone(), file.reason.clone()]);
+        table.push([Field::text(&file.file), Field::text(&file.reason)]);
     }
-    format!("\n## Unreadable in {own}\n\n{}", table.render())
+    below(format!("Unreadable in {own}"), table)
 }

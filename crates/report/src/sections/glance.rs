@@ -4,14 +4,14 @@ use judgement::Glance;
 use judgement::contrast::SCORE;
 use plan::shortest_decimal;
 
+use crate::document::Align::{Left, Right};
+use crate::document::{Block, Field, Table};
 use crate::format::{NOTHING, or_nothing, percent, significant};
-use crate::markdown::Align::{Left, Right};
-use crate::markdown::{Table, plain};
 
 /// The table; nothing where no model has both ends.
-pub(crate) fn section(all: &[Glance]) -> String {
+pub(super) fn section(all: &[Glance]) -> Vec<Block> {
     if all.is_empty() {
-        return String::new();
+        return Vec::new();
     }
     let columns = [
         ("model", Left),
@@ -38,34 +38,34 @@ pub(crate) fn section(all: &[Glance]) -> String {
     let (same_text, same_task) = (same(&text), same(&task));
     let same_sparsity = same(&|own| shortest_decimal(own.sparsity));
     let unless = |same: &Option<String>, field: String| match same {
-        Some(_) => String::new(),
-        None => field,
+        Some(_) => Field::empty(),
+        None => Field::Text(field),
     };
     for own in all {
         table.push([
-            plain(&own.model),
-            unless(&same_text, plain(&text(own))),
-            or_nothing(own.dense_perplexity.map(|value| significant(value, 5))),
-            percent(own.natural_sparsity),
+            Field::text(&own.model),
+            unless(&same_text, text(own)),
+            Field::Number(or_nothing(own.dense_perplexity.map(|value| significant(value, 5)))),
+            Field::Number(percent(own.natural_sparsity)),
             unless(&same_sparsity, shortest_decimal(own.sparsity)),
-            format!("{} ×", significant(own.dynamic_ratio, 4)),
-            format!("{} ×", significant(own.static_ratio, 4)),
-            unless(&same_task, plain(&task(own))),
-            share(own.dense_accuracy),
-            share(own.dynamic_accuracy),
-            share(own.static_accuracy),
+            Field::Number(format!("{} ×", significant(own.dynamic_ratio, 4))),
+            Field::Number(format!("{} ×", significant(own.static_ratio, 4))),
+            unless(&same_task, task(own)),
+            Field::Number(share(own.dense_accuracy)),
+            Field::Number(share(own.dynamic_accuracy)),
+            Field::Number(share(own.static_accuracy)),
         ]);
     }
     let of = |what: &str, same: &Option<String>| {
-        same.as_ref().map(|own| format!("{what} {}", plain(own))).unwrap_or_default()
+        same.as_ref().map(|own| format!("{what} {own}")).unwrap_or_default()
     };
-    format!(
-        "\n## At a glance\n\n{}\nPerplexity{}. Of the hidden entries so many are zeros anyway. A share κ{} of \
+    let note = format!(
+        "Perplexity{}. Of the hidden entries so many are zeros anyway. A share κ{} of \
          the neurons is dropped by {SCORE}, per token (dynamic) or for good (static): multiples of the model's \
-         own dense perplexity, then last words{}. Intervals and tests are in the tables below.\n",
-        table.render(),
+         own dense perplexity, then last words{}. Intervals and tests are in the tables below.",
         of(" of", &same_text),
         of(" =", &same_sparsity),
         of(" of", &same_task),
-    )
+    );
+    vec![Block::heading(2, "At a glance"), Block::Table(table), Block::paragraph(note)]
 }

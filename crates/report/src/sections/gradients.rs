@@ -4,23 +4,24 @@ use judgement::gradients::{Gradients, SCORES};
 use judgement::quadrants::Value;
 use plan::{Score, shortest_decimal};
 
+use super::headings::of_table;
+use crate::document::Align::Right;
+use crate::document::{Block, Field, Line, Table};
 use crate::format::{NOTHING, significant};
-use crate::markdown::Align::Right;
-use crate::markdown::Table;
 use crate::sentences::{of_gradients, unequal_at};
 
 /// All comparisons of a run; nothing where there are none.
-pub(crate) fn section(all: &[Gradients]) -> String {
+pub(super) fn section(all: &[Gradients]) -> Vec<Block> {
     if all.is_empty() {
-        return String::new();
+        return Vec::new();
     }
-    let tables: String = all.iter().map(table).collect();
-    format!("\n## Gradient against magnitude at the static end\n{tables}")
+    let heading = Block::heading(2, "Gradient against magnitude at the static end");
+    [heading].into_iter().chain(all.iter().flat_map(table)).collect()
 }
 
-fn table(gradients: &Gradients) -> String {
+fn table(gradients: &Gradients) -> Vec<Block> {
     let scores = SCORES.map(|score| (score.as_str(), Right));
-    let mut text = Table::new([("κ", Right)].into_iter().chain(scores));
+    let mut table = Table::new([("κ", Right)].into_iter().chain(scores));
     for &sparsity in &gradients.sparsities {
         let value = |score: Score| match gradients.at(score, sparsity) {
             Some(Value { value, lower: Some(lower), upper: Some(upper), .. }) => {
@@ -30,13 +31,13 @@ fn table(gradients: &Gradients) -> String {
             Some(value) => significant(value.value, 4),
             None => NOTHING.to_owned(),
         };
-        text.push([shortest_decimal(sparsity)].into_iter().chain(SCORES.map(value)));
+        let fields = [shortest_decimal(sparsity)].into_iter().chain(SCORES.map(value));
+        table.push(fields.map(Field::Number));
     }
     let Gradients { model, dataset, protocol, unequal, .. } = gradients;
-    let flags: String =
-        unequal.iter().map(|own| format!("\n**At {}.**\n", unequal_at(own))).collect();
-    let heading = format!("### {model} · {dataset} · {protocol}: static ffn, perplexity × dense");
-    let finding =
-        of_gradients(gradients).map(|finding| format!("\n{finding}\n")).unwrap_or_default();
-    format!("\n{heading}\n\n{}{flags}{finding}", text.render())
+    let about = of_table((model, dataset, *protocol));
+    let heading = Block::heading(3, format!("{about}: static ffn, perplexity × dense"));
+    let flags = unequal.iter().map(|own| Line::new().strong(format!("At {}.", unequal_at(own))));
+    let notes = flags.chain(of_gradients(gradients).map(Line::from)).map(Block::Paragraph);
+    [heading, Block::Table(table)].into_iter().chain(notes).collect()
 }

@@ -1,7 +1,8 @@
-//! The sections of a page.
+//! The sections of a page, as blocks.
 
-pub(crate) mod atlas;
-pub(crate) mod claims;
+mod absent;
+mod atlas;
+mod claims;
 pub(crate) mod comparison;
 mod findings;
 mod glance;
@@ -9,6 +10,8 @@ mod gradients;
 pub(crate) mod headings;
 pub(crate) mod overview;
 pub(crate) mod page;
+mod pictures;
 mod quadrants;
 mod quadrants_glance;
 mod recall;
+mod rows;

@@ -7,43 +7,35 @@ use std::path::Path;
 use judgement::claims::Assessment;
 
 use super::claims;
+use crate::document::Align::{Left, Right};
+use crate::document::{Block, Field, Table};
 use crate::format::or_nothing;
-use crate::markdown::Align::{Left, Right};
-use crate::markdown::{Table, code, plain, sentence};
 use crate::report::Report;
 use crate::sentences::of_claims;
 
 /// The page; the runs are in the order of their folders.
-pub(crate) fn page(folder: &Path, runs: &[Report], assessment: Option<&Assessment>) -> String {
-    let mut page =
-        format!("# Report: {} runs in {}\n\n", runs.len(), plain(&folder.display().to_string()));
+pub(crate) fn page(folder: &Path, runs: &[Report], assessment: Option<&Assessment>) -> Vec<Block> {
+    let title = format!("Report: {} runs in {}", runs.len(), folder.display());
+    let mut page = vec![Block::heading(1, title)];
     let codes: BTreeSet<&str> = runs
         .iter()
         .flat_map(|report| &report.summary.origins.code_versions)
         .map(|counted| counted.value.as_str())
         .collect();
     if codes.len() > 1 {
-        page += &format!(
-            "**WARNING: the runs were computed by {} code versions; cells of different ones are never \
-             compared.**\n\n",
+        page.push(Block::Warning(format!(
+            "the runs were computed by {} code versions; cells of different ones are never compared.",
             codes.len()
-        );
+        )));
     }
-    page.extend(assessment.into_iter().map(|own| format!("- {}\n", sentence(&of_claims(own)))));
-    page.extend(assessment.into_iter().map(claims::section));
-    page += &runs_table(runs);
-    page.extend(assessment.into_iter().map(claims::details));
+    page.extend(assessment.map(|own| Block::Findings(vec![of_claims(own)])));
+    page.extend(assessment.into_iter().flat_map(claims::section));
+    page.extend([Block::heading(2, "Runs"), Block::Table(runs_table(runs))]);
+    page.extend(assessment.into_iter().flat_map(claims::details));
     page
 }
 
-/// The page of the run in this folder, if its name can stand in a link.
-fn link(folder: &str) -> String {
-    let page = format!("{folder}/report.html");
-    let plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-    if folder.chars().all(plain) { format!("[{page}]({page})") } else { code(&page) }
-}
-
-fn runs_table(runs: &[Report]) -> String {
+fn runs_table(runs: &[Report]) -> Table {
     let columns = [
         ("run", Left),
         ("cells done", Right),
@@ -57,13 +49,13 @@ fn runs_table(runs: &[Report]) -> String {
         let counts = &summary.counts;
         let folder = run.folder.file_name().map(|name| name.to_string_lossy().into_owned());
         table.push([
-            plain(&run.name),
-            counts.n_done.to_string(),
-            or_nothing(counts.n_ordered),
-            counts.n_failed.to_string(),
-            counts.n_missing.to_string(),
-            link(&folder.unwrap_or_default()),
+            Field::text(&run.name),
+            Field::Number(counts.n_done.to_string()),
+            Field::Number(or_nothing(counts.n_ordered)),
+            Field::Number(counts.n_failed.to_string()),
+            Field::Number(counts.n_missing.to_string()),
+            Field::File(format!("{}/report.html", folder.unwrap_or_default())),
         ]);
     }
-    format!("\n## Runs\n\n{}", table.render())
+    table
 }

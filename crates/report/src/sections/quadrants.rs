@@ -4,24 +4,23 @@ use judgement::quadrants::{Quadrants, Rating, Value};
 use plan::{Part, shortest_decimal};
 
 use super::headings::of_quadrants;
+use crate::document::Align::{Left, Right};
+use crate::document::{Block, Field, Line, Table};
 use crate::format::{NOTHING, count, percent, significant};
-use crate::markdown::Align::{Left, Right};
-use crate::markdown::Table;
 use crate::sentences::unequal_at;
 
 /// All quadrants of a run; nothing where there are none.
-pub(crate) fn section(tables: &[Quadrants]) -> String {
+pub(super) fn section(tables: &[Quadrants]) -> Vec<Block> {
     if tables.is_empty() {
-        return String::new();
+        return Vec::new();
     }
-    let tables: String = tables.iter().map(table).collect();
-    format!(
-        "\n## Part × method\n\nCheap scores look at a size alone; output-aware ones at what dropping \
-         changes in the block's output or in the loss; controls at nothing.\n{tables}"
-    )
+    let about = "Cheap scores look at a size alone; output-aware ones at what dropping changes in the \
+                 block's output or in the loss; controls at nothing.";
+    let opening = [Block::heading(2, "Part × method"), Block::paragraph(about)];
+    opening.into_iter().chain(tables.iter().flat_map(table)).collect()
 }
 
-fn table(table: &Quadrants) -> String {
+fn table(table: &Quadrants) -> Vec<Block> {
     let columns: Vec<String> = table
         .sparsities
         .iter()
@@ -33,18 +32,19 @@ fn table(table: &Quadrants) -> String {
     for line in &table.lines {
         let recalibration = line.recalibration.map(|how| how.to_string()).unwrap_or_default();
         let first = [
-            line.quadrant.name(),
-            line.score.to_string(),
-            line.kind.as_str().to_owned(),
-            recalibration,
+            Field::Text(line.quadrant.name()),
+            Field::text(line.score.as_str()),
+            Field::text(line.kind.as_str()),
+            Field::Text(recalibration),
         ];
         let values = table.sparsities.iter().map(|&sparsity| match line.at(sparsity) {
-            Some(value) => shown(table.measure, value),
-            None => NOTHING.to_owned(),
+            Some(value) => Field::Number(shown(table.measure, value)),
+            None => Field::number(NOTHING),
         });
         text.push(first.into_iter().chain(values));
     }
-    format!("\n### {}\n\n{}\n{}", of_quadrants(table), text.render(), notes(table).join("\n"))
+    let opening = [Block::heading(3, of_quadrants(table)), Block::Table(text)];
+    opening.into_iter().chain(notes(table).into_iter().map(Block::Paragraph)).collect()
 }
 
 fn shown(measure: Rating, value: &Value) -> String {
@@ -60,25 +60,29 @@ fn shown(measure: Rating, value: &Value) -> String {
     }
 }
 
-fn notes(table: &Quadrants) -> Vec<String> {
+fn notes(table: &Quadrants) -> Vec<Line> {
     let mut notes = Vec::new();
     for (part, touches) in &table.parts {
         let what = match part {
             Part::Ffn => "The feed-forward neurons (ffn)",
             Part::State => "The state channels (state)",
         };
-        notes.push(format!(
+        let part = format!(
             "{what} are {} of the model's parameters, {} of a token's operations and {} of the bytes \
-             of its recurrent state.\n",
+             of its recurrent state.",
             percent(touches.parameters),
             percent(touches.flops),
             percent(touches.state_bytes)
-        ));
+        );
+        notes.push(Line::from(part));
     }
-    notes.extend(table.unequal.iter().map(|own| format!("**At {}.**\n", unequal_at(own))));
+    notes.extend(
+        table.unequal.iter().map(|own| Line::new().strong(format!("At {}.", unequal_at(own)))),
+    );
     if table.n_ambiguous > 0 {
         let places = count(table.n_ambiguous, "place");
-        notes.push(format!("{places} could be filled by several cells: each shows the newest.\n"));
+        let several = format!("{places} could be filled by several cells: each shows the newest.");
+        notes.push(Line::from(several));
     }
     notes
 }

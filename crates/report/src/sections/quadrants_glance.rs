@@ -3,12 +3,12 @@
 use judgement::quadrants::{Kind, Quadrants, of_each_model};
 use plan::shortest_decimal;
 
+use crate::document::Align::{Left, Right};
+use crate::document::{Block, Field, Table};
 use crate::format::{NOTHING, significant};
-use crate::markdown::Align::{Left, Right};
-use crate::markdown::{Table, plain};
 
 /// The table; nothing where no model has two quadrants.
-pub(crate) fn glance(tables: &[Quadrants]) -> String {
+pub(super) fn glance(tables: &[Quadrants]) -> Vec<Block> {
     let columns = [
         ("model", Left),
         ("text", Left),
@@ -19,7 +19,6 @@ pub(crate) fn glance(tables: &[Quadrants]) -> String {
         ("random", Right),
     ];
     let mut shown = Table::new(columns);
-    let mut n_rows = 0;
     for table in of_each_model(tables) {
         let Some(sparsity) = table.shared_sparsity() else { continue };
         for quadrant in table.quadrants() {
@@ -28,24 +27,22 @@ pub(crate) fn glance(tables: &[Quadrants]) -> String {
                 None => NOTHING.to_owned(),
             };
             shown.push([
-                plain(&table.model),
-                plain(&format!("{} ({})", table.dataset, table.protocol)),
-                shortest_decimal(sparsity),
-                quadrant.name(),
-                best(Kind::Cheap),
-                best(Kind::OutputAware),
-                best(Kind::Control).replace(" (random)", ""),
+                Field::text(&table.model),
+                Field::Text(format!("{} ({})", table.dataset, table.protocol)),
+                Field::Number(shortest_decimal(sparsity)),
+                Field::Text(quadrant.name()),
+                Field::Number(best(Kind::Cheap)),
+                Field::Number(best(Kind::OutputAware)),
+                Field::Number(best(Kind::Control).replace(" (random)", "")),
             ]);
-            n_rows += 1;
         }
     }
-    if n_rows == 0 {
-        return String::new();
+    if shown.n_rows() == 0 {
+        return Vec::new();
     }
-    format!(
-        "\n## Part × method at a glance\n\n{}\nPerplexity × dense by the best score of its kind: a size \
-         alone, the effect on the block's output or on the loss, chance. A score that looks at no token \
-         makes the same cut whenever it is asked.\n",
-        shown.render()
-    )
+    let note = "Perplexity × dense by the best score of its kind: a size alone, the effect on the block's \
+                output or on the loss, chance. A score that looks at no token makes the same cut whenever \
+                it is asked.";
+    let heading = Block::heading(2, "Part × method at a glance");
+    vec![heading, Block::Table(shown), Block::paragraph(note)]
 }

@@ -2,45 +2,41 @@
 
 use judgement::recall::Recall;
 
-use crate::format::{bin_name, percent, short};
-use crate::markdown::Align;
-use crate::markdown::Table;
-use crate::sections::headings::of_recall;
+use super::headings::of_recall;
+use crate::document::Align::{Left, Right};
+use crate::document::{Block, Field, Table};
+use crate::format::{bin_name, percent};
 
 /// The tables of a run; nothing where no item has a distance.
-pub(crate) fn section(all: &[Recall]) -> String {
+pub(super) fn section(all: &[Recall]) -> Vec<Block> {
     if all.is_empty() {
-        return String::new();
+        return Vec::new();
     }
-    let tables: String = all.iter().map(table).collect();
-    format!("\n## Recall by distance\n{tables}")
+    let heading = Block::heading(2, "Recall by distance");
+    [heading].into_iter().chain(all.iter().flat_map(table)).collect()
 }
 
-fn table(recall: &Recall) -> String {
+fn table(recall: &Recall) -> [Block; 3] {
     let bins = recall.bins();
     let names: Vec<String> = bins.iter().map(|&bin| bin_name(bin)).collect();
-    let columns = names.iter().map(|name| (name.as_str(), Align::Right));
-    let first = [("what was done", Align::Left), ("cell", Align::Left)];
-    let mut text = Table::new(first.into_iter().chain(columns));
+    let columns = names.iter().map(|name| (name.as_str(), Right));
+    let mut table =
+        Table::new([("what was done", Left), ("cell", Left)].into_iter().chain(columns));
     for line in &recall.lines {
-        let first = [line.name(), format!("`{}`", short(&line.cell_id))];
+        let first = [Field::Text(line.name()), Field::cell(&line.cell_id)];
         let values = bins.iter().map(|&bin| match line.pooled(bin) {
-            Some(bin) => format!(
+            Some(bin) => Field::Number(format!(
                 "{}/{} = {} [{}, {}]",
                 bin.n_correct,
                 bin.n_items,
                 percent(bin.accuracy),
                 percent(bin.lower),
                 percent(bin.upper)
-            ),
-            None => String::new(),
+            )),
+            None => Field::empty(),
         });
-        text.push(first.into_iter().chain(values));
+        table.push(first.into_iter().chain(values));
     }
-    format!(
-        "\n### {}\n\n{}\nColumns: sentences between the answer and the question. Brackets: 95 % \
-         (Wilson).\n",
-        of_recall(recall),
-        text.render()
-    )
+    let note = "Columns: sentences between the answer and the question. Brackets: 95 % (Wilson).";
+    [Block::heading(3, of_recall(recall)), Block::Table(table), Block::paragraph(note)]
 }

@@ -3,9 +3,11 @@
 mod atlas;
 mod claims;
 pub(crate) mod comparison;
+mod dial;
 mod finding;
 mod gradients;
 mod numbers;
+mod opening;
 mod quadrants;
 mod rows;
 mod run;
@@ -15,9 +17,10 @@ mod unequal;
 
 pub(crate) use atlas::{AtlasSentences, of_each_model as of_atlas};
 pub(crate) use claims::{finding as of_claims, note as note_of_check};
-pub(crate) use finding::{Finding, all};
+pub(crate) use finding::Finding;
 pub(crate) use gradients::sentence as of_gradients;
 pub(crate) use numbers::with_limits;
+pub(crate) use opening::all;
 pub(crate) use rows::notes;
 pub(crate) use run::{cells, warning};
 pub(crate) use unequal::{at as unequal_at, flag as unequal};

@@ -9,9 +9,9 @@ use judgement::state::{Costs, Rated, StateCosts, largest_lines, state_costs};
 use judgement::{Table, accuracy, perplexity};
 use plan::{Part, shortest_decimal};
 
+use super::dial::line_ends;
 use super::finding::OfModel;
 use super::numbers::{at_accuracy, times};
-use super::tables::line_ends;
 use super::unequal;
 use crate::format::percent;
 

@@ -3,14 +3,14 @@
 use judgement::Summary;
 use judgement::accuracy::AccuracyTable;
 use judgement::contrast::contrasts;
-use judgement::dial::{Dial, DialRow};
+use judgement::dial::Dial;
 use judgement::extremes::{
-    best_dynamic, cheapest_dynamic, dearest_static, largest_line, line_ends as ends,
-    natural_sparsity,
+    best_dynamic, cheapest_dynamic, dearest_static, largest_line, natural_sparsity,
 };
 use judgement::perplexity::PerplexityTable;
-use plan::{Part, shortest_decimal};
+use plan::Part;
 
+use super::dial::line_ends;
 use super::finding::OfModel;
 use super::numbers::{at_accuracy, correct, name, times};
 use super::{state, unequal};
@@ -81,22 +81,6 @@ fn static_against_dynamic(table: &PerplexityTable) -> Option<String> {
 /// The shortest and the longest window of the line with the largest sparsity.
 fn dial_ends(table: &PerplexityTable, dial: &Dial) -> Option<String> {
     line_ends(table, largest_line(dial)?)
-}
-
-/// What a line of a dial costs at its shortest and at its longest window.
-pub(super) fn line_ends(table: &PerplexityTable, line: &DialRow) -> Option<String> {
-    let [first, last] = ends(table, line)?.map(|(window, row)| {
-        Some(format!("{} at W={window}", times(row, row.measured.ratio()?.ratio)))
-    });
-    let mode = line.mode.map(|mode| format!(", {mode}")).unwrap_or_default();
-    Some(format!(
-        "Keeping each set for W tokens (κ={}, {}, {}{mode}) costs {} and {}.",
-        shortest_decimal(line.sparsity),
-        line.score,
-        line.rule,
-        first?,
-        last?
-    ))
 }
 
 fn of_accuracy(table: &AccuracyTable) -> Option<String> {

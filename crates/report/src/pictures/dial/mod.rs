@@ -20,10 +20,10 @@ use super::choose::{Choice, Preferred, choose, sizes};
 use super::inks::Inks;
 use super::picture::Content;
 use super::ratios::{NUMBERS, place_numbers, ratio, tables};
-use super::words::{NEWEST, hatched};
+use super::words::{NEWEST, hatched, sentences};
+use crate::document::Align::{Left, Right};
+use crate::document::{Field, Table};
 use crate::format::{rule_name, significant};
-use crate::markdown::Align::{Left, Right};
-use crate::markdown::Table;
 
 /// Draws the picture of a run.
 ///
@@ -65,7 +65,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     Ok(Content::Drawn {
         svg,
         alternative: format!("{} on {}", words.title, choice.text()),
-        caption,
+        caption: sentences(&caption),
         tables: tables(summary, &choice),
         numbers: numbers(&choice),
     })
@@ -104,13 +104,14 @@ fn numbers(choice: &Choice<'_, Panel<'_>>) -> Table {
         for ((rule, prompt_tokens), line) in &panel.lines {
             for (window, place) in line {
                 let rule = rule_name(*rule, *prompt_tokens);
-                let first = [(*model).to_owned(), rule, window.to_string()];
+                let first =
+                    [Field::text(*model), Field::Text(rule), Field::Number(window.to_string())];
                 table.push(first.into_iter().chain(place_numbers(place)));
             }
         }
         for ((name, _), place) in REFERENCES.iter().zip(&panel.references) {
             if !place.is_nothing() {
-                let first = [(*model).to_owned(), (*name).to_owned(), String::new()];
+                let first = [Field::text(*model), Field::text(*name), Field::empty()];
                 table.push(first.into_iter().chain(place_numbers(place)));
             }
         }

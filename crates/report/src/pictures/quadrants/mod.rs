@@ -20,10 +20,10 @@ use super::canvas::{self, Key, Words};
 use super::choose::{Choice, Preferred, choose, sizes};
 use super::inks::{Ink, Inks, REFERENCE, series_colour};
 use super::picture::Content;
-use super::words::{code, hatched};
+use super::words::{hatched, sentences};
+use crate::document::Align::{Left, Right};
+use crate::document::{Field, Table};
 use crate::format::{NOTHING, or_nothing, percent, significant};
-use crate::markdown::Align::{Left, Right};
-use crate::markdown::Table;
 use crate::sections::headings;
 
 /// Draws the picture of a run.
@@ -76,7 +76,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     Ok(Content::Drawn {
         svg,
         alternative: format!("{} on {}", words.title, choice.text()),
-        caption,
+        caption: sentences(&caption),
         tables: summary.quadrants.iter().filter(is_shown).map(headings::of_quadrants).collect(),
         numbers: numbers(&choice),
     })
@@ -135,7 +135,7 @@ fn numbers(choice: &Choice<'_, Squares<'_>>) -> Table {
         for (quadrant, places) in squares {
             for (side, best) in SIDES.into_iter().zip(places) {
                 let Some(best) = best else { continue };
-                let first = [(*model).to_owned(), quadrant.name(), side.to_owned()];
+                let first = [Field::text(*model), Field::Text(quadrant.name()), Field::text(side)];
                 table.push(first.into_iter().chain(best_numbers(best)));
             }
         }
@@ -144,26 +144,33 @@ fn numbers(choice: &Choice<'_, Squares<'_>>) -> Table {
 }
 
 /// Score, recalibration, ratio with its limits, reached sparsity and cell.
-fn best_numbers(best: &Best<'_>) -> [String; 7] {
+fn best_numbers(best: &Best<'_>) -> [Field; 7] {
     let number = |value: f64| significant(value, 5);
-    match best {
-        Best::Line(line, value) => [
-            line.score.to_string(),
-            line.recalibration.map(|how| how.to_string()).unwrap_or_default(),
-            number(value.value),
-            or_nothing(value.lower.map(number)),
-            or_nothing(value.upper.map(number)),
-            percent(value.reached_sparsity),
-            code(&value.cell_id),
-        ],
-        Best::Absent(absent) => [
-            or_nothing(absent.cell.treatment.score),
-            absent.cell.treatment.recalibration.map(|how| how.to_string()).unwrap_or_default(),
-            absent.why.as_str().to_owned(),
-            NOTHING.to_owned(),
-            NOTHING.to_owned(),
-            NOTHING.to_owned(),
-            code(absent.id),
-        ],
-    }
+    let (fields, id) = match best {
+        Best::Line(line, value) => {
+            let fields = [
+                line.score.to_string(),
+                line.recalibration.map(|how| how.to_string()).unwrap_or_default(),
+                number(value.value),
+                or_nothing(value.lower.map(number)),
+                or_nothing(value.upper.map(number)),
+                percent(value.reached_sparsity),
+            ];
+            (fields, value.cell_id.as_str())
+        }
+        Best::Absent(absent) => {
+            let treatment = &absent.cell.treatment;
+            let fields = [
+                or_nothing(treatment.score),
+                treatment.recalibration.map(|how| how.to_string()).unwrap_or_default(),
+                absent.why.as_str().to_owned(),
+                NOTHING.to_owned(),
+                NOTHING.to_owned(),
+                NOTHING.to_owned(),
+            ];
+            (fields, absent.id)
+        }
+    };
+    let [score, recalibration, ratio, lower, upper, reached] = fields.map(Field::Number);
+    [score, recalibration, ratio, lower, upper, reached, Field::cell(id)]
 }
