@@ -1,7 +1,7 @@
 //! One row of a table: what was done, what was measured besides the loss, and what tells it apart from
 //! rows that look the same.
 
-use plan::Cell;
+use plan::{Cell, Treatment};
 use serde::Serialize;
 
 use crate::group::{Distinction, Group};
@@ -40,6 +40,8 @@ pub struct Row<M> {
     pub label: String,
     /// The cell.
     pub cell: Cell,
+    /// The flat fields of its recipe.
+    pub treatment: Treatment,
     /// Where it stands in its table.
     #[serde(skip)]
     pub key: Key,
@@ -75,6 +77,8 @@ impl<M> Row<M> {
             cell_id: result.id.clone(),
             label: result.cell.label(),
             cell: result.cell.clone(),
+            // A row has a key because its recipe has flat fields.
+            treatment: result.cell.recipe.treatment().unwrap_or_else(|| Treatment::dense(0)),
             key,
             code_version: provenance.code_version.clone(),
             started_at_ms: provenance.started_at_ms,

@@ -66,7 +66,7 @@ pub fn natural_sparsity(table: &PerplexityTable) -> Option<f64> {
     let dense = table.query().dense()?;
     let mut neurons = table.rows.iter().filter(|row| row.key.prunes(Part::Ffn));
     let has_neurons = neurons.any(|row| row.shares.reached_sparsity > 0.0);
-    has_neurons.then_some(dense.shares.natural_sparsity)
+    dense.shares.natural_sparsity.filter(|_| has_neurons)
 }
 
 /// The line of a dial of neurons with the largest sparsity.

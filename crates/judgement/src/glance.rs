@@ -23,7 +23,7 @@ pub struct Glance {
     /// None where it does not exist as a number.
     pub dense_perplexity: Option<f64>,
     /// Share of hidden entries that are zeros anyway.
-    pub natural_sparsity: f64,
+    pub natural_sparsity: Option<f64>,
     /// The perplexity with a set for every token, as a multiple of dense.
     pub dynamic_ratio: f64,
     /// The same with one set for the whole run.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use evidence::Run;
 use evidence::joined::join;
-use plan::{OrderedCell, Part, Policy, Score};
+use plan::{OrderedCell, Part, Score};
 use serde::Serialize;
 
 use super::entry::Entry;

@@ -277,12 +277,14 @@ impl Apart {
     /// From the differences of losses, and the numbers of every two rows: a loss, then shares.
     fn of(
         nats: impl Iterator<Item = f64>,
-        rows: impl Iterator<Item = ([f64; 4], [f64; 4])>,
+        rows: impl Iterator<Item = ([Option<f64>; 4], [Option<f64>; 4])>,
     ) -> Apart {
         let (mut is_same, mut share) = (true, 0.0);
         for (a, b) in rows {
-            is_same &= a.map(f64::to_bits) == b.map(f64::to_bits);
-            let shares = a.iter().zip(&b).skip(1);
+            let bits = |numbers: [Option<f64>; 4]| numbers.map(|own| own.map(f64::to_bits));
+            is_same &= bits(a) == bits(b);
+            // A share that only one of them has cannot be compared.
+            let shares = a.iter().zip(&b).skip(1).filter_map(|(a, b)| Some((*a)?).zip(*b));
             share = largest(shares.map(|(a, b)| (b - a).abs()).chain([share]));
         }
         Apart { is_same, nats: largest(nats), share }

@@ -61,6 +61,20 @@ fn largest_of(a: &[Flat], b: &[Flat], column: usize) -> f64 {
 
 fn flat(measured: &Measured) -> Vec<Flat> {
     match measured {
+        Measured::Blocks(rows) => rows
+            .iter()
+            .map(|row| Flat {
+                place: [row.layer.into(), 0, 0, row.tokens],
+                numbers: vec![Some(row.r2)],
+            })
+            .collect(),
+        Measured::Directions(rows) => rows
+            .iter()
+            .map(|row| Flat {
+                place: [row.layer.into(), row.direction.into(), 0, 0],
+                numbers: vec![Some(row.variance), Some(row.sensitivity)],
+            })
+            .collect(),
         Measured::Neurons(rows) => rows
             .iter()
             .map(|row| Flat {

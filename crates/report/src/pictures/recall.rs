@@ -44,7 +44,7 @@ enum Done {
 impl Done {
     /// None where the cell is none of those that are drawn.
     fn of(cell: &Cell) -> Option<Done> {
-        let treatment = &cell.treatment;
+        let treatment = cell.recipe.treatment()?;
         let (policy, score) = (treatment.policy, treatment.score);
         let has_one_set = matches!(policy, Policy::Static | Policy::Dynamic);
         match (policy, treatment.part) {
@@ -139,7 +139,7 @@ fn found(summary: &Summary) -> Vec<Found<'_, Lines<'_>>> {
             .lines
             .iter()
             .filter(|line| Done::of(&line.cell).is_some_and(|done| done != Done::Dense));
-        let mut sparsities: Vec<f64> = pruned.map(|line| line.cell.treatment.sparsity).collect();
+        let mut sparsities: Vec<f64> = pruned.map(|line| line.cell.recipe.sparsity().get()).collect();
         sparsities.sort_by(f64::total_cmp);
         sparsities.dedup();
         for sparsity in sparsities {
@@ -161,7 +161,7 @@ fn lines(recall: &Recall, sparsity: f64) -> Lines<'_> {
         .iter()
         .filter_map(|line| Some((Done::of(&line.cell)?, line)))
         .filter(|(done, line)| {
-            *done == Done::Dense || line.cell.treatment.sparsity.total_cmp(&sparsity).is_eq()
+            *done == Done::Dense || line.cell.recipe.sparsity().get().total_cmp(&sparsity).is_eq()
         })
         .collect();
     all.sort_by_key(|(done, line)| (*done, Reverse(line.started_at_ms), line.cell_id.as_str()));

@@ -111,13 +111,13 @@ fn last_words(table: &AccuracyTable) -> Option<Candidate> {
     };
     let is_meant = |row: &&Row<Accuracy>| {
         row.key.prunes(Part::Ffn)
-            && !is_control(row.cell.treatment.score)
+            && !is_control(row.key.score)
             && compared(row).is_some()
     };
     let at_largest = |policy: Policy| {
         let rows = || table.rows.iter().filter(is_meant);
-        let of_policy = || rows().filter(move |row| row.cell.treatment.policy == policy);
-        let sparsity = |row: &Row<Accuracy>| row.cell.treatment.sparsity;
+        let of_policy = || rows().filter(move |row| row.key.policy == policy);
+        let sparsity = |row: &Row<Accuracy>| row.key.sparsity.get();
         of_policy().filter_map(|row| Some((row, compared(row)?))).max_by(|a, b| {
             let by_sparsity = sparsity(a.0).total_cmp(&sparsity(b.0));
             by_sparsity.then(a.1.difference.total_cmp(&b.1.difference))
@@ -133,8 +133,8 @@ fn last_words(table: &AccuracyTable) -> Option<Candidate> {
             "{how} {} points {} (κ={}, {})",
             points(own.difference),
             bracket(&points(own.lower), &points(own.upper)),
-            shortest_decimal(row.cell.treatment.sparsity),
-            row.cell.treatment.score.map_or("no score", Score::as_str),
+            shortest_decimal(row.key.sparsity.get()),
+            row.key.score.map_or("no score", Score::as_str),
         )
     });
     let words: Vec<String> = words.collect();
@@ -156,7 +156,7 @@ fn state(table: &PerplexityTable) -> Option<Candidate> {
     let dense = newest_dense(&table.rows)?;
     let rated = |policy: Policy| {
         let rows = table.rows.iter().filter(move |row| {
-            let treatment = &row.cell.treatment;
+            let treatment = &row.key;
             row.key.prunes(Part::State)
                 && treatment.policy == policy
                 && !is_control(treatment.score)
@@ -165,7 +165,7 @@ fn state(table: &PerplexityTable) -> Option<Candidate> {
         rated.collect::<Vec<(&Row<Perplexity>, Times)>>()
     };
     let (fixed, dynamic) = (rated(Policy::Static), rated(Policy::Dynamic));
-    let sparsity = |row: &Row<Perplexity>| row.cell.treatment.sparsity;
+    let sparsity = |row: &Row<Perplexity>| row.key.sparsity.get();
     let has = |rows: &[(&Row<Perplexity>, Times)], own: f64| {
         rows.iter().any(|(row, _)| sparsity(row).total_cmp(&own).is_eq())
     };
@@ -199,7 +199,7 @@ fn state(table: &PerplexityTable) -> Option<Candidate> {
 
 /// `ghost, read`, `state-weight`.
 fn chosen_by(row: &Row<Perplexity>) -> String {
-    let treatment = &row.cell.treatment;
+    let treatment = &row.key;
     let score = treatment.score.map(|score| score.to_string());
     let mode = treatment.mode.map(|mode| mode.to_string());
     let how = mode.or(treatment.recalibration.map(|recalibration| recalibration.to_string()));

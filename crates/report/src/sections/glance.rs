@@ -46,7 +46,7 @@ pub(super) fn section(all: &[Glance]) -> Vec<Block> {
             Field::text(&own.model),
             unless(&same_text, text(own)),
             Field::Number(or_nothing(own.dense_perplexity.map(|value| significant(value, 5)))),
-            Field::Number(percent(own.natural_sparsity)),
+            Field::Number(or_nothing(own.natural_sparsity.map(percent))),
             unless(&same_sparsity, shortest_decimal(own.sparsity)),
             Field::Number(format!("{} ×", significant(own.dynamic_ratio, 4))),
             Field::Number(format!("{} ×", significant(own.static_ratio, 4))),

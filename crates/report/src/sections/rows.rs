@@ -61,8 +61,8 @@ const COMMON: [(&str, Align); 6] = [
 
 fn common<M: Remarked>(row: &Row<M>) -> [Field; 6] {
     [
-        Field::Number(percent(row.shares.kept_energy)),
-        Field::Number(percent(row.shares.natural_sparsity)),
+        Field::Number(or_nothing(row.shares.kept_energy.map(percent))),
+        Field::Number(or_nothing(row.shares.natural_sparsity.map(percent))),
         Field::Number(percent(row.shares.reached_sparsity)),
         Field::Number(or_nothing(row.tokens_per_second.map(|speed| significant(speed, 3)))),
         Field::Text(notes(row).join("; ")),

@@ -35,10 +35,11 @@ fn windows(nats: f64) -> Vec<WindowRow> {
         .map(|index| WindowRow {
             window_index: index,
             nll_nats: 300.0 + f64::from(TARGETS) * nats + 0.1 * (f64::from(index) - 5.5),
+            js_nats: None,
             n_targets: TARGETS,
             reached_sparsity: 0.9,
-            natural_sparsity: 0.0,
-            kept_energy: 0.75,
+            natural_sparsity: Some(0.0),
+            kept_energy: Some(0.75),
         })
         .collect()
 }

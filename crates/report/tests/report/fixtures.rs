@@ -7,7 +7,7 @@ use plan::{
     Cell, DeviceName, OrderProvenance, OrderedCell, Policy, Protocol, Rule, Score, Treatment,
     TreatmentSpec, WorkOrder,
 };
-use tables::{CellRecord, FailureRecord, ItemRow, Provenance, Store, Touched, WindowRow};
+use tables::{CellRecord, FailureRecord, ItemRow, Provenance, Store, Touched, Left, WindowRow};
 
 /// Targets in each window: one nat a target is 100 nats a window.
 pub(crate) const TARGETS: u32 = 100;
@@ -88,7 +88,8 @@ pub(crate) fn text_cell(treatment: Treatment) -> Cell {
         protocol: Protocol::Perplexity { window_tokens: 101 },
         limit: Some(4),
         calibration,
-        treatment,
+        recipe: treatment.into(),
+        compare: None,
     }
 }
 
@@ -118,7 +119,7 @@ pub(crate) fn record(id: &str, cell: Cell, code_version: &str) -> CellRecord {
         text_sha256: "33".repeat(32),
         calibration_sha256: None,
     };
-    CellRecord { id: id.to_owned(), cell, touched: Touched::default(), provenance }
+    CellRecord { id: id.to_owned(), cell, touched: Touched::default(), left: Left::default(), provenance }
 }
 
 /// Dense losses plus `more` nats, window by window.
@@ -127,10 +128,11 @@ pub(crate) fn windows(more: &[f64]) -> Vec<WindowRow> {
     rows.map(|(index, (more, dense))| WindowRow {
         window_index: index as u32,
         nll_nats: dense + more,
+        js_nats: None,
         n_targets: TARGETS,
         reached_sparsity: 0.9,
-        natural_sparsity: 0.0,
-        kept_energy: 0.75,
+        natural_sparsity: Some(0.0),
+        kept_energy: Some(0.75),
     })
     .collect()
 }
@@ -145,8 +147,8 @@ pub(crate) fn items(correct: &[bool]) -> Vec<ItemRow> {
         n_tokens: 70,
         distance_sentences: Some(1 + index as u32 % 4),
         reached_sparsity: 0.9,
-        natural_sparsity: 0.0,
-        kept_energy: 0.75,
+        natural_sparsity: Some(0.0),
+        kept_energy: Some(0.75),
     })
     .collect()
 }

@@ -333,7 +333,7 @@ fn json_has_every_row_in_full_precision() {
     assert_eq!(run["counts"]["n_done"], 6);
     let rows = run["perplexity_tables"][0]["rows"].as_array().unwrap();
     let policies: Vec<&str> =
-        rows.iter().map(|row| row["cell"]["treatment"]["policy"].as_str().unwrap()).collect();
+        rows.iter().map(|row| row["treatment"]["policy"].as_str().unwrap()).collect();
     assert_eq!(policies, ["dense", "static", "dynamic", "window", "window", "window"]);
     assert_eq!(rows[0]["measured"]["against_dense"]["status"], "baseline");
     let dynamic = &rows[2]["measured"];

@@ -159,10 +159,11 @@ fn best_numbers(best: &Best<'_>) -> [Field; 7] {
             (fields, value.cell_id.as_str())
         }
         Best::Absent(absent) => {
-            let treatment = &absent.cell.treatment;
+            let treatment = absent.cell.recipe.treatment();
+            let recalibration = treatment.as_ref().and_then(|own| own.recalibration);
             let fields = [
-                or_nothing(treatment.score),
-                treatment.recalibration.map(|how| how.to_string()).unwrap_or_default(),
+                or_nothing(treatment.and_then(|own| own.score)),
+                recalibration.map(|how| how.to_string()).unwrap_or_default(),
                 absent.why.as_str().to_owned(),
                 NOTHING.to_owned(),
                 NOTHING.to_owned(),

@@ -50,7 +50,7 @@ pub(super) fn found(summary: &Summary) -> Vec<Found<'_, Squares<'_>>> {
     let mut found = Vec::new();
     for (key, (table, absent)) in models {
         let sparsities = table.into_iter().flat_map(|table| table.sparsities.iter().copied());
-        let of_absent = absent.iter().map(|absent| absent.cell.treatment.sparsity);
+        let of_absent = absent.iter().map(|absent| absent.cell.recipe.sparsity().get());
         let mut sparsities: Vec<f64> = sparsities.chain(of_absent).collect();
         sparsities.sort_by(f64::total_cmp);
         sparsities.dedup();
@@ -93,7 +93,7 @@ fn squares<'a>(table: Option<&'a Quadrants>, absent: &[Absent<'a>], sparsity: f6
         }
     }
     for absent in absent {
-        let treatment = &absent.cell.treatment;
+        let Some(treatment) = absent.cell.recipe.treatment() else { continue };
         if treatment.sparsity.total_cmp(&sparsity).is_eq()
             && let Some(quadrant) = quadrant_of(absent.cell)
             && let Some(side) = treatment.score.and_then(side_of)
