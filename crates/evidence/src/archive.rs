@@ -118,9 +118,10 @@ impl<'a> Archive<'a> {
     /// Why a treatment has no result: it failed, was ordered and is missing, or was not run.
     pub fn absence(&self, about: Subject<'_>, treatment: &Treatment) -> Absence {
         for run in &self.runs {
-            let ordered = run.order.iter().flat_map(|order| &order.cells).find(|ordered| {
-                subject(&ordered.cell) == about && is(&ordered.cell, treatment)
-            });
+            let ordered =
+                run.order.iter().flat_map(|order| &order.cells).find(|ordered| {
+                    subject(&ordered.cell) == about && is(&ordered.cell, treatment)
+                });
             let Some(ordered) = ordered else { continue };
             let failure = run.failures.iter().find(|failure| failure.cell_id == ordered.id);
             return Absence::Lost(match failure {

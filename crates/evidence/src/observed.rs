@@ -5,7 +5,9 @@ use std::fmt::Debug;
 
 use anyhow::{Result, bail, ensure};
 use plan::Cell;
-use tables::{BlockRow, ChannelRow, DirectionRow, NeuronRow, OverlapRow, Provenance, Store, StoredFile, Table};
+use tables::{
+    BlockRow, ChannelRow, DirectionRow, NeuronRow, OverlapRow, Provenance, Store, StoredFile, Table,
+};
 
 use crate::table_file::{cell_at_its_place, guarded, read_about};
 

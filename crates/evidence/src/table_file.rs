@@ -5,9 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use plan::Cell;
-use tables::{
-    Frame, ItemRow, Left, Provenance, Store, StoredFile, Table, Touched, WindowRow,
-};
+use tables::{Frame, ItemRow, Left, Provenance, Store, StoredFile, Table, Touched, WindowRow};
 
 /// The rows of one cell in full precision, sorted by their index.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,7 +101,9 @@ pub(crate) fn read_result(store: &Store, file: &StoredFile) -> Result<CellResult
     guarded(|| {
         let cell = cell_at_its_place(store, file)?;
         let frame = match file.table {
-            Table::Windows => frame(&file.path, &["window_index", "nll_nats", "n_targets", "js_nats"])?,
+            Table::Windows => {
+                frame(&file.path, &["window_index", "nll_nats", "n_targets", "js_nats"])?
+            }
             _ => frame(
                 &file.path,
                 &[

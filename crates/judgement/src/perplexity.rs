@@ -122,7 +122,7 @@ fn row(
 }
 
 /// The ratio with its interval; without limits for one window.
-fn ratio(
+pub(crate) fn ratio(
     dense: &CellResult,
     windows: &[WindowLoss],
     resamples: &Resamples,

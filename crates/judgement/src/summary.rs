@@ -11,9 +11,11 @@ use crate::counts::{Counts, count_cells, n_refused};
 use crate::dial::{Dial, dial};
 use crate::glance::{Glance, glance};
 use crate::gradients::{Gradients, gradients};
+use crate::layers::{Linearity, StreamDirections, directions, linearity};
 use crate::perplexity::{self, PerplexityTable, Resamples};
 use crate::quadrants::{Quadrants, quadrants};
 use crate::recall::{Recall, recall};
+use crate::recipes::{Recipes, recipes};
 use crate::table::Table;
 
 /// What a reader is warned of.
@@ -64,6 +66,12 @@ pub struct Summary {
     pub gradients: Vec<Gradients>,
     /// What scores say of each other.
     pub atlas: Atlas,
+    /// What cuts leave and what they cost.
+    pub recipes: Vec<Recipes>,
+    /// How linear layers are.
+    pub linearity: Vec<Linearity>,
+    /// Directions of the residual stream.
+    pub directions: Vec<StreamDirections>,
     /// Cells that failed.
     pub failed: Vec<Failure>,
     /// Cells that were not run.
@@ -89,6 +97,7 @@ impl Summary {
             warnings.push(Warning::MixedCode(origins.code_versions.clone()));
         }
         let Tables { perplexity, accuracy, recall } = tables(run, &mut warnings);
+        let recipes = recipes(run, &Resamples::of(&run.results));
         let missing = missing(run);
         if run.order.is_none() {
             let damaged = run.unreadable.iter().find(|file| file.file == tables::ORDER);
@@ -117,6 +126,9 @@ impl Summary {
             perplexity_tables: perplexity,
             accuracy_tables: accuracy,
             atlas,
+            linearity: linearity(run, &recipes),
+            directions: directions(run),
+            recipes,
             failed: run.failures.clone(),
             missing,
             unreadable: run.unreadable.clone(),

@@ -9,9 +9,11 @@ use judgement::claims::{Assessment, Check, Judged, Verdict};
 use judgement::compare::{Comparison, Matched, Origin, Speed};
 use judgement::dial::Dial;
 use judgement::gradients::Gradients;
+use judgement::layers::{Linearity, StreamDirections};
 use judgement::perplexity::Perplexity;
 use judgement::quadrants::{Line, Quadrants, Rating};
 use judgement::recall::Recall;
+use judgement::recipes::Recipes;
 use judgement::{Counts, Glance, Remarked, Table};
 use plan::{Part, Predicate, Protocol};
 use serde::Serialize;
@@ -57,6 +59,9 @@ struct OfRun<'a> {
     recall: &'a [Recall],
     quadrants: Vec<OfQuadrants<'a>>,
     gradients: Vec<OfGradients<'a>>,
+    recipes: &'a [Recipes],
+    linearity: &'a [Linearity],
+    directions: &'a [StreamDirections],
     atlas: OfAtlas<'a>,
     failed: &'a [Failure],
     missing: &'a [Missing],
@@ -82,6 +87,9 @@ impl<'a> OfRun<'a> {
             recall: &summary.recall,
             quadrants: summary.quadrants.iter().map(OfQuadrants::of).collect(),
             gradients: summary.gradients.iter().map(OfGradients::of).collect(),
+            recipes: &summary.recipes,
+            linearity: &summary.linearity,
+            directions: &summary.directions,
             atlas: OfAtlas { findings: &report.atlas, atlas: &summary.atlas },
             failed: &summary.failed,
             missing: &summary.missing,

@@ -21,6 +21,7 @@ mod recall;
 mod sheet;
 mod sparsity_and_loss;
 mod static_and_dynamic;
+mod stored_bytes;
 mod strips;
 mod words;
 
@@ -38,7 +39,7 @@ use crate::document::Line;
 /// When `plotters` refuses to draw.
 pub(crate) fn of(summary: &Summary, sweeps: &Sweeps, prefix: &str) -> Result<Vec<Picture>> {
     type Draw = fn(&Summary, &str) -> Result<Content>;
-    let of_run: [(&'static str, Draw); 8] = [
+    let of_run: [(&'static str, Draw); 9] = [
         ("correlations", correlations::draw),
         ("static-and-dynamic", static_and_dynamic::draw),
         ("last-word", last_word::draw),
@@ -47,6 +48,7 @@ pub(crate) fn of(summary: &Summary, sweeps: &Sweeps, prefix: &str) -> Result<Vec
         ("atlas", atlas::draw),
         ("recall", recall::draw),
         ("overlap", overlap::draw),
+        ("stored-bytes", stored_bytes::draw),
     ];
     let mut pictures = Vec::new();
     for (name, draw) in of_run {

@@ -139,7 +139,8 @@ fn found(summary: &Summary) -> Vec<Found<'_, Lines<'_>>> {
             .lines
             .iter()
             .filter(|line| Done::of(&line.cell).is_some_and(|done| done != Done::Dense));
-        let mut sparsities: Vec<f64> = pruned.map(|line| line.cell.recipe.sparsity().get()).collect();
+        let mut sparsities: Vec<f64> =
+            pruned.map(|line| line.cell.recipe.sparsity().get()).collect();
         sparsities.sort_by(f64::total_cmp);
         sparsities.dedup();
         for sparsity in sparsities {

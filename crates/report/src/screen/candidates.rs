@@ -110,9 +110,7 @@ fn last_words(table: &AccuracyTable) -> Option<Candidate> {
         (compared.dense_cell_id == dense.cell_id).then(|| compared.clone())
     };
     let is_meant = |row: &&Row<Accuracy>| {
-        row.key.prunes(Part::Ffn)
-            && !is_control(row.key.score)
-            && compared(row).is_some()
+        row.key.prunes(Part::Ffn) && !is_control(row.key.score) && compared(row).is_some()
     };
     let at_largest = |policy: Policy| {
         let rows = || table.rows.iter().filter(is_meant);

@@ -11,6 +11,11 @@ pub(crate) fn of_table((model, dataset, protocol): Subject<'_>) -> String {
     format!("{model} · {dataset} · {protocol}")
 }
 
+/// The heading of the recipes of a model on a text.
+pub(crate) fn of_recipes(subject: Subject<'_>) -> String {
+    format!("{}: recipes", of_table(subject))
+}
+
 /// The heading of a table of recall by distance.
 pub(crate) fn of_recall(recall: &Recall) -> String {
     format!("Recall by distance: {} · {} · {}", recall.model, recall.dataset, recall.protocol)

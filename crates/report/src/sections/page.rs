@@ -4,8 +4,8 @@ use evidence::{Counted, Origins};
 use judgement::Summary;
 
 use super::{
-    absent, atlas, claims, findings, glance, gradients, pictures, quadrants, quadrants_glance,
-    recall, rows,
+    absent, atlas, claims, findings, glance, gradients, layers, pictures, quadrants,
+    quadrants_glance, recall, recipes, rows,
 };
 use crate::document::{Block, Line};
 use crate::format::{count, significant, utc};
@@ -39,6 +39,8 @@ pub(crate) fn page(report: &Report, drawn: &[Picture], prefix: &str) -> Vec<Bloc
     page.extend(summary.claims.iter().flat_map(claims::details));
     page.extend(quadrants::section(&summary.quadrants));
     page.extend(gradients::section(&summary.gradients));
+    page.extend(recipes::section(&summary.recipes));
+    page.extend(layers::section(summary));
     page.extend(atlas::section(&summary.atlas, &report.atlas, prefix));
     page.extend(absent::sections(summary));
     page

@@ -7,7 +7,7 @@ use plan::{
     Cell, DeviceName, OrderProvenance, OrderedCell, Policy, Protocol, Rule, Score, Treatment,
     TreatmentSpec, WorkOrder,
 };
-use tables::{CellRecord, FailureRecord, ItemRow, Provenance, Store, Touched, Left, WindowRow};
+use tables::{CellRecord, FailureRecord, ItemRow, Left, Provenance, Store, Touched, WindowRow};
 
 /// Targets in each window: one nat a target is 100 nats a window.
 pub(crate) const TARGETS: u32 = 100;
@@ -119,7 +119,13 @@ pub(crate) fn record(id: &str, cell: Cell, code_version: &str) -> CellRecord {
         text_sha256: "33".repeat(32),
         calibration_sha256: None,
     };
-    CellRecord { id: id.to_owned(), cell, touched: Touched::default(), left: Left::default(), provenance }
+    CellRecord {
+        id: id.to_owned(),
+        cell,
+        touched: Touched::default(),
+        left: Left::default(),
+        provenance,
+    }
 }
 
 /// Dense losses plus `more` nats, window by window.

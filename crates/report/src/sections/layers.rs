@@ -1,0 +1,62 @@
+//! How linear layers are, and the directions of the residual stream.
+
+use judgement::Summary;
+use judgement::layers::{Linearity, StreamDirections};
+
+use super::recipes::interval;
+use crate::document::Align::Right;
+use crate::document::{Block, Field, Table};
+use crate::format::{correlation, or_nothing, percent, significant};
+
+/// Both tables of a run; nothing where layers were not observed.
+pub(super) fn section(summary: &Summary) -> Vec<Block> {
+    if summary.linearity.is_empty() && summary.directions.is_empty() {
+        return Vec::new();
+    }
+    let linear = summary.linearity.iter().flat_map(linearity);
+    let directions = summary.directions.iter().flat_map(directions);
+    let heading = Block::heading(2, "Layers: how linear, and along which directions");
+    [heading].into_iter().chain(linear).chain(directions).collect()
+}
+
+fn linearity(own: &Linearity) -> Vec<Block> {
+    let mut table =
+        Table::new([("layer", Right), ("R²", Right), ("this layer replaced, × dense", Right)]);
+    for layer in &own.layers {
+        table.push([
+            Field::Number(layer.layer.to_string()),
+            Field::Number(significant(layer.r_squared, 3)),
+            Field::Number(or_nothing(layer.replaced.as_ref().map(interval))),
+        ]);
+    }
+    let rho = or_nothing(own.rho_with_depth.map(|rho| correlation(rho, 2)));
+    let heading = format!("{} · {}: R² of a linear map by depth", own.model, own.dataset);
+    let note = format!(
+        "R² of each layer's update on the measured text, by a map that was fitted on calibration text. \
+         Spearman's ρ of R² with depth: {rho}."
+    );
+    vec![Block::heading(3, heading), Block::Table(table), Block::paragraph(note)]
+}
+
+fn directions(own: &StreamDirections) -> Vec<Block> {
+    let mut table = Table::new([
+        ("in front of layer", Right),
+        ("directions", Right),
+        ("ρ of variance and sensitivity", Right),
+        ("variance in the top tenth", Right),
+        ("sensitivity there", Right),
+    ]);
+    for layer in &own.layers {
+        table.push([
+            Field::Number(layer.layer.to_string()),
+            Field::Number(layer.n.to_string()),
+            Field::Number(or_nothing(layer.rho.map(|rho| correlation(rho, 2)))),
+            Field::Number(percent(layer.variance_of_top_tenth)),
+            Field::Number(percent(layer.sensitivity_of_top_tenth)),
+        ]);
+    }
+    let heading = format!("{} · {}: variance against sensitivity", own.model, own.dataset);
+    let note = "Principal directions of the residual stream: ρ is Spearman's, over all of them; the top \
+                tenth is that of largest variance.";
+    vec![Block::heading(3, heading), Block::Table(table), Block::paragraph(note)]
+}
