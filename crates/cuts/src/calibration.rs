@@ -80,7 +80,7 @@ pub fn cut_owned(
             }
         };
         done.extend(inputs.iter().flatten().map(|of| of.name().clone()));
-        let Some(mut parts) = cut_layer(inputs, grams, watch, cut)? else { return Ok(None) };
+        let Some(mut parts) = cut_layer(&inputs, grams, watch, cut)? else { return Ok(None) };
         current = current.map_linears(&mut |of| parts.remove(of.name()));
         if let Some(text) = &mut text
             && layer + 1 < layers
@@ -117,23 +117,25 @@ type Parts = BTreeMap<Arc<str>, Vec<Linear>>;
 
 /// The new parts of the matrices of a layer.
 fn cut_layer(
-    inputs: Vec<Vec<MatrixUse<'_>>>,
+    inputs: &[Vec<MatrixUse<'_>>],
     grams: Vec<Option<Gram>>,
     watch: &Watch<'_>,
     cut: &CutInputs<'_>,
 ) -> Result<Option<Parts>, CutError> {
-    let cut = inputs.into_par_iter().zip(grams).map(|(uses, gram)| {
-        if (watch.stop)() {
-            return Ok(None);
-        }
-        let matrices = cut(uses.iter().map(Matrix::of).collect(), gram.as_ref())?;
-        let parts = uses.iter().zip(matrices);
-        Ok(Some(parts.map(|(of, new)| (of.name().clone(), new.into_parts(of))).collect()))
+    let cut = inputs.par_iter().zip(grams).map(|(uses, gram)| match (watch.stop)() {
+        true => Ok(None),
+        false => cut(uses.iter().map(Matrix::of).collect(), gram.as_ref()).map(Some),
     });
     // In order, so that the error is always the same one.
-    let cut: Vec<Result<Option<Vec<_>>, CutError>> = cut.collect();
+    let cut: Vec<Result<Option<Vec<Matrix>>, CutError>> = cut.collect();
     let cut = cut.into_iter().collect::<Result<Option<Vec<_>>, _>>()?;
-    Ok(cut.map(|cut| cut.into_iter().flatten().collect()))
+    // The weights that stay are allocated by one thread, the one that will free those that they replace:
+    // glibc gives what a thread frees to no other, and the model would be held twice.
+    let uses = inputs.iter().flatten();
+    Ok(cut.map(|cut| {
+        let new = uses.zip(cut.into_iter().flatten());
+        new.map(|(of, new)| (of.name().clone(), new.into_parts(of))).collect()
+    }))
 }
 
 /// The matrices of a layer that no layer below has, those that read the same input together.

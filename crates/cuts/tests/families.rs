@@ -240,3 +240,54 @@ fn shared_blocks_are_cut_once() {
     }
     assert!(seen > 0, "some family shares a block");
 }
+
+/// Surgery that makes matrices smaller is counted: what leaves with a neuron or a state channel, and on a
+/// model that is sparse already only what of it was kept.
+#[test]
+fn smaller_matrices_are_counted() {
+    for folder in
+        families().into_iter().filter(|folder| !folder.to_string_lossy().contains("zamba"))
+    {
+        let dense = Slim::dense(model(&folder));
+        let method = WeightMethod::named("magnitude").unwrap();
+        let half = cut(&dense, &WeightCut::new(method, HALF));
+        let smaller = |model: &dyn Model| -> Box<dyn Model> {
+            let (ffns, mixers) = (model.ffns(), model.mixers());
+            let neurons: Vec<usize> =
+                (0..ffns.first().map_or(0, |ffn| ffn.neurons()) / 2).collect();
+            let channels: Vec<u32> =
+                mixers.first().map_or(vec![], |m| (0..m.shape().channels as u32 / 2).collect());
+            match mixers.is_empty() {
+                true => model.with_ffns(ffns.iter().map(|ffn| ffn.cut(&neurons)).collect()),
+                false => {
+                    let cut = |mixer: &&models::Mixer| {
+                        mixer.cut(&vec![channels.clone(); mixer.shape().groups])
+                    };
+                    model.with_mixers(mixers.iter().map(cut).collect())
+                }
+            }
+        };
+        for slim in [&dense, &half] {
+            let model = smaller(&*slim.model);
+            let storage = slim.storage.after_surgery(&*model);
+            let after = matrices(&*model);
+            let kept = |values: &[f32]| match std::ptr::eq(slim, &dense) {
+                true => values.len(),
+                false => nonzeros(values),
+            };
+            let entries: usize = after.values().map(|matrix| kept(&matrix.values)).sum();
+            let mut beside = 0;
+            for layer in 0..model.facts().layers {
+                for part in model.linears(layer).iter().flat_map(|of| &of.parts) {
+                    beside += part.bias.as_ref().map_or(0, |bias| bias.dims()[0]);
+                }
+            }
+            beside +=
+                model.mixers().iter().map(|mixer| mixer.convolution_parameters()).sum::<usize>();
+            let of = folder.display();
+            assert_eq!(storage.parameters(), (entries + beside) as u64 + slim.storage.rest, "{of}");
+            assert!(storage.bytes() < slim.storage.bytes(), "{of}");
+            assert!(logits(&*model, &[1, 2, 3]).iter().all(|logit| logit.is_finite()), "{of}");
+        }
+    }
+}
