@@ -8,10 +8,10 @@ use std::ops::Range;
 
 use models::{
     Batch, Dense, Executor, ExecutorError, FfnSite, Model, RecurrentState, SiteLayers, StateInputs,
-    StateSite, Tensor, Values, nll_by_sequence,
+    StateSite, Tensor, Values, nll_by_sequence, streams,
 };
 
-use crate::{Draw, streams::streams};
+use crate::Draw;
 
 /// Tokens of all copies of a sequence that run together.
 const TOKENS_AT_A_TIME: usize = 4096;

@@ -1,18 +1,10 @@
 //! Gradients of the loss at what can be pruned, layer by layer from the last to the first.
-//!
-//! Recording a whole forward pass would hold every attention map at once. Instead the residual stream in
-//! front of every layer is kept, and each layer is run again, recorded, when its turn comes: the memory
-//! is that of one layer, the price one more forward pass (Chen et al. 2016, arXiv:1604.06174).
+//! [`stream_gradients`] says how.
 
 use models::{
-    Batch, Executor, ExecutorError, FfnSite, Model, RecurrentState, StateInputs, StateSite, Tensor,
-    Values, nll_and_slope,
+    Executor, ExecutorError, FfnSite, Model, RecordedGradients, RecurrentState, StateInputs,
+    StateSite, StreamGradient, Tensor, Values, recorded_gradient, stream_gradients,
 };
-
-use crate::streams::streams;
-
-/// Rows of logits that are held at a time.
-const ROWS_AT_A_TIME: usize = 256;
 
 /// Sums over tokens of one site, in `f64`, tokens added in order; `g` is the gradient of the mean NLL of
 /// the token's own sequence.
@@ -69,29 +61,21 @@ impl Gradients {
     /// # Errors
     /// What the model refuses, a model that overflows, and a site that leads to no loss.
     pub fn of(model: &dyn Model, ids: &[u32]) -> Result<Self, ExecutorError> {
-        let batch = Batch::new([ids]);
-        let mut streams = streams(model, &batch)?;
-        let mut of_stream = at_last_stream(model, streams.pop(), ids)?;
         let mut gradients = Self {
             ffn: vec![Slopes::default(); model.ffns().len()],
             states: vec![Slopes::default(); model.mixers().len()],
         };
-        for (layer, stream) in streams.into_iter().enumerate().rev() {
-            let leaf = stream.detach().require_grad();
-            let mut recording = Recording::default();
-            let out =
-                model.through(layer..layer + 1, leaf.clone(), &batch, None, &mut recording)?;
-            let mut recorded = (out * of_stream.autodiff()).sum().backward();
+        stream_gradients(model, ids, |at: StreamGradient<'_, Recording>| {
+            let Some((recording, recorded)) = at.recorded else { return Ok(()) };
             for site in &recording.ffn {
-                site.add_to(&mut gradients.ffn[site.index], &mut recorded, layer, "neuron")?;
+                site.add_to(&mut gradients.ffn[site.index], recorded, at.layer, "neuron")?;
             }
             for site in &recording.states {
                 let slopes = &mut gradients.states[site.index];
-                site.add_to(slopes, &mut recorded, layer, "state channel")?;
+                site.add_to(slopes, recorded, at.layer, "state channel")?;
             }
-            of_stream =
-                gradient(&leaf, &mut recorded, || format!("the stream in front of layer {layer}"))?;
-        }
+            Ok(())
+        })?;
         Ok(gradients)
     }
 
@@ -107,44 +91,6 @@ impl Gradients {
     }
 }
 
-/// The gradient of the mean NLL at the residual stream after the last layer, `[tokens, d_model]`.
-fn at_last_stream(
-    model: &dyn Model,
-    stream: Option<Tensor<2>>,
-    ids: &[u32],
-) -> Result<Tensor<2>, ExecutorError> {
-    let (rows, targets) = (0, &ids[1..]);
-    let Some(stream) = stream else {
-        unreachable!("every model has a stream before its first layer")
-    };
-    let leaf = stream.detach().require_grad();
-    let hidden = model.finish(leaf.clone());
-    let [_, width] = hidden.dims();
-    let mut parts = Vec::new();
-    for (part, targets_of_part) in targets.chunks(ROWS_AT_A_TIME).enumerate() {
-        let some = hidden.clone().narrow(rows, part * ROWS_AT_A_TIME, targets_of_part.len());
-        let some = some.detach().require_grad();
-        let logits = model.logits(some.clone());
-        let (_, slope) = nll_and_slope(logits.clone().inner(), targets_of_part, targets.len())?;
-        let mut recorded = (logits * slope.autodiff()).sum().backward();
-        parts.push(gradient(&some, &mut recorded, || "what the head reads".to_owned())?);
-    }
-    // The last token predicts nothing that is there.
-    parts.push(Tensor::zeros([1, width], &parts[0].device()));
-    let of_hidden: Tensor<2> = Tensor::cat(parts, rows);
-    let mut recorded = (hidden * of_hidden.autodiff()).sum().backward();
-    gradient(&leaf, &mut recorded, || "the stream after the last layer".to_owned())
-}
-
-/// What was recorded for a leaf. Nothing is not zero: it means that the leaf was cut off from the loss.
-fn gradient(
-    leaf: &Tensor<2>,
-    recorded: &mut models::RecordedGradients,
-    what: impl FnOnce() -> String,
-) -> Result<Tensor<2>, ExecutorError> {
-    leaf.grad_remove(recorded).ok_or_else(|| ExecutorError::NoGradient { what: what() })
-}
-
 /// What a site adds up, and the leaf whose gradient is that of it.
 struct Site {
     index: usize,
@@ -156,12 +102,13 @@ impl Site {
     fn add_to(
         &self,
         slopes: &mut Slopes,
-        recorded: &mut models::RecordedGradients,
+        recorded: &mut RecordedGradients,
         layer: usize,
         what: &'static str,
     ) -> Result<(), ExecutorError> {
         let [_, entries] = self.leaf.dims();
-        let gradient = gradient(&self.leaf, recorded, || format!("layer {layer}: each {what}"))?;
+        let named = || format!("layer {layer}: each {what}");
+        let gradient = recorded_gradient(&self.leaf, recorded, named)?;
         slopes.add(&Values::of(self.values.clone()), &Values::of(gradient), entries);
         let sums = slopes.slope.iter().zip(&slopes.squared);
         match sums.map(|(a, b)| a + b).position(|sum| !sum.is_finite()) {
@@ -208,19 +155,6 @@ mod tests {
     use models::Device;
 
     use super::*;
-
-    #[test]
-    fn a_leaf_that_leads_to_no_loss_has_no_gradient() {
-        let device = Device::flex().autodiff();
-        let leaf = || Tensor::<2>::ones([2, 3], &device).require_grad();
-        let (used, cut_off) = (leaf(), leaf());
-        let mut recorded = (used.clone() * 2.0 + cut_off.clone().detach()).sum().backward();
-        let found = gradient(&used, &mut recorded, || "used".to_owned()).expect("recorded");
-        assert_eq!(Values::of(found).to_vec(), [2.0; 6]);
-        let error = gradient(&cut_off, &mut recorded, || "cut off".to_owned());
-        let error = error.map(drop).expect_err("nothing was recorded").to_string();
-        assert!(error.starts_with("cut off has no gradient"), "{error}");
-    }
 
     #[test]
     fn an_infinite_gradient_is_an_error() {

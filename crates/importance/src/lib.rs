@@ -36,7 +36,6 @@ mod moments;
 mod scores;
 mod state_moments;
 mod state_scores;
-mod streams;
 
 pub use ablation::{Ablation, Dropped, ablate, sample};
 pub use calibrate::{Calibrating, Calibration};

@@ -25,6 +25,7 @@
 
 mod architecture;
 mod architectures;
+mod backward;
 mod batch;
 mod cache;
 mod error;
@@ -43,6 +44,7 @@ mod weights;
 pub use ::checkpoints::Vocabulary;
 pub use architecture::Architecture;
 pub use architectures::{Model, ModelFacts, StateFacts};
+pub use backward::{StreamGradient, recorded_gradient, stream_gradients, streams};
 pub use batch::Batch;
 #[cfg(feature = "wgpu")]
 pub use burn::tensor::DeviceKind;
