@@ -2,6 +2,60 @@
 
 pub use checkpoints::LoadError;
 
+/// A choice of layers that no model can be made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LayersError {
+    /// Every layer would go.
+    #[error("none of the {layers} layers would be left: drop fewer")]
+    NoneLeft {
+        /// Layers of the model.
+        layers: usize,
+    },
+    /// A layer that is not there.
+    #[error("layer {layer} is not there: the model has layers 0 to {}", layers - 1)]
+    Unknown {
+        /// Its number.
+        layer: usize,
+        /// Layers of the model.
+        layers: usize,
+    },
+    /// A layer that was named before.
+    #[error("layer {layer} is named twice")]
+    Twice {
+        /// Its number.
+        layer: usize,
+    },
+    /// An affine map that does not fit the stream.
+    #[error("an affine layer does not read and write {d_model} entries, the width of the stream")]
+    Width {
+        /// Width of the residual stream.
+        d_model: usize,
+    },
+}
+
+/// A model whose residual stream cannot be turned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RotationError {
+    /// A family, or a layer of the model, that does not commute with a rotation.
+    #[error("this {family} model cannot be rotated: {reason}")]
+    Unsupported {
+        /// The family.
+        family: &'static str,
+        /// What stands in the way.
+        reason: &'static str,
+    },
+    /// Another size than the stream's.
+    #[error("the rotation is {rows} × {columns}, expected {d_model} × {d_model}")]
+    Size {
+        /// Its rows.
+        rows: usize,
+        /// Its columns.
+        columns: usize,
+        /// Width of the residual stream.
+        d_model: usize,
+    },
+}
+
 /// A block that an executor could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecutorError {

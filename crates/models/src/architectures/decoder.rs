@@ -1,17 +1,21 @@
 //! The decoder that Llama, Mistral, Qwen2, Qwen3 and Gemma 3 share: RMS norms, rotary positions, grouped
 //! heads, gated blocks. What tells them apart is in [`DecoderConfig`]; each has a file that fills it.
 
+mod rotated;
+mod sizes;
+
 use std::ops::Range;
 
 use burn::tensor::Tensor;
 use vector::Rotary;
 
 use super::{
-    Blueprint, ClassDefaults, HubConfig, Model, ModelFacts, check_batch, embed, head_product,
+    Blueprint, ClassDefaults, HubConfig, LayerFacts, Model, ModelFacts, Rotated, check_batch,
+    embed, head_product,
 };
 use crate::{
     Activation, Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, Linear, LinearMapper,
-    MatrixUse, Mixer,
+    MatrixUse, Mixer, RotationError,
     error::LoadError,
     linears::{self, Mapping},
     nn::{Attention, AttentionShape, RmsNorm, Rope},
@@ -120,46 +124,11 @@ impl DecoderConfig {
             layer.window = windowed.then_some(window);
         }
     }
-
-    fn attention_parameters(&self) -> usize {
-        let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
-        2 * self.hidden_size * (q + kv)
-    }
-
-    fn small_parameters(&self) -> usize {
-        let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
-        let norms = if self.norms == Norms::Before { 2 } else { 4 };
-        norms * self.hidden_size
-            + usize::from(self.qkv_bias) * (q + 2 * kv)
-            + usize::from(self.output_bias) * self.hidden_size
-            + usize::from(self.ffn_bias) * (2 * self.intermediate_size + self.hidden_size)
-            + usize::from(self.head_norms) * 2 * self.head_dim
-    }
 }
 
 impl Blueprint for DecoderConfig {
     fn facts(&self) -> ModelFacts {
-        let layers = self.layers.len();
-        let ffn = 3 * self.hidden_size * self.intermediate_size;
-        let matrices = layers * (self.attention_parameters() + ffn);
-        let table = self.vocab_size * self.hidden_size;
-        let tables = if self.tie_word_embeddings { 1 } else { 2 };
-        ModelFacts {
-            vocabulary: self.vocab_size,
-            d_model: self.hidden_size,
-            layers,
-            max_positions: self.max_position_embeddings,
-            ffn_sites: layers,
-            neurons: self.intermediate_size,
-            gated: true,
-            state: None,
-            attention_width: layers * self.heads * self.head_dim,
-            parameters: matrices
-                + layers * self.small_parameters()
-                + tables * table
-                + self.hidden_size,
-            multiplied: matrices + table,
-        }
+        self.sizes()
     }
 
     fn load(&self, w: &mut Weights<'_>) -> Result<Box<dyn Model>, LoadError> {
@@ -292,6 +261,10 @@ impl Model for Decoder {
         self.config.facts()
     }
 
+    fn layer_facts(&self, _: usize) -> LayerFacts {
+        self.config.layer_facts()
+    }
+
     fn ffns(&self) -> Vec<&Ffn> {
         self.layers.iter().map(|layer| &layer.ffn).collect()
     }
@@ -318,6 +291,10 @@ impl Model for Decoder {
             mapping.layer(index, layer.linears_mut());
         }
         Box::new(model)
+    }
+
+    fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError> {
+        self.turned(rotation)
     }
 
     fn new_cache(&self) -> Cache {

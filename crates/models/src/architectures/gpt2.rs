@@ -7,7 +7,7 @@ use super::{
 use crate::{
     Activation, Ffn,
     error::LoadError,
-    nn::{Attention, AttentionShape, LayerNorm},
+    nn::{Attention, AttentionShape, Norm},
     weights::{Dim, Weights},
 };
 
@@ -57,8 +57,9 @@ pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> 
 }
 
 impl Gpt2Config {
-    fn norm(&self, w: &mut Weights<'_>, at: &str) -> Result<LayerNorm, LoadError> {
-        w.layer_norm(at, Dim("n_embd", self.n_embd), self.layer_norm_epsilon)
+    fn norm(&self, w: &mut Weights<'_>, at: &str) -> Result<Norm, LoadError> {
+        let d_model = Dim("n_embd", self.n_embd);
+        Ok(Norm::Layer(w.layer_norm(at, d_model, self.layer_norm_epsilon)?))
     }
 
     fn layer(&self, w: &mut Weights<'_>, at: &str) -> Result<Layer, LoadError> {
@@ -143,6 +144,8 @@ impl Blueprint for Gpt2Config {
             layers,
             norm,
             head,
+            tied,
+            head_bias: None,
         }))
     }
 }

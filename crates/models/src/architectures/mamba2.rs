@@ -1,18 +1,20 @@
 //! Mamba-2 (Dao & Gu 2024, arXiv:2405.21060): mixers only, no attention and no feed-forward blocks. In
 //! the form of the Hugging Face classes and in that of the original code (state-spaces).
 
+mod rotated;
+
 use std::ops::Range;
 
 use burn::tensor::Tensor;
 use serde_json::Value;
 
 use super::{
-    Blueprint, HubConfig, Model, ModelFacts, check_batch, embed, head_product,
+    Blueprint, HubConfig, LayerFacts, Model, ModelFacts, Rotated, check_batch, embed, head_product,
     mixer_config::{MixerConfig, limits},
 };
 use crate::{
     Activation, Batch, Cache, Executor, ExecutorError, Ffn, LinearMapper, MatrixUse, Mixer,
-    MixerShape,
+    MixerShape, RotationError,
     error::LoadError,
     linears::{self, Mapping},
     nn::RmsNorm,
@@ -193,7 +195,21 @@ impl Blueprint for Mamba2Config {
         let layers = layers.collect::<Result<Vec<_>, LoadError>>()?;
         let norm = norm("backbone.norm_f.weight", w)?;
         let head = w.head(tied, (name, &embedding), [vocabulary, d_model])?;
-        Ok(Box::new(Mamba2 { facts: self.facts(), embedding, layers, norm, head }))
+        let (facts, layer_facts) = (self.facts(), self.layer_facts());
+        Ok(Box::new(Mamba2 { facts, layer_facts, tied, embedding, layers, norm, head }))
+    }
+}
+
+impl Mamba2Config {
+    /// Every layer has the same sizes.
+    fn layer_facts(&self) -> LayerFacts {
+        LayerFacts {
+            parameters: self.mixer.parameters() + self.mixer.hidden_size,
+            unmapped: self.mixer.unmapped() + self.mixer.hidden_size,
+            multiplied: self.mixer.multiplied(),
+            state_sites: 1,
+            ..LayerFacts::default()
+        }
     }
 }
 
@@ -207,6 +223,9 @@ struct Layer {
 #[derive(Clone, Debug)]
 struct Mamba2 {
     facts: ModelFacts,
+    layer_facts: LayerFacts,
+    /// Whether the head is the embedding.
+    tied: bool,
     /// `[vocabulary, d_model]`.
     embedding: Tensor<2>,
     layers: Vec<Layer>,
@@ -218,6 +237,10 @@ struct Mamba2 {
 impl Model for Mamba2 {
     fn facts(&self) -> ModelFacts {
         self.facts
+    }
+
+    fn layer_facts(&self, _: usize) -> LayerFacts {
+        self.layer_facts
     }
 
     fn ffns(&self) -> Vec<&Ffn> {
@@ -250,6 +273,10 @@ impl Model for Mamba2 {
             mapping.layer(index, layer.mixer.linears_mut());
         }
         Box::new(model)
+    }
+
+    fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError> {
+        self.turned(rotation)
     }
 
     fn new_cache(&self) -> Cache {

@@ -62,8 +62,12 @@ impl MixerConfig {
         self.multiplied()
             + usize::from(self.bias) * (shape.projected() + self.hidden_size)
             + usize::from(self.convolution_bias) * shape.convolved()
-            + 3 * shape.heads
-            + shape.inner()
+            + self.unmapped()
+    }
+
+    /// Parameters of the recurrence and of the gated norm.
+    pub(super) fn unmapped(&self) -> usize {
+        3 * self.shape.heads + self.shape.inner()
     }
 
     pub(super) fn state(&self, sites: usize) -> StateFacts {

@@ -5,6 +5,7 @@ mod decoder;
 mod gemma3;
 mod gpt2;
 mod known;
+mod layer_facts;
 mod llama;
 mod mamba2;
 mod mistral;
@@ -20,6 +21,7 @@ mod zamba2;
 
 pub(crate) use config::{ClassDefaults, HubConfig};
 pub(crate) use known::blueprint;
+pub use layer_facts::{LayerFacts, SharedBlock};
 
 use std::ops::Range;
 
@@ -27,7 +29,7 @@ use burn::tensor::Tensor;
 
 use crate::{
     Batch, Cache, Executor, ExecutorError, Ffn, LinearMapper, LoadError, MatrixUse, Mixer,
-    weights::Weights,
+    RotationError, weights::Weights,
 };
 
 /// A checked config: what is known of a model before its weights are read.
@@ -100,10 +102,22 @@ impl ModelFacts {
     }
 }
 
+/// A model in another basis of its residual stream.
+pub struct Rotated {
+    /// The model.
+    pub model: Box<dyn Model>,
+    /// Whether the stream lost its mean on the way, as LayerNorms allow.
+    pub centred: bool,
+}
+
 /// A language model whose feed-forward blocks and recurrent states an executor computes.
 pub trait Model: Send + Sync {
     /// Its sizes.
     fn facts(&self) -> ModelFacts;
+
+    /// Sizes of one of its layers: the sums over all of them, shared blocks once, are what
+    /// [`Model::facts`] counts beside embeddings, the last norm and the output head.
+    fn layer_facts(&self, layer: usize) -> LayerFacts;
 
     /// The feed-forward block of every site, in the order of the forward pass.
     fn ffns(&self) -> Vec<&Ffn>;
@@ -141,6 +155,18 @@ pub trait Model: Send + Sync {
     /// # Panics
     /// Where the answer has another number of parts.
     fn map_linears(&self, map: &mut LinearMapper<'_>) -> Box<dyn Model>;
+
+    /// The same model with its residual stream `x` in another basis, `x·Q`: the gains of norms and `Q`
+    /// are folded into the maps that read the stream, into those that write it, into the embedding and
+    /// into the output head, which is no longer tied. Logits stay as they are up to rounding
+    /// (Ashkboos et al. 2024, arXiv:2401.15024, section 3).
+    ///
+    /// # Shapes
+    /// - `rotation`, `Q`: `[d_model, d_model]`, orthogonal, on the device of the model
+    ///
+    /// # Errors
+    /// A family whose norms do not commute with a rotation, or a `Q` of another size.
+    fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError>;
 
     /// The past of a sequence that has not begun.
     fn new_cache(&self) -> Cache;

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Activation, Ffn,
     error::LoadError,
-    nn::{Attention, AttentionShape, LayerNorm},
+    nn::{Attention, AttentionShape, Norm},
     weights::{Dim, Weights},
 };
 
@@ -62,10 +62,10 @@ impl OptConfig {
         Dim("hidden_size", self.hidden_size)
     }
 
-    fn norm(&self, w: &mut Weights<'_>, at: &str) -> Result<LayerNorm, LoadError> {
+    fn norm(&self, w: &mut Weights<'_>, at: &str) -> Result<Norm, LoadError> {
         // The reference builds its norms with PyTorch's default epsilon and has no field for it.
         const EPSILON: f64 = 1e-5;
-        w.layer_norm(at, self.d_model(), EPSILON)
+        Ok(Norm::Layer(w.layer_norm(at, self.d_model(), EPSILON)?))
     }
 
     fn layer(&self, w: &mut Weights<'_>, at: &str) -> Result<Layer, LoadError> {
@@ -161,6 +161,8 @@ impl Blueprint for OptConfig {
             layers,
             norm,
             head,
+            tied,
+            head_bias: None,
         }))
     }
 }

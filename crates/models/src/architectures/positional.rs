@@ -1,22 +1,25 @@
 //! The decoder that OPT and GPT-2 share: learned positions, LayerNorm, plain blocks, biases everywhere.
 
+mod rotated;
+
 use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use super::{Model, ModelFacts, check_batch, embed, head_product};
+use super::{LayerFacts, Model, ModelFacts, Rotated, check_batch, embed, head_product};
 use crate::{
     Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LinearMapper, MatrixUse, Mixer,
+    RotationError,
     linears::{self, Mapping},
-    nn::{Attention, LayerNorm, Linear},
+    nn::{Attention, Linear, Norm},
 };
 
 /// A layer and the place of its norms.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
-    pub(crate) attention_norm: LayerNorm,
+    pub(crate) attention_norm: Norm,
     pub(crate) attention: Attention,
-    pub(crate) ffn_norm: LayerNorm,
+    pub(crate) ffn_norm: Norm,
     pub(crate) ffn: Ffn,
 }
 
@@ -47,15 +50,19 @@ pub(crate) struct PositionalDecoder {
     pub(crate) norm_first: bool,
     pub(crate) layers: Vec<Layer>,
     /// The last norm.
-    pub(crate) norm: Option<LayerNorm>,
+    pub(crate) norm: Option<Norm>,
     /// `[vocabulary, d_embedding]`: `embedding` itself where the two are tied.
     pub(crate) head: Tensor<2>,
+    /// Whether the two are tied.
+    pub(crate) tied: bool,
+    /// `[vocabulary]`: what a rotation made of the last norm's shift.
+    pub(crate) head_bias: Option<Tensor<1>>,
 }
 
 /// `x + part(norm(x))`, or `norm(x + part(x))`.
 fn with_norm(
     x: Tensor<2>,
-    norm: &LayerNorm,
+    norm: &Norm,
     first: bool,
     part: impl FnOnce(Tensor<2>) -> Result<Tensor<2>, ExecutorError>,
 ) -> Result<Tensor<2>, ExecutorError> {
@@ -68,6 +75,22 @@ fn with_norm(
 impl Model for PositionalDecoder {
     fn facts(&self) -> ModelFacts {
         self.facts
+    }
+
+    fn layer_facts(&self, layer: usize) -> LayerFacts {
+        let (d_model, neurons) = (self.facts.d_model, self.facts.neurons);
+        let matrices = 4 * d_model * d_model + 2 * d_model * neurons;
+        let Layer { attention_norm, ffn_norm, .. } = &self.layers[layer];
+        let norms = attention_norm.parameters() + ffn_norm.parameters();
+        LayerFacts {
+            parameters: matrices + norms + 4 * d_model + neurons + d_model,
+            unmapped: norms,
+            multiplied: matrices,
+            attention_width: d_model,
+            attentions: 1,
+            ffn_sites: 1,
+            ..LayerFacts::default()
+        }
     }
 
     fn ffns(&self) -> Vec<&Ffn> {
@@ -96,6 +119,10 @@ impl Model for PositionalDecoder {
             mapping.layer(index, layer.linears_mut());
         }
         Box::new(model)
+    }
+
+    fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError> {
+        self.turned(rotation)
     }
 
     fn new_cache(&self) -> Cache {
@@ -144,6 +171,11 @@ impl Model for PositionalDecoder {
     }
 
     fn logits_of(&self, hidden: Tensor<2>, ids: Range<usize>) -> Tensor<2> {
-        head_product(hidden, &self.head, ids)
+        let bias = self.head_bias.clone().map(|bias| bias.narrow(0, ids.start, ids.len()));
+        let logits = head_product(hidden, &self.head, ids);
+        match bias {
+            Some(bias) => logits + bias.unsqueeze(),
+            None => logits,
+        }
     }
 }

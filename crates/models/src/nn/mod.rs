@@ -1,5 +1,6 @@
 //! The layers that the architectures are made of.
 
+mod affine;
 mod attention;
 mod convolution;
 mod ffn;
@@ -11,14 +12,17 @@ mod mixer_cut;
 mod norm;
 mod recurrence;
 mod rope;
+mod rotation;
 mod scan;
 mod scan_composed;
 
+pub use affine::AffineLayer;
 pub(crate) use attention::{Attention, AttentionShape};
 pub(crate) use convolution::Convolution;
 pub use ffn::{Activation, Ffn};
 pub(crate) use gated_norm::GatedNorm;
 pub use linear::{Linear, LowRank, Tap};
 pub use mixer::{Mixer, MixerShape};
-pub(crate) use norm::{LayerNorm, RmsNorm};
+pub(crate) use norm::{LayerNorm, Norm, RmsNorm};
 pub(crate) use rope::{Rope, RopeScaling};
+pub(crate) use rotation::Rotation;

@@ -30,6 +30,11 @@ impl RmsNorm {
         (matrix(normed, shape, &device), x.into_tensor())
     }
 
+    /// The same with every gain 1.
+    pub(crate) fn without_gain(&self) -> Self {
+        Self { weight: self.weight.ones_like(), epsilon: self.epsilon }
+    }
+
     fn forward_composed(&self, x: Tensor<2>) -> Tensor<2> {
         let features = 1;
         let mean_square = x.clone().powi_scalar(2).mean_dim(features);
@@ -53,6 +58,41 @@ impl LayerNorm {
     /// - `x` and result: `[tokens, d_model]`
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         layer_norm(x, self.weight.clone(), Some(self.bias.clone()), self.epsilon)
+    }
+}
+
+/// Either of the two.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "two a layer, so there is nothing to save")]
+pub(crate) enum Norm {
+    /// With mean and shift.
+    Layer(LayerNorm),
+    /// Of a stream that has no mean.
+    Rms(RmsNorm),
+}
+
+impl Norm {
+    /// # Shapes
+    /// - `x` and result: `[tokens, d_model]`
+    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Layer(norm) => norm.forward(x),
+            Self::Rms(norm) => norm.forward(x).0,
+        }
+    }
+
+    /// `[d_model]`.
+    pub(crate) fn gain(&self) -> &Tensor<1> {
+        match self {
+            Self::Layer(norm) => &norm.weight,
+            Self::Rms(norm) => &norm.weight,
+        }
+    }
+
+    /// Gains and shifts.
+    pub(crate) fn parameters(&self) -> usize {
+        let shifts = usize::from(matches!(self, Self::Layer(_)));
+        (1 + shifts) * self.gain().dims()[0]
     }
 }
 

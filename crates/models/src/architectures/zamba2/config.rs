@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    Activation, MixerShape, ModelFacts, TimeSteps,
+    Activation, LayerFacts, MixerShape, ModelFacts, SharedBlock, TimeSteps,
     architectures::{
         HubConfig,
         mixer_config::{MixerConfig, limits},
@@ -232,6 +232,39 @@ impl Zamba2Config {
         ffn + usize::from(self.attention_adapters) * attention + self.hidden_size * self.hidden_size
     }
 
+    /// Norms and biases of a shared block.
+    fn block_vectors(&self) -> usize {
+        3 * self.hidden_size
+            + usize::from(self.bias) * (2 * self.intermediate_size + self.hidden_size)
+    }
+
+    /// Sizes of a layer, with the number of the shared block that it uses.
+    pub(super) fn layer_facts(&self, block: Option<usize>) -> LayerFacts {
+        let plain = LayerFacts {
+            parameters: self.mixer.parameters() + self.hidden_size,
+            unmapped: self.mixer.unmapped() + self.hidden_size,
+            multiplied: self.mixer.multiplied(),
+            state_sites: 1,
+            ..LayerFacts::default()
+        };
+        let Some(number) = block else { return plain };
+        let shared = SharedBlock {
+            number,
+            parameters: self.block_matrices() + self.block_vectors(),
+            unmapped: 3 * self.hidden_size,
+        };
+        LayerFacts {
+            parameters: plain.parameters + self.use_matrices(),
+            unmapped: plain.unmapped + self.use_matrices() - self.hidden_size * self.hidden_size,
+            shared: Some(shared),
+            multiplied: plain.multiplied + self.block_matrices() + self.use_matrices(),
+            attention_width: self.attention_widths()[0],
+            attentions: 1,
+            ffn_sites: 1,
+            ..plain
+        }
+    }
+
     /// Sizes of the model.
     pub(super) fn facts(&self) -> ModelFacts {
         let (layers, d_model) = (self.hybrid.len(), self.hidden_size);
@@ -239,8 +272,6 @@ impl Zamba2Config {
         let blocks = uses.min(self.num_mem_blocks);
         let table = self.vocab_size * d_model;
         let tables = if self.tie_word_embeddings { 1 } else { 2 };
-        let block_vectors =
-            3 * d_model + usize::from(self.bias) * (2 * self.intermediate_size + d_model);
         let [attention_width, _] = self.attention_widths();
         ModelFacts {
             vocabulary: self.vocab_size,
@@ -253,7 +284,7 @@ impl Zamba2Config {
             state: Some(self.mixer.state(layers)),
             attention_width: uses * attention_width,
             parameters: layers * (self.mixer.parameters() + d_model)
-                + blocks * (self.block_matrices() + block_vectors)
+                + blocks * (self.block_matrices() + self.block_vectors())
                 + uses * self.use_matrices()
                 + d_model
                 + tables * table,

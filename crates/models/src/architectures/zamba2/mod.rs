@@ -3,6 +3,7 @@
 
 mod config;
 mod load;
+mod rotated;
 
 use std::ops::Range;
 
@@ -11,9 +12,12 @@ use vector::Rotary;
 
 pub(super) use self::config::SYNONYMS;
 use self::config::Zamba2Config;
-use super::{Blueprint, HubConfig, Model, ModelFacts, check_batch, embed, head_product};
+use super::{
+    Blueprint, HubConfig, LayerFacts, Model, ModelFacts, Rotated, check_batch, embed, head_product,
+};
 use crate::{
     Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, Linear, LinearMapper, MatrixUse, Mixer,
+    RotationError,
     cache::KvCache,
     error::LoadError,
     linears::{self, Mapping},
@@ -129,6 +133,11 @@ impl Model for Zamba2 {
         self.config.facts()
     }
 
+    fn layer_facts(&self, layer: usize) -> LayerFacts {
+        let shared = self.layers[layer].shared.as_ref();
+        self.config.layer_facts(shared.map(|shared| shared.number))
+    }
+
     fn ffns(&self) -> Vec<&Ffn> {
         self.uses().map(|shared| &shared.block.ffn).collect()
     }
@@ -168,6 +177,10 @@ impl Model for Zamba2 {
             mapping.layer(index, layer.linears_mut());
         }
         Box::new(model)
+    }
+
+    fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError> {
+        self.turned(rotation)
     }
 
     fn new_cache(&self) -> Cache {
