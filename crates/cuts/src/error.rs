@@ -1,6 +1,6 @@
 //! What can go wrong while a model is cut.
 
-use models::ExecutorError;
+use models::{ExecutorError, LayersError, RotationError};
 
 /// A cut that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -8,6 +8,30 @@ pub enum CutError {
     /// The model could not be run on the calibration text.
     #[error("calibration: {0}")]
     Run(#[from] ExecutorError),
+    /// A choice of layers that no model can be made of.
+    #[error(transparent)]
+    Layers(#[from] LayersError),
+    /// A model whose stream cannot be turned.
+    #[error(transparent)]
+    Rotation(#[from] RotationError),
+    /// A residual stream that is zero, NaN or infinite.
+    #[error(
+        "the stream that enters layer {layer}, or one that it is compared with, is zero or not finite, so \
+         it has no direction; the model has overflowed"
+    )]
+    NoDirection {
+        /// The layer, or the number of layers for the stream after the last.
+        layer: usize,
+    },
+    /// A layer that no map can be fitted to.
+    #[error(
+        "the stream that enters layer {layer} does not vary over the text, or is not finite; calibrate on \
+         more text"
+    )]
+    NoFit {
+        /// The layer, or the number of layers for the stream after the last.
+        layer: usize,
+    },
     /// A method that looks at inputs was given no text.
     #[error("the method looks at inputs and was given no calibration window; name a text")]
     NoText,

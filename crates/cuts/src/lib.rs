@@ -1,4 +1,4 @@
-//! Cuts: what changes a model's weights once, before the run (docs/SPEC.md sections 10 and 11).
+//! Cuts: what changes a model's weights once, before the run (docs/SPEC.md sections 10 to 12).
 //!
 //! A cut takes a [`Slim`], a model with what is stored of it, and gives another. Matrices are cut layer by
 //! layer; where a method looks at inputs, each layer is calibrated on what the already cut layers below it
@@ -26,9 +26,12 @@
 
 mod bits;
 mod calibration;
+mod cross_products;
+mod draws;
 mod error;
 mod factor;
 mod gram;
+mod layers;
 mod matrix;
 mod names;
 mod pattern;
@@ -43,6 +46,10 @@ pub use bits::{BITS, BitCut, BitMethod, Grid, Rounding, round_weights};
 pub use calibration::{CutInputs, cut_in_order, cut_owned};
 pub use error::CutError;
 pub use gram::{Gram, Needs};
+pub use layers::{
+    DropScore, Dropped, FitInputs, LAYER_SCORES, LayerDistances, LayerDrop, Linearise, Linearised,
+    drop_layers, linear_blocks, linearise,
+};
 pub use matrix::Matrix;
 pub use pattern::{Pattern, kept_count};
 pub use slim::Slim;
