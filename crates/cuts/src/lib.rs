@@ -32,6 +32,7 @@ mod error;
 mod factor;
 mod gram;
 mod layers;
+mod low_rank;
 mod matrix;
 mod names;
 mod pattern;
@@ -50,6 +51,7 @@ pub use layers::{
     DropScore, Dropped, FitInputs, LAYER_SCORES, LayerDistances, LayerDrop, Linearise, Linearised,
     drop_layers, linear_blocks, linearise,
 };
+pub use low_rank::{LOW_RANK, LowRankCut, LowRankMethod, cut_rank};
 pub use matrix::Matrix;
 pub use pattern::{Pattern, kept_count};
 pub use slim::Slim;

@@ -73,7 +73,11 @@ impl StoredMatrix {
         let (width, groups) = match self.rounding {
             None => (PLAIN_BITS, 0),
             Some(Rounding { bits, group }) => {
-                let groups = self.rows * self.columns.div_ceil(group);
+                let groups_of = |rows: usize, columns: usize| rows * columns.div_ceil(group);
+                let groups = match self.rank {
+                    None => groups_of(self.rows, self.columns),
+                    Some(rank) => groups_of(self.rows, rank) + groups_of(rank, self.columns),
+                };
                 (u64::from(bits), groups as u64 * (PLAIN_BITS + u64::from(bits)))
             }
         };
@@ -223,6 +227,9 @@ mod tests {
         let rounding = Some(Rounding { bits: 4, group: 64 });
         assert_eq!(StoredMatrix { rounding, ..dense }.bits(), 4000 + 20 * 20);
         assert_eq!(StoredMatrix { rounding, ..half }.bits(), 2000 + 1000 + 400);
-        assert_eq!(StoredMatrix { rank: Some(4), ..dense }.bits(), 4 * 110 * 16);
+        let factored = StoredMatrix { rank: Some(4), ..dense };
+        assert_eq!(factored.bits(), 4 * 110 * 16);
+        // One group a row of `[10, 4]`, two a row of `[4, 100]`.
+        assert_eq!(StoredMatrix { rounding, ..factored }.bits(), 4 * 110 * 4 + (10 + 8) * 20);
     }
 }

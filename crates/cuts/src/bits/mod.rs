@@ -2,7 +2,7 @@
 
 mod gptq;
 mod grid;
-mod rtn;
+pub(crate) mod rtn;
 
 pub use grid::{Grid, Rounding};
 

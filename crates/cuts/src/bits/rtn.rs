@@ -6,7 +6,7 @@ use super::Grid;
 use crate::{Matrix, Rounding};
 
 /// Rounds a matrix. Zeros stay zero, since zero is a point of every grid.
-pub(super) fn round(mut matrix: Matrix, Rounding { bits, group }: Rounding) -> Matrix {
+pub(crate) fn round(mut matrix: Matrix, Rounding { bits, group }: Rounding) -> Matrix {
     matrix.values.par_chunks_mut(matrix.columns).for_each(|row| {
         for group in row.chunks_mut(group) {
             let grid = Grid::of(group.iter().map(|weight| f64::from(*weight)), bits);
