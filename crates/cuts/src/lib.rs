@@ -27,6 +27,7 @@
 mod bits;
 mod calibration;
 mod cross_products;
+mod directions;
 mod draws;
 mod error;
 mod factor;
@@ -36,6 +37,7 @@ mod low_rank;
 mod matrix;
 mod names;
 mod pattern;
+mod rotate;
 mod select;
 mod slim;
 mod storage;
@@ -45,6 +47,7 @@ mod weights;
 
 pub use bits::{BITS, BitCut, BitMethod, Grid, Rounding, round_weights};
 pub use calibration::{CutInputs, cut_in_order, cut_owned};
+pub use directions::{DirectionChoice, Directions, directions};
 pub use error::CutError;
 pub use gram::{Gram, Needs};
 pub use layers::{
@@ -54,6 +57,7 @@ pub use layers::{
 pub use low_rank::{LOW_RANK, LowRankCut, LowRankMethod, cut_rank};
 pub use matrix::Matrix;
 pub use pattern::{Pattern, kept_count};
+pub use rotate::{random_orthogonal, rotate};
 pub use slim::Slim;
 pub use storage::{Index, Storage, StoredMatrix};
 pub use watch::Watch;
