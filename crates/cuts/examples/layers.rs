@@ -1,5 +1,6 @@
 //! Cuts of layers, of rank and rotations on a real model: what each step took and what perplexity is left;
-//! and, for `blocks`, how nearly affine every layer is.
+//! for `blocks`, how nearly affine every layer is; for `directions=LAYER/R` alone, how the variance of the
+//! stream's directions goes with what the loss minds.
 //!
 //! ```text
 //! cargo run --release -p cuts --example layers -- MODEL WINDOWS.json blocks angular=3 svd=200,4/64
@@ -9,11 +10,12 @@
 
 #![allow(clippy::print_stdout, reason = "what an example says")]
 
-use std::{error::Error, path::Path, time::Instant};
+use std::{error::Error, path::Path, sync::Arc, time::Instant};
 
 use cuts::{
-    BitCut, BitMethod, DropScore, FitInputs, LayerDrop, Linearise, LowRankCut, LowRankMethod,
-    Rounding, Slim, Watch, cut_rank, drop_layers, linear_blocks, linearise, rotate, round_weights,
+    BitCut, BitMethod, DirectionChoice, Directions, DropScore, FitInputs, LayerDrop, Linearise,
+    LowRankCut, LowRankMethod, Rounding, Slim, Watch, cut_rank, directions, drop_layers,
+    linear_blocks, linearise, rotate, round_weights,
 };
 use models::{Batch, Dense, Device, Model, load, nll_by_sequence};
 use serde_json::Value;
@@ -35,6 +37,11 @@ fn main() -> Outcome<()> {
     let [calibration, test] = ["calibration", "test"].map(|name| ids(&windows[name]));
     let text = Text { calibration, test };
     let mut slim = Slim::dense(load(Path::new(model), &Device::flex())?.model);
+    if let [step] = steps
+        && let Some(setting) = step.strip_prefix("directions=")
+    {
+        return measure_directions(Path::new(model), setting, &text);
+    }
     for step in steps {
         let began = Instant::now();
         slim = match step.split_once('=') {
@@ -98,6 +105,29 @@ fn cut(slim: &Slim, method: &str, setting: &str, text: &Text) -> Outcome<Slim> {
         }
         _ => Err(format!("`{method}` is unknown").into()),
     }
+}
+
+/// Spearman's correlation of variance and sensitivity at every layer, and the perplexity with the stream of
+/// one layer projected on some directions: `LAYER/DIRECTIONS`.
+fn measure_directions(path: &Path, setting: &str, text: &Text) -> Outcome<()> {
+    let began = Instant::now();
+    let recording = load(path, &Device::flex().autodiff())?.model;
+    let found = directions(&*recording, &text.calibration, &Watch::default())?.unwrap_or_default();
+    drop(recording);
+    let ranks: Vec<f64> = found.iter().map(Directions::spearman).collect();
+    println!("Spearman by layer: {ranks:.3?}, {:.2} s", began.elapsed().as_secs_f64());
+    let (layer, r) = setting.split_once('/').ok_or("layer/directions")?;
+    let (layer, r): (usize, usize) = (layer.parse()?, r.parse()?);
+    let at = found.get(layer).ok_or("no such layer")?;
+    let model: Arc<dyn Model> = Arc::from(load(path, &Device::flex())?.model);
+    for choice in
+        [DirectionChoice::Variance, DirectionChoice::Sensitivity, DirectionChoice::Random(1)]
+    {
+        let projected = at.project(model.clone(), &at.chosen(choice, r))?;
+        let perplexity = perplexity(&projected, &text.test)?;
+        println!("{perplexity:.3} perplexity on {r} directions of layer {layer} by {choice:?}");
+    }
+    Ok(())
 }
 
 /// exp of the mean negative log-likelihood of all tokens but the first of each window.

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::{
     CutError, Gram, Matrix, Needs, Rounding, Slim, StoredMatrix, Watch, bits::rtn,
-    calibration::cut_in_order, names::by_name,
+    calibration::cut_owned, names::by_name,
 };
 
 /// By what the best matrix of a rank is measured.
@@ -51,27 +51,61 @@ pub struct LowRankCut {
     pub rounding: Option<Rounding>,
 }
 
-/// Replaces every matrix by its best one of rank `r`; a matrix with no more than `r` rows or columns stays
-/// as it is. It is run as one dense matrix and stored as two factors, `r·(rows + columns)` numbers, where
-/// those are fewer; with a rounding it is the product of the rounded factors. `None` where the watch says
-/// stop.
+/// The model with all matrices cut to a rank; see [`LowRankCut::apply`]. The model that is given stays as it
+/// is.
 ///
 /// # Errors
-/// A rank of zero, a rounding that cannot be done, no text where one is needed, what the model refuses,
-/// and singular values that cannot be found.
+/// As [`LowRankCut::apply`].
 pub fn cut_rank(
     slim: &Slim,
     cut: &LowRankCut,
     windows: &[Vec<u32>],
     watch: &Watch<'_>,
 ) -> Result<Option<Slim>, CutError> {
-    if cut.rank == 0 {
-        let reason = "is 0, and must be 1 or more".to_owned();
-        return Err(CutError::Setting { setting: "rank", reason });
+    cut.apply(slim.shared(), windows, watch)
+}
+
+impl LowRankCut {
+    /// Without rounding.
+    pub fn new(method: LowRankMethod, rank: usize) -> Self {
+        Self { method, rank, rounding: None }
     }
-    cut.rounding.map_or(Ok(()), |rounding| rounding.check())?;
-    let reduce = |matrices: Vec<Matrix>, gram: Option<&Gram>| {
-        let root = match gram.filter(|_| matrices.iter().any(|m| cut.reduces(m.rows, m.columns))) {
+
+    /// Replaces every matrix by its best one of rank `r`; a matrix with no more than `r` rows or columns
+    /// stays as it is. It is run as one dense matrix and stored as two factors, `r·(rows + columns)`
+    /// numbers, where those are fewer; with a rounding it is the product of the rounded factors. `None`
+    /// where the watch says stop.
+    ///
+    /// # Shapes
+    /// - `windows`: token ids of the calibration text, one sequence each; not looked at by `svd`
+    ///
+    /// # Errors
+    /// A rank of zero, a rounding that cannot be done, no text where one is needed, what the model
+    /// refuses, and singular values that cannot be found.
+    pub fn apply(
+        &self,
+        slim: Slim,
+        windows: &[Vec<u32>],
+        watch: &Watch<'_>,
+    ) -> Result<Option<Slim>, CutError> {
+        if self.rank == 0 {
+            let reason = "is 0, and must be 1 or more".to_owned();
+            return Err(CutError::Setting { setting: "rank", reason });
+        }
+        self.rounding.map_or(Ok(()), |rounding| rounding.check())?;
+        let Slim { model, storage } = slim;
+        let reduce = |matrices, gram: Option<&Gram>| self.reduced(matrices, gram);
+        let model = cut_owned(model, windows, self.method.needs(), watch, &reduce)?;
+        Ok(model.map(|model| {
+            let storage = storage.recounted(model.as_ref(), &|old| self.stored(old));
+            Slim { model, storage }
+        }))
+    }
+
+    /// Matrices that read the same input.
+    fn reduced(&self, matrices: Vec<Matrix>, gram: Option<&Gram>) -> Result<Vec<Matrix>, CutError> {
+        let gram = gram.filter(|_| matrices.iter().any(|m| self.reduces(m.rows, m.columns)));
+        let root = match gram {
             None => None,
             Some(gram) => {
                 Some(square_root(gram.products()).ok_or_else(|| CutError::NonFinite {
@@ -80,22 +114,9 @@ pub fn cut_rank(
                 })?)
             }
         };
-        let reduced = matrices.into_par_iter().map(|matrix| cut.applied(matrix, root.as_ref()));
+        let reduced = matrices.into_par_iter().map(|matrix| self.applied(matrix, root.as_ref()));
         // In order, so that the error is always the same one.
         reduced.collect::<Vec<_>>().into_iter().collect()
-    };
-    let needs = cut.method.needs();
-    let Some(model) = cut_in_order(slim.model.as_ref(), windows, needs, watch, &reduce)? else {
-        return Ok(None);
-    };
-    let storage = slim.storage.recounted(model.as_ref(), &|old| cut.stored(old));
-    Ok(Some(Slim { model, storage }))
-}
-
-impl LowRankCut {
-    /// Without rounding.
-    pub fn new(method: LowRankMethod, rank: usize) -> Self {
-        Self { method, rank, rounding: None }
     }
 
     /// Whether the rank says anything of such a matrix.

@@ -5,8 +5,8 @@
 mod golden_models;
 
 use cuts::{
-    CutError, DropScore, FitInputs, LAYER_SCORES, LayerDrop, Linearise, Slim, Storage, Watch,
-    drop_layers, linear_blocks, linearise,
+    CutError, DropScore, FitInputs, LAYER_SCORES, LayerDrop, Linearise, Pattern, Slim, Storage,
+    Watch, WeightCut, WeightMethod, cut_weights, drop_layers, linear_blocks, linearise,
 };
 use golden_models::{folders, logits, model, name, windows};
 use models::{Batch, Dense, Layered, Model, into_values, streams};
@@ -99,6 +99,33 @@ fn stored_sizes_follow_the_layers() {
             assert_eq!(cut.slim.storage, Storage::of(cut.slim.model.as_ref()), "{name}");
             assert!(cut.r_squared[0].1.is_nan(), "{name}");
         }
+    }
+}
+
+/// Zeros and smaller matrices of earlier steps are still counted as such in the layers that are left.
+#[test]
+fn earlier_cuts_are_stored_as_they_were() {
+    for folder in folders() {
+        let (name, slim) = (name(&folder), Slim::dense(model(&folder)));
+        let layers = slim.model.facts().layers;
+        if layers < 2 {
+            continue;
+        }
+        let method = WeightMethod::named("magnitude").unwrap();
+        let cut = WeightCut::new(method, Pattern::Share(0.5));
+        let half = |slim: &Slim| cut_weights(slim, &cut, &[], &Watch::default()).unwrap().unwrap();
+        let narrow = |slim: &Slim| {
+            let ffns = slim.model.ffns().into_iter().map(|ffn| ffn.cut(&[0, 2, 5])).collect();
+            let model = slim.model.with_ffns(ffns);
+            let storage = slim.storage.after_surgery(model.as_ref());
+            Slim { model, storage }
+        };
+        let short = |slim: &Slim| dropped(slim, DropScore::Last, 1, &[]).unwrap().0;
+        let (one_way, other) = (short(&half(&slim)), half(&short(&slim)));
+        assert_eq!(one_way.storage, other.storage, "{name}");
+        let (one_way, other) = (short(&narrow(&slim)), narrow(&short(&slim)));
+        assert_eq!(one_way.storage, other.storage, "{name}");
+        assert_eq!(logits(one_way.model.as_ref()), logits(other.model.as_ref()), "{name}");
     }
 }
 

@@ -4,9 +4,11 @@
 
 mod golden_models;
 
+use std::path::Path;
+
 use cuts::{CutError, LowRankCut, LowRankMethod, Slim, Watch, cut_rank, rotate};
 use golden_models::{folders, logits, model, name};
-use models::RotationError;
+use models::{RotationError, into_values};
 use vector::worst;
 
 #[test]
@@ -49,4 +51,21 @@ fn a_rotation_undoes_what_was_stored() {
     let of_dense = rotate(&slim, 1).unwrap();
     assert_eq!(turned.storage, of_dense.storage);
     assert!(worst(&logits(turned.model.as_ref()), &logits(cut.model.as_ref())) < 1e-3);
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    // Wide enough for its products to be split.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/models/opt-relu");
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let turned = rotate(&Slim::dense(model(&folder)), 1).unwrap();
+            let uses =
+                (0..turned.model.facts().layers).flat_map(|layer| turned.model.linears(layer));
+            let weights = uses.flat_map(|of| into_values(of.parts[0].weight.clone()));
+            (weights.collect::<Vec<_>>(), logits(turned.model.as_ref()))
+        })
+    };
+    assert_eq!(run(1), run(2));
 }

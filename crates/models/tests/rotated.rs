@@ -127,6 +127,26 @@ fn affine_layers_turn_along() {
     }
 }
 
+/// Weights that several layers share are turned once, and still shared; their adapters are not.
+#[test]
+fn shared_weights_stay_shared() {
+    for folder in folders().into_iter().filter(|folder| name(folder).starts_with("zamba2")) {
+        let model = model(&folder);
+        let rotated = model.rotated(&orthogonal(model.facts().d_model)).unwrap().model;
+        let mut first = std::collections::BTreeMap::new();
+        let mut again = 0;
+        for of in (0..model.facts().layers).flat_map(|layer| rotated.linears(layer)) {
+            let weights: Vec<_> =
+                of.parts.iter().map(|part| into_values(part.weight.clone())).collect();
+            let known = first.entry(of.name().clone()).or_insert_with(|| weights.clone());
+            again += usize::from(of.layer > 1);
+            assert_eq!(*known, weights, "{}", of.name());
+        }
+        assert!(again > 0);
+        assert_eq!(rotated.facts().multiplied, model.facts().multiplied);
+    }
+}
+
 #[test]
 fn another_size_is_refused() {
     let folder = folders().into_iter().find(|folder| name(folder) == "llama").unwrap();

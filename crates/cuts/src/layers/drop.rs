@@ -105,7 +105,7 @@ pub fn drop_layers(
         DropScore::Random => (Draws::new(cut.seed, "layers").choice(layers, cut.n), None),
     };
     dropped.sort_unstable();
-    let left = Layered::without(Arc::from(slim.copy_of_model()), &dropped)?;
+    let left = Layered::without(Arc::from(slim.shared().model), &dropped)?;
     let slim = with_other_layers(slim, Box::new(left));
     (watch.progress)(1, 1);
     Ok(Some(Dropped { slim, layers: dropped, distances }))

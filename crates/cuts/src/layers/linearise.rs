@@ -82,7 +82,7 @@ pub fn linearise(
         r_squared.push((layer, of_fit));
         (watch.progress)(layer + 1, end);
     }
-    let replaced = Layered::replacing(Arc::from(slim.copy_of_model()), maps)?;
+    let replaced = Layered::replacing(Arc::from(slim.shared().model), maps)?;
     let slim = with_other_layers(slim, Box::new(replaced));
     Ok(Some(Linearised { slim, r_squared }))
 }

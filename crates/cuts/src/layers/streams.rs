@@ -3,7 +3,8 @@
 use models::{Batch, Dense, ExecutorError, Model, Tensor};
 use rayon::prelude::*;
 
-/// The streams of some windows in front of a layer, one tensor `[tokens, d_model]` a window.
+/// The streams of some windows in front of a layer, one tensor `[tokens, d_model]` a window that is not
+/// empty.
 pub(super) struct Streams {
     batches: Vec<Batch>,
     pub(super) now: Vec<Tensor<2>>,
@@ -12,7 +13,8 @@ pub(super) struct Streams {
 impl Streams {
     /// Before the first layer.
     pub(super) fn start(model: &dyn Model, windows: &[Vec<u32>]) -> Result<Self, ExecutorError> {
-        let batches: Vec<Batch> = windows.iter().map(|ids| Batch::new([ids.as_slice()])).collect();
+        let windows = windows.iter().filter(|ids| !ids.is_empty());
+        let batches: Vec<Batch> = windows.map(|ids| Batch::new([ids.as_slice()])).collect();
         let now = batches.par_iter().map(|batch| model.start(batch));
         let now = now.collect::<Result<Vec<_>, _>>()?;
         Ok(Self { batches, now })

@@ -2,6 +2,7 @@
 //! heads, gated blocks. What tells them apart is in [`DecoderConfig`]; each has a file that fills it.
 
 mod rotated;
+mod sizes;
 
 use std::ops::Range;
 
@@ -123,63 +124,11 @@ impl DecoderConfig {
             layer.window = windowed.then_some(window);
         }
     }
-
-    fn attention_parameters(&self) -> usize {
-        let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
-        2 * self.hidden_size * (q + kv)
-    }
-
-    /// Every layer has the same sizes.
-    fn layer_facts(&self) -> LayerFacts {
-        let matrices = self.attention_parameters() + 3 * self.hidden_size * self.intermediate_size;
-        LayerFacts {
-            parameters: matrices + self.small_parameters(),
-            unmapped: self.norm_parameters(),
-            multiplied: matrices,
-            attention_width: self.heads * self.head_dim,
-            attentions: 1,
-            ffn_sites: 1,
-            ..LayerFacts::default()
-        }
-    }
-
-    fn norm_parameters(&self) -> usize {
-        let norms = if self.norms == Norms::Before { 2 } else { 4 };
-        norms * self.hidden_size + usize::from(self.head_norms) * 2 * self.head_dim
-    }
-
-    fn small_parameters(&self) -> usize {
-        let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
-        self.norm_parameters()
-            + usize::from(self.qkv_bias) * (q + 2 * kv)
-            + usize::from(self.output_bias) * self.hidden_size
-            + usize::from(self.ffn_bias) * (2 * self.intermediate_size + self.hidden_size)
-    }
 }
 
 impl Blueprint for DecoderConfig {
     fn facts(&self) -> ModelFacts {
-        let layers = self.layers.len();
-        let ffn = 3 * self.hidden_size * self.intermediate_size;
-        let matrices = layers * (self.attention_parameters() + ffn);
-        let table = self.vocab_size * self.hidden_size;
-        let tables = if self.tie_word_embeddings { 1 } else { 2 };
-        ModelFacts {
-            vocabulary: self.vocab_size,
-            d_model: self.hidden_size,
-            layers,
-            max_positions: self.max_position_embeddings,
-            ffn_sites: layers,
-            neurons: self.intermediate_size,
-            gated: true,
-            state: None,
-            attention_width: layers * self.heads * self.head_dim,
-            parameters: matrices
-                + layers * self.small_parameters()
-                + tables * table
-                + self.hidden_size,
-            multiplied: matrices + table,
-        }
+        self.sizes()
     }
 
     fn load(&self, w: &mut Weights<'_>) -> Result<Box<dyn Model>, LoadError> {
