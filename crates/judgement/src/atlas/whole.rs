@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use evidence::Run;
 use evidence::joined::join;
-use plan::{OrderedCell, Part, Score};
+use plan::{OrderedCell, Part, Policy, Score};
 use serde::Serialize;
 
 use super::entry::Entry;
@@ -32,7 +32,10 @@ impl Atlas {
     /// Of what a run observed.
     pub fn of(run: &Run) -> Atlas {
         let joined = join(&run.observed, &run.by_products);
-        let is_observe = |ordered: &OrderedCell| ordered.cell.recipe.observation().is_some();
+        let is_observe = |ordered: &OrderedCell| {
+            let flat = ordered.cell.recipe.treatment();
+            flat.is_some_and(|own| own.policy == Policy::Observe)
+        };
         let opens_page = run.order.as_ref().is_none_or(|order| order.cells.iter().any(is_observe));
         let models: BTreeSet<&String> = run.observed.iter().map(|own| &own.cell.model).collect();
         Atlas {

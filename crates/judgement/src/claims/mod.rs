@@ -13,6 +13,7 @@ mod dial;
 mod file;
 mod finding;
 mod judge;
+mod layers;
 mod perplexity;
 mod share;
 mod verdict;
