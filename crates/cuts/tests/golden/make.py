@@ -228,6 +228,7 @@ def synthetic(generator):
 
 def main():
     golden.say_versions()
+    torch.set_num_threads(1)  # the same bits on every machine of a kind
     for name, seed in FOLDERS.items():
         write_folder(name, seed)
 
