@@ -15,6 +15,7 @@ pub mod dial;
 pub mod extremes;
 mod glance;
 pub mod gradients;
+pub mod notable;
 pub mod perplexity;
 pub mod quadrants;
 pub mod recall;

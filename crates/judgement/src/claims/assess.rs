@@ -17,7 +17,7 @@ use crate::atlas::Atlas;
 /// When a p-value is no probability.
 pub fn assess(file: &ClaimsFile, runs: &[(&Run, &Atlas)]) -> Result<Assessment, StatisticsError> {
     let claims = &file.claims;
-    let evidence = Archive::of(&runs.iter().map(|(run, _)| *run).collect::<Vec<&Run>>());
+    let evidence = Archive::from_runs(&runs.iter().map(|(run, _)| *run).collect::<Vec<&Run>>());
     let atlases: Vec<&Atlas> = runs.iter().map(|(_, atlas)| *atlas).collect();
     let mut found: Vec<Vec<Found>> = Vec::new();
     for claim in &claims.claims {

@@ -46,7 +46,7 @@ impl<'a> Sides<'a> {
     /// What is to be said when the two dropped different shares.
     fn unequal(&self) -> Option<String> {
         let (fixed, dynamic) = (self.fixed.row()?, self.dynamic.row()?);
-        let sparsity = fixed.cell.treatment.sparsity;
+        let sparsity = fixed.key.sparsity.get();
         Some(unequal(&Contrast { sparsity, fixed, dynamic }.unequal()?))
     }
 }

@@ -6,10 +6,10 @@ use judgement::atlas::{
 };
 use plan::{Part, shortest_decimal};
 
-use super::headings::of_entry;
 use crate::document::Align::{Left, Right};
 use crate::document::{Block, Field, Line, Table};
 use crate::format::{self, count, or_nothing, percent, significant};
+use crate::headings::of_entry;
 use crate::sentences::{AtlasSentences, with_limits};
 
 /// The atlas of a run; nothing where nothing was observed. Its tables lie in `<prefix>atlas`.

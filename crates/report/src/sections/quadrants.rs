@@ -3,10 +3,10 @@
 use judgement::quadrants::{Quadrants, Rating, Value};
 use plan::{Part, shortest_decimal};
 
-use super::headings::of_quadrants;
 use crate::document::Align::{Left, Right};
 use crate::document::{Block, Field, Line, Table};
 use crate::format::{NOTHING, count, percent, significant};
+use crate::headings::of_quadrants;
 use crate::sentences::unequal_at;
 
 /// All quadrants of a run; nothing where there are none.

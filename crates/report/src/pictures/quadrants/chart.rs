@@ -82,7 +82,7 @@ fn scale(choice: &Choice<'_, Squares<'_>>) -> Scale {
 }
 
 /// What a panel is drawn with.
-pub(super) struct Pens {
+pub(super) struct QuadrantPens {
     pub(super) sides: [(usize, Ink); 3],
     pub(super) dense: Ink,
 }
@@ -95,7 +95,7 @@ pub(super) fn chart(
     sheet: &Sheet<'_>,
     choice: &Choice<'_, Squares<'_>>,
     bands: &[Band<'_, '_>],
-    pens: &Pens,
+    pens: &QuadrantPens,
     mut top: i32,
 ) -> Result<()> {
     let scale = scale(choice);
@@ -113,7 +113,7 @@ fn draw_band(
     sheet: &Sheet<'_>,
     band: &Band<'_, '_>,
     (scale, names): (&Scale, i32),
-    pens: &Pens,
+    pens: &QuadrantPens,
     top: i32,
 ) -> Result<()> {
     let across = (WIDTH - 2 * MARGIN) / 2;
@@ -139,7 +139,7 @@ fn draw_row(
     name: &str,
     places: &[Option<Best<'_>>; 3],
     scale: &Scale,
-    pens: &Pens,
+    pens: &QuadrantPens,
     (area, y): (Area, i32),
 ) -> Result<()> {
     write(sheet, &fitting(name, LONGEST), TEXT, HPos::Right, (area.left - 8, y))?;
