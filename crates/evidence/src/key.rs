@@ -91,7 +91,8 @@ pub struct Key {
 
 impl Key {
     /// The place of a cell in the tables of losses; none for a cell that has none, such as one that
-    /// observes. This is the one test by which a row is left out of them.
+    /// observes. This is the one test by which a cell is left out of them, of the claims on them and of
+    /// the places of pictures: whatever is done in a cell that these fields cannot tell apart must give none.
     pub fn of(cell: &Cell) -> Option<Key> {
         Key::of_treatment(&cell.treatment)
     }

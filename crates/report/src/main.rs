@@ -18,6 +18,7 @@ mod report;
 mod screen;
 mod sections;
 mod sentences;
+mod units;
 
 use std::env;
 use std::io::{self, IsTerminal, Write};

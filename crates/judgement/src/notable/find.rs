@@ -237,13 +237,7 @@ fn of_atlas(atlas: &Atlas) -> Vec<Candidate<Notable<'_>>> {
 }
 
 fn importance(entry: &Entry) -> Option<Candidate<Notable<'_>>> {
-    let pairs: [(Quantity, Quantity); 3] = match entry.part {
-        Part::Ffn => [Quantity::Weight, Quantity::Impact, Quantity::Ablation]
-            .map(|with| (Quantity::Magnitude, with)),
-        Part::State => [Quantity::StateEnergy, Quantity::Ghost, Quantity::Ablation]
-            .map(|with| (Quantity::StateWeight, with)),
-    };
-    let means = pairs.into_iter().filter_map(|(first, second)| {
+    let means = Quantity::size_against(entry.part).into_iter().filter_map(|(first, second)| {
         let mean = entry.correlation(first, second, Measure::Spearman)?.mean?;
         Some(((first, second), mean))
     });

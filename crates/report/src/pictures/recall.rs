@@ -49,9 +49,12 @@ impl Done {
             return Some(Done::Dense);
         }
         let score = key.score.filter(|_| key.has_one_set())?;
-        match key.part {
-            Part::Ffn => (score == SCORE).then_some(Done::Neurons(key.policy)),
-            Part::State => (score == STATE_SCORE).then_some(Done::State(key.policy, key.mode)),
+        if key.prunes(Part::Ffn) {
+            (score == SCORE).then_some(Done::Neurons(key.policy))
+        } else if key.prunes(Part::State) {
+            (score == STATE_SCORE).then_some(Done::State(key.policy, key.mode))
+        } else {
+            None
         }
     }
 

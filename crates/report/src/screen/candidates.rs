@@ -5,11 +5,12 @@ use judgement::atlas::Mean;
 use judgement::notable::{Candidate, Notable, Ratio, notable};
 use judgement::perplexity::{Perplexity, PerplexityTable};
 use judgement::{Summary, accuracy};
-use plan::{Part, Policy, Score, shortest_decimal};
+use plan::{Policy, Score, shortest_decimal};
 
 use super::measured::{bracket, short, words};
 use crate::format::{count, percent, points, significant};
 use crate::sentences::{unequal, with_limits};
+use crate::units::units;
 
 /// All candidates of a run, in words.
 pub(super) fn of(summary: &Summary) -> Vec<Candidate<String>> {
@@ -34,15 +35,10 @@ fn sentence(own: &Notable<'_>) -> String {
             )
         }
         Notable::Dial { table, part, line, first, last } => {
-            let part = match part {
-                Part::Ffn => "neurons".to_owned(),
-                Part::State => {
-                    let mode = line.mode.map(|mode| format!(" ({mode})")).unwrap_or_default();
-                    format!("state channels{mode}")
-                }
-            };
+            let mode = line.mode.map(|mode| format!(" ({mode})")).unwrap_or_default();
+            let part = units(*part);
             format!(
-                "{}: a set of {part} kept for W tokens (κ={}, {}) costs {} at W={} and {} at W={}.",
+                "{}: a set of {part}{mode} kept for W tokens (κ={}, {}) costs {} at W={} and {} at W={}.",
                 place(table),
                 shortest_decimal(line.sparsity),
                 line.score,

@@ -14,6 +14,7 @@ use crate::pictures::inks::{Ink, TEXT};
 use crate::pictures::marks::path;
 use crate::pictures::sheet::{LINE, MARGIN, Sheet, WIDTH, fitting, text_width, write};
 use crate::pictures::strips::{self, Dot, Slot, row_height};
+use crate::units::units;
 use judgement::quadrants::Quadrant;
 
 /// Pixels of a model.
@@ -60,11 +61,7 @@ pub(super) fn bands<'a, 'b>(choice: &'b Choice<'a, Squares<'a>>) -> Vec<Band<'a,
             })
         });
         let rows: Vec<RowOf<'_, '_>> = rows.collect();
-        let what = match part {
-            Part::Ffn => "neurons",
-            Part::State => "state channels",
-        };
-        (format!("{what}, {policy}"), rows)
+        (format!("{}, {policy}", units(part)), rows)
     };
     let parts = Part::ALL.iter().map(|&part| {
         let panels = [Policy::Static, Policy::Dynamic].map(|policy| panel(part, policy));
