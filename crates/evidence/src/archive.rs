@@ -46,7 +46,7 @@ pub struct Archive<'a> {
 
 impl<'a> Archive<'a> {
     /// Of all cells that have losses.
-    pub fn of(runs: &[&'a Run]) -> Self {
+    pub fn from_runs(runs: &[&'a Run]) -> Self {
         let mut cells: BTreeMap<_, Vec<&CellResult>> = BTreeMap::new();
         for run in runs {
             let ordered: Option<BTreeSet<&str>> = run

@@ -30,7 +30,7 @@ pub struct Atlas {
 
 impl Atlas {
     /// Of what a run observed.
-    pub fn of(run: &Run) -> Atlas {
+    pub fn from_run(run: &Run) -> Atlas {
         let joined = join(&run.observed, &run.by_products);
         let is_observe = |ordered: &OrderedCell| {
             let flat = ordered.cell.recipe.treatment();
@@ -41,9 +41,9 @@ impl Atlas {
         Atlas {
             models: models.into_iter().cloned().collect(),
             opens_page,
-            entries: joined.iter().map(Entry::of).collect(),
-            stability: stability::of(&joined),
-            overlaps: overlap::of(&run.observed),
+            entries: joined.iter().map(Entry::from_joined).collect(),
+            stability: stability::over_texts(&joined),
+            overlaps: overlap::by_distance(&run.observed),
         }
     }
 

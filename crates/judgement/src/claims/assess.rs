@@ -18,7 +18,7 @@ use crate::atlas::Atlas;
 pub fn assess(file: &ClaimsFile, runs: &[(&Run, &Atlas)]) -> Result<Assessment, StatisticsError> {
     let claims = &file.claims;
     let (runs, atlases): (Vec<&Run>, Vec<&Atlas>) = runs.iter().copied().unzip();
-    let evidence = Archive::of(&runs);
+    let evidence = Archive::from_runs(&runs);
     let mut found: Vec<Vec<Found>> = Vec::new();
     for claim in &claims.claims {
         let groups = claim.groups.iter().map(|&position| &claims.groups[position]);

@@ -20,4 +20,4 @@ mod verdict;
 
 pub use assess::assess;
 pub use file::ClaimsFile;
-pub use verdict::{Assessment, Check, Effect, Judged, Measurement, Note, Reason, Shape, Verdict};
+pub use verdict::{Assessment, Check, Distance, Judged, Measurement, Note, Reason, Shape, Verdict};
