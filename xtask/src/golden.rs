@@ -15,7 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask golden                      # makes target/golden-venv with pip (about 5 GB), once
   cargo xtask golden --python ~/venv/bin/python
-  git diff --stat crates/models/tests crates/corpora/tests
+  git diff --stat crates/models/tests crates/corpora/tests crates/cuts/tests
 
 The scripts are seeded: with the packages of requirements.txt they write the files that are committed.";
 
@@ -37,7 +37,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     };
     let tokenizers = workspace.root().join("crates/corpora/tests/golden/make.py");
     let trained = golden.with_file_name("trained").join("make.py");
-    for script in [golden.join("all.py"), trained, tokenizers] {
+    let cuts = workspace.root().join("crates/cuts/tests/golden/make.py");
+    for script in [golden.join("all.py"), trained, tokenizers, cuts] {
         let code = status(Command::new(&python).arg(script))?;
         if code != DONE {
             return Ok(code);

@@ -17,9 +17,10 @@ use tables::{Store, WindowRow, read_blocks, read_directions, read_windows};
 const WINDOW_TOKENS: usize = 16;
 
 fn cell(recipe: &str) -> Cell {
-    let steps = recipe.split(" + ").filter(|step| *step != "dense").map(|step| {
-        step.parse().unwrap_or_else(|error| panic!("{step}: {error}"))
-    });
+    let steps = recipe
+        .split(" + ")
+        .filter(|step| *step != "dense")
+        .map(|step| step.parse().unwrap_or_else(|error| panic!("{step}: {error}")));
     let recipe = Recipe::new(steps.collect(), 1).unwrap();
     let is_observed = recipe.observation().is_some();
     Cell {

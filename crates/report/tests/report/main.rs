@@ -14,6 +14,7 @@ mod observations;
 mod pictures;
 mod published;
 mod quadrants;
+mod recipes;
 mod screen;
 mod whole;
 
