@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use plan::{Cell, Policy, Protocol, Rule, Treatment};
+use plan::{Policy, Protocol, Recipe, Rule, Treatment};
 
 use crate::baseline;
-use crate::key::{Key, Subject, subject};
+use crate::key::{Subject, subject};
 use crate::run::Run;
 use crate::table_file::{CellResult, Rows};
 
@@ -45,8 +45,8 @@ pub struct Archive<'a> {
 }
 
 impl<'a> Archive<'a> {
-    /// Of the cells that have a place in tables of losses.
-    pub fn of(runs: &[&'a Run]) -> Self {
+    /// Of all cells that have losses.
+    pub fn from_runs(runs: &[&'a Run]) -> Self {
         let mut cells: BTreeMap<_, Vec<&CellResult>> = BTreeMap::new();
         for run in runs {
             let ordered: Option<BTreeSet<&str>> = run
@@ -54,8 +54,7 @@ impl<'a> Archive<'a> {
                 .as_ref()
                 .map(|order| order.cells.iter().map(|ordered| ordered.id.as_str()).collect());
             let is_meant = |id: &str| ordered.as_ref().is_none_or(|ordered| ordered.contains(id));
-            let has_place = |result: &&CellResult| Key::of(&result.cell).is_some();
-            for result in run.results.iter().filter(|own| is_meant(&own.id)).filter(has_place) {
+            for result in run.results.iter().filter(|own| is_meant(&own.id)) {
                 let own = cells.entry(subject(&result.cell)).or_default();
                 // Two runs of one folder may hold the same cell.
                 if own.iter().all(|other| other.id != result.id) {
@@ -88,9 +87,9 @@ impl<'a> Archive<'a> {
 
     /// The cell with this treatment, whatever its seed: of several that with the most rows, of equals the
     /// newest.
-    pub fn find(&self, about: Subject<'_>, treatment: &Treatment) -> Option<Match<'a>> {
+    pub fn find(&self, about: Subject<'_>, recipe: &Recipe) -> Option<Match<'a>> {
         let own = self.cells.get(&about)?;
-        let alike = own.iter().filter(|result| is(&result.cell, treatment));
+        let alike = own.iter().filter(|result| is(&result.cell.recipe, recipe));
         let rank = |result: &&&CellResult| {
             let from = &result.provenance;
             (n_rows(result), from.started_at_ms, std::cmp::Reverse(result.id.clone()))
@@ -116,12 +115,11 @@ impl<'a> Archive<'a> {
     }
 
     /// Why a treatment has no result: it failed, was ordered and is missing, or was not run.
-    pub fn absence(&self, about: Subject<'_>, treatment: &Treatment) -> Absence {
+    pub fn absence(&self, about: Subject<'_>, recipe: &Recipe) -> Absence {
         for run in &self.runs {
-            let ordered =
-                run.order.iter().flat_map(|order| &order.cells).find(|ordered| {
-                    subject(&ordered.cell) == about && is(&ordered.cell, treatment)
-                });
+            let ordered = run.order.iter().flat_map(|order| &order.cells).find(|ordered| {
+                subject(&ordered.cell) == about && is(&ordered.cell.recipe, recipe)
+            });
             let Some(ordered) = ordered else { continue };
             let failure = run.failures.iter().find(|failure| failure.cell_id == ordered.id);
             return Absence::Lost(match failure {
@@ -140,20 +138,23 @@ fn n_rows(result: &CellResult) -> usize {
     }
 }
 
-/// Whether a cell's treatment is the wanted one but for the seed. A window of one token whose set is chosen by its
-/// own scores is the dynamic policy.
-fn is(cell: &Cell, wanted: &Treatment) -> bool {
-    let Some(treatment) = &cell.recipe.treatment() else { return false };
+/// Whether two recipes are the same but for the seed. A window of one token whose set is chosen by its own
+/// scores is the dynamic policy.
+fn is(recipe: &Recipe, wanted: &Recipe) -> bool {
+    if recipe.steps() == wanted.steps() {
+        return true;
+    }
     let is_dynamic = |treatment: &Treatment| {
         let own_set = matches!(treatment.rule, Some(Rule::WindowMean | Rule::FirstToken));
         let one_token = treatment.window == Some(1);
         treatment.policy == Policy::Dynamic
             || (treatment.policy == Policy::Window && one_token && own_set)
     };
-    let mut same = treatment.clone();
+    let (Some(own), Some(wanted)) = (recipe.treatment(), wanted.treatment()) else { return false };
+    let mut same = own.clone();
     same.seed = wanted.seed;
-    if is_dynamic(treatment) && is_dynamic(wanted) {
+    if is_dynamic(&own) && is_dynamic(&wanted) {
         (same.policy, same.rule) = (wanted.policy, wanted.rule);
     }
-    same == *wanted
+    same == wanted
 }

@@ -147,11 +147,11 @@ fn of_group(group: &[&Observed], by_products: &BTreeSet<String>) -> Option<Joine
     let mut notes = notes(group.len(), &best);
     let chosen: BTreeMap<Kind, &Observed> = best
         .into_iter()
-        .filter_map(|(kind, twins)| {
+        .filter_map(|(kind, alike)| {
             let order = |observed: &&Observed| {
                 (observed.provenance.started_at_ms, Reverse(observed.id.clone()))
             };
-            Some((kind, twins.into_iter().max_by_key(order)?))
+            Some((kind, alike.into_iter().max_by_key(order)?))
         })
         .collect();
     let all: Vec<&Observed> = chosen.values().copied().collect();

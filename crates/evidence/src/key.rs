@@ -91,8 +91,8 @@ pub struct Key {
 
 impl Key {
     /// The place of a cell in the tables of losses; none for a cell that has none, such as one that
-    /// observes or whose recipe is no single step on neurons or channels. This is the one test by which
-    /// a row is left out of them.
+    /// observes or whose recipe is no single step on neurons or channels. This is the one test by which a
+    /// cell is left out of them and of the places of pictures.
     pub fn of(cell: &Cell) -> Option<Key> {
         Key::of_treatment(&cell.recipe.treatment()?)
     }

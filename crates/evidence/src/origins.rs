@@ -39,7 +39,7 @@ pub struct Origins {
 
 impl Origins {
     /// Of the finished cells of a run.
-    pub fn of(run: &Run) -> Self {
+    pub fn from_run(run: &Run) -> Self {
         let ended =
             |from: &Provenance| from.started_at_ms.saturating_add((1000.0 * from.seconds) as i64);
         Origins {

@@ -112,7 +112,7 @@ pub struct Side<'a> {
 
 impl<'a> Side<'a> {
     /// Of cells that measured the same the newest stands; of equals the one with the lowest id.
-    pub fn of(run: &'a Run) -> Self {
+    pub fn from_run(run: &'a Run) -> Self {
         let results = run.results.iter().map(Finished::Losses);
         let all = results.chain(run.observed.iter().map(Finished::Scores));
         let mut finished: BTreeMap<String, Finished<'a>> = BTreeMap::new();

@@ -78,6 +78,14 @@ impl Quantity {
         }
     }
 
+    /// What tells whether what is large is important: the size of a part's units, against each of these.
+    pub fn size_against(part: Part) -> [(Quantity, Quantity); 3] {
+        match part {
+            Part::Ffn => [Weight, Impact, Ablation].map(|other| (Magnitude, other)),
+            Part::State => [StateEnergy, Ghost, Ablation].map(|other| (StateWeight, other)),
+        }
+    }
+
     /// The name in tables.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -139,3 +139,108 @@ impl<'a, M: Paired> Query<'a, M> {
         self.by(wanted, |key| Some(key.sparsity))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use plan::{Cell, Protocol, Treatment, TreatmentSpec};
+
+    use super::*;
+    use crate::row::{Shares, Touches};
+
+    /// Measured beside the dense cell of this id.
+    #[derive(Debug)]
+    struct Beside(Option<&'static str>);
+
+    impl Paired for Beside {
+        fn dense_cell_id(&self) -> Option<&str> {
+            self.0
+        }
+    }
+
+    fn row(id: &str, treatment: Treatment, started_at_ms: i64, beside: Beside) -> Row<Beside> {
+        let cell = Cell {
+            model: "m".to_owned(),
+            dataset: "d".to_owned(),
+            protocol: Protocol::Perplexity { window_tokens: 64 },
+            limit: None,
+            calibration: None,
+            treatment,
+        };
+        let (shares, touches) = (
+            Shares { kept_energy: 1.0, natural_sparsity: 0.0, reached_sparsity: 0.0 },
+            Touches { parameters: 0.0, flops: 0.0, state_bytes: 0.0 },
+        );
+        Row {
+            cell_id: id.to_owned(),
+            label: cell.label(),
+            key: Key::of(&cell).unwrap(),
+            cell,
+            code_version: "c".to_owned(),
+            started_at_ms,
+            seconds: 1.0,
+            tokens: 1,
+            tokens_per_second: Some(1.0),
+            peak_rss_bytes: 0,
+            shares,
+            touches,
+            measured: beside,
+            distinctions: Vec::new(),
+        }
+    }
+
+    fn pruned(policy: Policy, score: Score, sparsity: f64) -> Treatment {
+        let spec = TreatmentSpec { score: Some(score), sparsity, ..TreatmentSpec::of(policy, 1) };
+        Treatment::new(spec).unwrap()
+    }
+
+    /// Two dense rows, and rows compared with the newer one, the older one or none.
+    fn rows() -> Vec<Row<Beside>> {
+        let dynamic = |sparsity| pruned(Policy::Dynamic, Score::Magnitude, sparsity);
+        vec![
+            row("d1", Treatment::dense(1), 1, Beside(None)),
+            row("d2", Treatment::dense(1), 2, Beside(None)),
+            row("a", dynamic(0.5), 3, Beside(Some("d2"))),
+            row("c", dynamic(0.5), 5, Beside(Some("d2"))),
+            row("b", dynamic(0.5), 5, Beside(Some("d2"))),
+            row("old", dynamic(0.5), 9, Beside(Some("d1"))),
+            row("none", dynamic(0.75), 9, Beside(None)),
+            row("e", dynamic(0.9), 4, Beside(Some("d2"))),
+            row("s", pruned(Policy::Static, Score::Weight, 0.9), 4, Beside(Some("d2"))),
+        ]
+    }
+
+    const DYNAMIC: Wanted = Wanted::way(Part::Ffn, Policy::Dynamic, Score::Magnitude);
+
+    #[test]
+    fn the_newest_row_against_the_newest_dense_stands() {
+        let rows = rows();
+        let query = Query::of(&rows);
+        assert_eq!(query.dense().map(|row| row.cell_id.as_str()), Some("d2"));
+        let newest = query.newest(DYNAMIC.at(0.5)).unwrap();
+        // Of b and c, which are as new, the lowest id.
+        assert_eq!((newest.row.cell_id.as_str(), newest.n_alike), ("b", 3));
+        assert!(query.newest(DYNAMIC.at(0.75)).is_none(), "it was compared with nothing");
+        assert!(query.newest(DYNAMIC.at(0.25)).is_none());
+        let any = Query::of_any_dense(&rows).newest(DYNAMIC.at(0.5)).unwrap();
+        assert_eq!((any.row.cell_id.as_str(), any.n_alike), ("old", 4));
+    }
+
+    #[test]
+    fn what_is_left_open_fits_and_dense_prunes_nothing() {
+        let rows = rows();
+        let query = Query::of(&rows);
+        let at: Vec<(f64, &str)> = query
+            .by_sparsity(DYNAMIC)
+            .into_iter()
+            .map(|(sparsity, newest)| (sparsity.get(), newest.row.cell_id.as_str()))
+            .collect();
+        assert_eq!(at, [(0.5, "b"), (0.9, "e")]);
+        let of_ffn = Wanted { part: Some(Part::Ffn), ..Wanted::default() };
+        assert_eq!(query.rows(of_ffn).count(), 5);
+        assert!(!of_ffn.fits(&rows[0].key));
+        let of_state = Wanted { part: Some(Part::State), ..Wanted::default() };
+        assert_eq!(query.rows(of_state).count(), 0);
+        let by_score = query.by(Wanted::default().at(0.9), |key| key.score);
+        assert_eq!(by_score.keys().copied().collect::<Vec<_>>(), [Score::Magnitude, Score::Weight]);
+    }
+}

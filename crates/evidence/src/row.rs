@@ -70,7 +70,7 @@ pub struct Row<M> {
 
 impl<M> Row<M> {
     /// The row of a cell of `group`, whose key it has there.
-    pub fn of((key, result): (Key, &CellResult), group: &Group<'_>, measured: M) -> Self {
+    pub fn from_cell((key, result): (Key, &CellResult), group: &Group<'_>, measured: M) -> Self {
         let provenance = &result.provenance;
         let positive = provenance.seconds > 0.0;
         Row {

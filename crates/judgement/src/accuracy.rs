@@ -132,7 +132,7 @@ fn row(
         against_dense,
         remarks,
     };
-    Ok(Row::of((key, result), group, measured))
+    Ok(Row::from_cell((key, result), group, measured))
 }
 
 fn difference(dense: &CellResult, ours: &[ItemRow]) -> Result<AccuracyDifference, StatisticsError> {

@@ -10,10 +10,10 @@ use crate::perplexity::{Perplexity, PerplexityTable};
 use crate::quadrants::Kind;
 
 /// Rows with what each is rated by; less is better.
-type Rated<'a, M> = Vec<(&'a Row<M>, f64)>;
+type WithCost<'a, M> = Vec<(&'a Row<M>, f64)>;
 
 /// Sets of neurons under `policy`, whatever chose them.
-fn neurons(policy: Policy) -> Wanted {
+pub(crate) fn neurons(policy: Policy) -> Wanted {
     Wanted { part: Some(Part::Ffn), policy: Some(policy), ..Wanted::default() }
 }
 
@@ -23,14 +23,14 @@ pub fn is_control(score: Option<Score>) -> bool {
 }
 
 /// Controls are left out where there is anything else.
-fn without_controls<M>(rated: Rated<'_, M>) -> Rated<'_, M> {
+fn without_controls<M>(rated: WithCost<'_, M>) -> WithCost<'_, M> {
     if rated.iter().all(|(row, _)| is_control(row.key.score)) {
         return rated;
     }
     rated.into_iter().filter(|(row, _)| !is_control(row.key.score)).collect()
 }
 
-fn ratios(table: &PerplexityTable, policy: Policy) -> Rated<'_, Perplexity> {
+fn ratios(table: &PerplexityTable, policy: Policy) -> WithCost<'_, Perplexity> {
     let rows = table.query().rows(neurons(policy)).collect::<Vec<_>>().into_iter();
     let rated = rows.filter_map(|row| Some((row, row.measured.ratio()?.ratio)));
     without_controls(rated.collect())
@@ -54,7 +54,7 @@ pub fn best_dynamic(table: &AccuracyTable) -> Option<&Row<Accuracy>> {
 }
 
 /// The smallest value at the highest κ; the first of equals.
-fn at_highest_sparsity<M>(rated: Rated<'_, M>) -> Option<(&Row<M>, f64)> {
+fn at_highest_sparsity<M>(rated: WithCost<'_, M>) -> Option<(&Row<M>, f64)> {
     rated
         .into_iter()
         .min_by(|a, b| b.0.key.sparsity.cmp(&a.0.key.sparsity).then(a.1.total_cmp(&b.1)))

@@ -70,7 +70,7 @@ pub struct Resamples(BTreeMap<usize, Draws>);
 
 impl Resamples {
     /// Draws for all cells at once: their plan is one, so their draws are.
-    pub fn of(results: &[CellResult]) -> Self {
+    pub fn for_results(results: &[CellResult]) -> Self {
         let sizes: BTreeSet<usize> = results.iter().map(|result| losses(result).len()).collect();
         let sizes: Vec<usize> = sizes.into_iter().collect();
         // A number that is too small for a bootstrap has no draws.
@@ -118,7 +118,7 @@ fn row(
     let (n_windows, n_targets) =
         (windows.len(), windows.iter().map(|window| u64::from(window.n_targets)).sum());
     let measured = Perplexity { perplexity, n_windows, n_targets, against_dense, remarks };
-    Row::of((key, result), group, measured)
+    Row::from_cell((key, result), group, measured)
 }
 
 /// The ratio with its interval; without limits for one window.

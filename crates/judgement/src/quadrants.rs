@@ -164,26 +164,26 @@ fn of_accuracy(table: &AccuracyTable) -> Quadrants {
 }
 
 /// What a row is rated by.
-struct Rated {
+struct RatedBy {
     value: f64,
     lower: Option<f64>,
     upper: Option<f64>,
 }
 
-fn rated_perplexity(own: &Perplexity) -> Option<Rated> {
+fn rated_perplexity(own: &Perplexity) -> Option<RatedBy> {
     let compared = own.ratio()?;
-    Some(Rated { value: compared.ratio, lower: compared.lower, upper: compared.upper })
+    Some(RatedBy { value: compared.ratio, lower: compared.lower, upper: compared.upper })
 }
 
-fn rated_accuracy(own: &Accuracy) -> Option<Rated> {
-    Some(Rated { value: own.accuracy, lower: Some(own.lower), upper: Some(own.upper) })
+fn rated_accuracy(own: &Accuracy) -> Option<RatedBy> {
+    Some(RatedBy { value: own.accuracy, lower: Some(own.lower), upper: Some(own.upper) })
 }
 
 /// What tells two lines apart, in the order of the table.
-type Way = (Quadrant, Kind, Score, Option<Recalibration>);
+type LineKey = (Quadrant, Kind, Score, Option<Recalibration>);
 
 /// Where a row stands: its way and its κ; none for one whose sets last for a while, or that no score chose.
-fn place(key: &Key) -> Option<(Way, Share)> {
+fn place(key: &Key) -> Option<(LineKey, Share)> {
     let score = key.score.filter(|_| key.has_one_set())?;
     let quadrant = Quadrant { part: key.part, policy: key.policy, mode: key.mode };
     Some(((quadrant, Kind::of(score), score, key.recalibration), key.sparsity))
@@ -193,21 +193,21 @@ fn place(key: &Key) -> Option<(Way, Share)> {
 fn collect<M: Paired>(
     table: &Table<M>,
     measure: Rating,
-    rated: impl Fn(&M) -> Option<Rated>,
+    rated: impl Fn(&M) -> Option<RatedBy>,
 ) -> Quadrants {
     let query = table.query();
     let places = query.by(Wanted::default(), place);
     let n_ambiguous = places.values().filter(|newest| newest.n_alike > 1).count();
-    let mut ways: BTreeMap<Way, Vec<Value>> = BTreeMap::new();
+    let mut by_line: BTreeMap<LineKey, Vec<Value>> = BTreeMap::new();
     for ((way, sparsity), newest) in places {
         let row = newest.row;
-        let Some(Rated { value, lower, upper }) = rated(&row.measured) else { continue };
+        let Some(RatedBy { value, lower, upper }) = rated(&row.measured) else { continue };
         let (cell_id, sparsity) = (row.cell_id.clone(), sparsity.get());
         let reached_sparsity = row.shares.reached_sparsity;
         let value = Value { sparsity, cell_id, value, lower, upper, reached_sparsity };
-        ways.entry(way).or_default().push(value);
+        by_line.entry(way).or_default().push(value);
     }
-    let lines = ways.into_iter().map(|((quadrant, kind, score, recalibration), values)| Line {
+    let lines = by_line.into_iter().map(|((quadrant, kind, score, recalibration), values)| Line {
         quadrant,
         kind,
         score,

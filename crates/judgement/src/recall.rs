@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evidence::{CellResult, Group, Subject};
+use evidence::{CellResult, Group, Key, Subject};
 use plan::{Cell, Protocol};
 use serde::Serialize;
 use statistics::{ConfidenceLevel, Proportion, StatisticsError, wilson};
@@ -26,7 +26,7 @@ pub struct Right {
 }
 
 impl Right {
-    fn of(n_correct: u64, n_items: u64) -> Result<Right, StatisticsError> {
+    fn from_counts(n_correct: u64, n_items: u64) -> Result<Right, StatisticsError> {
         let interval = wilson(Proportion::new(n_correct, n_items)?, ConfidenceLevel::P95);
         let (accuracy, lower, upper) = (interval.estimate, interval.lower, interval.upper);
         Ok(Right { n_correct, n_items, accuracy, lower, upper })
@@ -50,6 +50,9 @@ pub struct RecallLine {
     pub cell_id: String,
     /// The cell.
     pub cell: Cell,
+    /// What was done in it.
+    #[serde(skip)]
+    pub key: Key,
     /// When it was begun, in milliseconds since 1970.
     pub started_at_ms: i64,
     /// By distance.
@@ -78,12 +81,13 @@ pub fn recall(
     group: &Group<'_>,
 ) -> Result<Option<Recall>, StatisticsError> {
     let mut lines = Vec::new();
-    for (_, result) in &group.cells {
+    for (key, result) in &group.cells {
         let distances = distances(result)?;
         if !distances.is_empty() {
             lines.push(RecallLine {
                 cell_id: result.id.clone(),
                 cell: result.cell.clone(),
+                key: *key,
                 started_at_ms: result.provenance.started_at_ms,
                 distances,
             });
@@ -103,7 +107,7 @@ fn distances(result: &CellResult) -> Result<Vec<AtDistance>, StatisticsError> {
         }
     }
     let at = counts.into_iter().map(|(distance_sentences, (n_correct, n_items))| {
-        Ok(AtDistance { distance_sentences, right: Right::of(n_correct, n_items)? })
+        Ok(AtDistance { distance_sentences, right: Right::from_counts(n_correct, n_items)? })
     });
     at.collect()
 }
@@ -115,7 +119,7 @@ impl RecallLine {
         let (n_correct, n_items) = own.fold((0, 0), |(correct, items), at| {
             (correct + at.right.n_correct, items + at.right.n_items)
         });
-        Right::of(n_correct, n_items).ok()
+        Right::from_counts(n_correct, n_items).ok()
     }
 
     /// `dynamic κ=.9 magnitude`: its label without what all lines of a table share.

@@ -14,7 +14,7 @@ use crate::unequal::{Unequal, unequal};
 
 /// One way to choose channels: the score, and the mode of its sets or the activations that it looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Way {
+pub struct Chooser {
     /// What ranks the channels.
     pub score: Option<Score>,
     /// What a set acts on.
@@ -23,10 +23,10 @@ pub struct Way {
     pub recalibration: Option<Recalibration>,
 }
 
-impl Way {
-    fn of<M>(row: &Row<M>) -> Way {
+impl Chooser {
+    fn of<M>(row: &Row<M>) -> Chooser {
         let (score, mode, recalibration) = (row.key.score, row.key.mode, row.key.recalibration);
-        Way { score, mode, recalibration }
+        Chooser { score, mode, recalibration }
     }
 
     /// `ghost (sequential)`, `ghost (read)`, `state-weight`.
@@ -45,7 +45,7 @@ pub struct Costs<'a, M> {
     /// What is dropped.
     pub sparsity: f64,
     /// The newest row of every way but the wrong way round, mode by mode, the cheapest first.
-    pub ways: Vec<(Way, &'a Row<M>)>,
+    pub ways: Vec<(Chooser, &'a Row<M>)>,
     /// What each way is called, and the share that it drops.
     reached: Vec<(String, f64)>,
 }
@@ -75,25 +75,25 @@ impl<M> StateCosts<'_, M> {
 }
 
 /// What a row is rated by; less is better.
-pub trait Rated {
+pub trait Cost {
     /// None for a row that was not compared.
     fn cost(&self) -> Option<f64>;
 }
 
-impl Rated for Perplexity {
+impl Cost for Perplexity {
     fn cost(&self) -> Option<f64> {
         Some(self.ratio()?.ratio)
     }
 }
 
-impl Rated for Accuracy {
+impl Cost for Accuracy {
     fn cost(&self) -> Option<f64> {
         Some(-self.difference()?.difference)
     }
 }
 
 /// The costs in a table; nothing where no state channel is dropped.
-pub fn state_costs<M: Paired + Rated>(table: &Table<M>) -> Option<StateCosts<'_, M>> {
+pub fn state_costs<M: Paired + Cost>(table: &Table<M>) -> Option<StateCosts<'_, M>> {
     let costs = StateCosts {
         fixed: at_one_sparsity(table, Policy::Static),
         dynamic: at_one_sparsity(table, Policy::Dynamic),
@@ -102,12 +102,12 @@ pub fn state_costs<M: Paired + Rated>(table: &Table<M>) -> Option<StateCosts<'_,
 }
 
 /// Of the sparsities that most ways have the largest, and what they cost there.
-fn at_one_sparsity<M: Paired + Rated>(table: &Table<M>, policy: Policy) -> Option<Costs<'_, M>> {
+fn at_one_sparsity<M: Paired + Cost>(table: &Table<M>, policy: Policy) -> Option<Costs<'_, M>> {
     let wanted = Wanted { part: Some(Part::State), policy: Some(policy), ..Wanted::default() };
     let mut by_sparsity: BTreeMap<Share, BTreeMap<String, Vec<&Row<M>>>> = BTreeMap::new();
     for row in table.query().rows(wanted) {
         let ways = by_sparsity.entry(row.key.sparsity).or_default();
-        ways.entry(Way::of(row).name()).or_default().push(row);
+        ways.entry(Chooser::of(row).name()).or_default().push(row);
     }
     let (sparsity, ways) = by_sparsity.into_iter().max_by_key(|(_, ways)| ways.len())?;
     let rated = ways.into_values().filter_map(|rows| {
@@ -116,21 +116,21 @@ fn at_one_sparsity<M: Paired + Rated>(table: &Table<M>, policy: Policy) -> Optio
     });
     let mut rated: Vec<(f64, &Row<M>)> = rated.collect();
     rated.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let reached = rated
-        .iter()
-        .map(|(_, row)| (format!("{policy} {}", Way::of(row).name()), row.shares.reached_sparsity));
+    let reached = rated.iter().map(|(_, row)| {
+        (format!("{policy} {}", Chooser::of(row).name()), row.shares.reached_sparsity)
+    });
     let reached = reached.collect();
-    Some(Costs { sparsity: sparsity.get(), ways: told(&rated), reached })
+    Some(Costs { sparsity: sparsity.get(), ways: shown(&rated), reached })
 }
 
-/// What is told of `rated` (the best first), mode by mode: every way but the wrong way round.
-fn told<'a, M>(rated: &[(f64, &'a Row<M>)]) -> Vec<(Way, &'a Row<M>)> {
+/// What is shown of `rated` (the best first), mode by mode: every way but the wrong way round.
+fn shown<'a, M>(rated: &[(f64, &'a Row<M>)]) -> Vec<(Chooser, &'a Row<M>)> {
     let modes: BTreeSet<Option<Mode>> = rated.iter().map(|(_, row)| row.key.mode).collect();
     let of_mode = |mode: Option<Mode>| {
         let own = rated.iter().filter(move |(_, row)| row.key.mode == mode);
         own.filter(|(_, row)| row.key.score != Some(Score::Reversed))
     };
-    modes.into_iter().flat_map(of_mode).map(|(_, row)| (Way::of(row), *row)).collect()
+    modes.into_iter().flat_map(of_mode).map(|(_, row)| (Chooser::of(row), *row)).collect()
 }
 
 /// The lines of a dial with the largest sparsity, one a score and mode.

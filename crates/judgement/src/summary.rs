@@ -90,20 +90,20 @@ struct Tables {
 
 impl Summary {
     /// Judges the tables of a run, and the claims of a file on them.
-    pub fn of(run: &Run, claims_file: Option<&ClaimsFile>) -> Summary {
-        let origins = Origins::of(run);
+    pub fn from_run(run: &Run, claims_file: Option<&ClaimsFile>) -> Summary {
+        let origins = Origins::from_run(run);
         let mut warnings = Vec::new();
         if origins.code_versions.len() > 1 {
             warnings.push(Warning::MixedCode(origins.code_versions.clone()));
         }
         let Tables { perplexity, accuracy, recall } = tables(run, &mut warnings);
-        let recipes = recipes(run, &Resamples::of(&run.results));
+        let recipes = recipes(run, &Resamples::for_results(&run.results));
         let missing = missing(run);
         if run.order.is_none() {
             let damaged = run.unreadable.iter().find(|file| file.file == tables::ORDER);
             warnings.push(Warning::NoOrder(damaged.map(|file| file.reason.clone())));
         }
-        let atlas = Atlas::of(run);
+        let atlas = Atlas::from_run(run);
         let claims = claims_file.map(|file| assess(file, &[(run, &atlas)])).transpose();
         let claims = claims.unwrap_or_else(|error| {
             warnings.push(Warning::NoClaims(error.to_string()));
@@ -138,7 +138,7 @@ impl Summary {
 
 fn tables(run: &Run, warnings: &mut Vec<Warning>) -> Tables {
     let mut tables = Tables::default();
-    let resamples = Resamples::of(&run.results);
+    let resamples = Resamples::for_results(&run.results);
     for (subject, group) in groups(&run.results) {
         let (model, dataset, protocol) = subject;
         let name = format!("{model} {dataset} {protocol}");

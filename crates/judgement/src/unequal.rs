@@ -39,12 +39,13 @@ mod tests {
     use super::{Unequal, unequal};
 
     #[test]
-    fn only_more_than_half_a_percent_is_told() {
+    fn only_more_than_half_a_percent_counts() {
         let sides = |last: f64| [("a", 0.5), ("b", 0.502), ("c", last)];
-        let told = |last| unequal(sides(last).map(|(name, share)| (name.to_owned(), share)));
-        assert_eq!(told(0.505), None);
+        let unequal_at_last =
+            |last| unequal(sides(last).map(|(name, share)| (name.to_owned(), share)));
+        assert_eq!(unequal_at_last(0.505), None);
         let (least, most) = (("a".to_owned(), 0.5), ("c".to_owned(), 0.51));
-        assert_eq!(told(0.51), Some(Unequal { least, most }));
+        assert_eq!(unequal_at_last(0.51), Some(Unequal { least, most }));
         assert_eq!(unequal([]), None);
     }
 }

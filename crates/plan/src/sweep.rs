@@ -236,7 +236,7 @@ fn read_what<'a>(reader: &mut Reader<'a>, section: &Section<'a>, seed: u64) -> V
     const EVERY_SWEEP: [&str; 3] = ["compare", "datasets", "models"];
     if section.table.contains_key("recipe") {
         reader.check_keys(section, &[&["recipe"][..], &EVERY_SWEEP].concat());
-        return read_recipes(reader, section, seed);
+        return read_recipes(reader, section, "recipe", seed);
     }
     reader.check_keys(section, &[&["recipe"], &TREATMENT_KEYS[..], &EVERY_SWEEP].concat());
     let expected = "`static`, `dynamic`, `window` or `observe`, or a `recipe`";

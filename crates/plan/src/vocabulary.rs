@@ -219,6 +219,10 @@ vocabulary! {
         CostsMore => "costs-more",
         /// A set chosen by one score or policy costs no more than one chosen by another.
         CostsNoMore => "costs-no-more",
+        /// The deeper a layer, the better a linear map stands for it.
+        LinearityGrows => "linearity-grows",
+        /// Directions of large variance are not those that the loss minds.
+        DirectionsDisagree => "directions-disagree",
         /// A part is at most such a share of the model.
         ShareAtMost => "share-at-most",
     }

@@ -8,6 +8,7 @@
 mod atlas_tables;
 mod document;
 mod format;
+mod headings;
 mod html;
 mod json;
 mod markdown;
@@ -17,6 +18,7 @@ mod report;
 mod screen;
 mod sections;
 mod sentences;
+mod units;
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -109,7 +111,7 @@ fn report(args: &Args, claims: Option<&ClaimsFile>) -> Result<()> {
     if let Some([a, b]) = args.compare.as_deref() {
         return compare(a, b, args);
     }
-    let reported = |folder: &PathBuf| Ok(Report::of(Run::load(folder)?, claims));
+    let reported = |folder: &PathBuf| Ok(Report::from_run(Run::load(folder)?, claims));
     let folders = find_runs(&args.results)?;
     let runs = folders.iter().map(reported).collect::<Result<Vec<Report>>>()?;
     let sweeps = Sweeps::read(args.sweeps.as_deref());

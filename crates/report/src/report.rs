@@ -18,8 +18,8 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn of(run: Run, claims: Option<&ClaimsFile>) -> Report {
-        let summary = Summary::of(&run, claims);
+    pub(crate) fn from_run(run: Run, claims: Option<&ClaimsFile>) -> Report {
+        let summary = Summary::from_run(&run, claims);
         let atlas = sentences::of_atlas(&summary.atlas);
         let findings = sentences::all(&summary, &atlas);
         Report { run, summary, findings, atlas }

@@ -124,7 +124,7 @@ def sweep(weight, gram, sequences, sparsity=None, pattern=None, bits=None, group
     factor, dead = inverse_factor(gram, sequences)
     weight = weight.double().clone()
     weight[:, dead] = 0.0
-    zero = weight == 0.0  # stays zero, whatever is spread on it
+    zero = weight == 0.0  # stays zero: what is spread on it is spread on
     keep = ~zero
     assert not lazy or bits is None or BLOCK % group == 0
     for first in range(0, weight.shape[1], BLOCK):
@@ -142,7 +142,7 @@ def sweep(weight, gram, sequences, sparsity=None, pattern=None, bits=None, group
                 keep[:, chosen] = keep_pattern(scores, pattern) & ~zero[:, chosen]
             if bits is not None and j % group == 0:
                 grid = grid_of(torch.where(zero, 0.0, weight)[:, j : j + group], bits)
-            column = weight[:, j].masked_fill(zero[:, j], 0.0)
+            column = weight[:, j].clone()
             left = column if bits is None else rounded(column, grid, bits)
             left = left.masked_fill(~keep[:, j], 0.0)
             error = (column - left) / factor[j, j]

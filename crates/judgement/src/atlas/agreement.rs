@@ -17,7 +17,7 @@ pub const SPARSITIES: [f64; 2] = [0.5, 0.9];
 type Sets = Vec<Option<Vec<bool>>>;
 
 /// The Jaccard index of every two quantities' kept sets at every sparsity.
-pub(super) fn of(joined: &Joined) -> Vec<Similarity> {
+pub(super) fn of_all_pairs(joined: &Joined) -> Vec<Similarity> {
     let quantities = joined.quantities();
     let at = |&sparsity: &f64| {
         let sets = |&quantity: &Quantity| (quantity, sets(joined, quantity, sparsity));
@@ -26,7 +26,7 @@ pub(super) fn of(joined: &Joined) -> Vec<Similarity> {
             let (first, second) = (&sets[&pair.0], &sets[&pair.1]);
             let both = joined.sites.iter().zip(first.iter().zip(second));
             let sites = both.map(|(site, (first, second))| at_site(site, first, second));
-            Similarity::of(*pair, Measure::Jaccard, Some(sparsity), sites.collect())
+            Similarity::over_sites(*pair, Measure::Jaccard, Some(sparsity), sites.collect())
         };
         pairs(&quantities).par_iter().map(agreement).collect::<Vec<_>>()
     };

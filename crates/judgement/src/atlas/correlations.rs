@@ -8,7 +8,7 @@ use statistics::{StatisticsError, pearson, spearman};
 use super::similarity::{AtSite, Measure, Similarity};
 
 /// Both correlations of every two quantities.
-pub(super) fn of(joined: &Joined) -> Vec<Similarity> {
+pub(super) fn of_all_pairs(joined: &Joined) -> Vec<Similarity> {
     let wanted: Vec<_> = pairs(&joined.quantities())
         .into_iter()
         .flat_map(|pair| [(pair, Measure::Spearman), (pair, Measure::Pearson)])
@@ -18,7 +18,7 @@ pub(super) fn of(joined: &Joined) -> Vec<Similarity> {
             let (first, second) = site.both(first, second);
             at_site(site, measure, &first, &second)
         });
-        Similarity::of((first, second), measure, None, sites.collect())
+        Similarity::over_sites((first, second), measure, None, sites.collect())
     };
     wanted.par_iter().map(correlation).collect()
 }

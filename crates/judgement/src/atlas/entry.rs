@@ -66,7 +66,7 @@ fn ablation_lowers(joined: &Joined) -> Option<f64> {
 
 impl Entry {
     /// Of what was observed.
-    pub fn of(joined: &Joined) -> Entry {
+    pub fn from_joined(joined: &Joined) -> Entry {
         Entry {
             model: joined.model.clone(),
             dataset: joined.dataset.clone(),
@@ -84,10 +84,10 @@ impl Entry {
             scores: joined.quantities(),
             constant: joined.constant(),
             ablation_lowers: ablation_lowers(joined),
-            correlations: correlations::of(joined),
-            agreement: agreement::of(joined),
-            proxy_gap: proxy_gap::of(joined),
-            persistence: joined.ablations.iter().filter_map(persistence::of).collect(),
+            correlations: correlations::of_all_pairs(joined),
+            agreement: agreement::of_all_pairs(joined),
+            proxy_gap: proxy_gap::proxy_gap(joined),
+            persistence: joined.ablations.iter().filter_map(persistence::by_half_life).collect(),
         }
     }
 

@@ -44,7 +44,7 @@ pub struct Overlap {
 type WithRows<'a> = (&'a Observed, &'a [OverlapRow]);
 
 /// By model, text, score and sparsity; of several observations of one kind the newest.
-pub(super) fn of(observed: &[Observed]) -> Vec<Overlap> {
+pub(super) fn by_distance(observed: &[Observed]) -> Vec<Overlap> {
     let mut newest: BTreeMap<(&str, &str, Score, Share), WithRows<'_>> = BTreeMap::new();
     for observed in observed {
         let cell = &observed.cell;
@@ -82,7 +82,7 @@ fn at_lag(lag_tokens: u32, rows: &[&OverlapRow]) -> Option<Lag> {
     };
     Some(Lag {
         lag_tokens,
-        overlap: Mean::of(&overlaps)?,
+        overlap: Mean::over_sites(&overlaps)?,
         jaccard: mean(|row| row.jaccard),
         by_chance: mean(|row| row.by_chance),
     })

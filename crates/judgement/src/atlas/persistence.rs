@@ -50,7 +50,7 @@ pub struct Persistence {
 type Channel = (f64, [Option<f64>; 3]);
 
 /// The table of one ablation; none without half-lives of its channels.
-pub(super) fn of(ablation: &Ablation) -> Option<Persistence> {
+pub(super) fn by_half_life(ablation: &Ablation) -> Option<Persistence> {
     let Ablation { dropped_tokens, sites } = ablation;
     let channels = channels(sites);
     if channels.is_empty() {
@@ -74,7 +74,7 @@ fn with_half_life(sites: &[Site], quantity: Quantity) -> Similarity {
         correlations::at_site(site, Measure::Spearman, &half_lives, &rises)
     };
     let pair = (Quantity::HalfLife, quantity);
-    Similarity::of(pair, Measure::Spearman, None, sites.iter().map(at_site).collect())
+    Similarity::over_sites(pair, Measure::Spearman, None, sites.iter().map(at_site).collect())
 }
 
 fn channels(sites: &[Site]) -> Vec<Channel> {

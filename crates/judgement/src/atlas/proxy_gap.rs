@@ -35,7 +35,7 @@ impl ProxyGap {
 }
 
 /// The gap; none without both quantities.
-pub(super) fn of(joined: &Joined) -> Option<ProxyGap> {
+pub(super) fn proxy_gap(joined: &Joined) -> Option<ProxyGap> {
     let (weights, energies): (Vec<f64>, Vec<f64>) = joined
         .sites
         .iter()

@@ -24,7 +24,7 @@ pub struct Mean {
 
 impl Mean {
     /// The mean of one number a site; none without sites.
-    pub fn of(values: &[f64]) -> Option<Mean> {
+    pub fn over_sites(values: &[f64]) -> Option<Mean> {
         let n_sites = values.len();
         match mean_interval(values, BOOTSTRAP) {
             Ok(interval) => Some(Mean {
@@ -114,14 +114,14 @@ pub struct Similarity {
 
 impl Similarity {
     /// With the mean over `sites`.
-    pub fn of(
+    pub fn over_sites(
         (first, second): (Quantity, Quantity),
         measure: Measure,
         sparsity: Option<f64>,
         sites: Vec<AtSite>,
     ) -> Similarity {
         let values: Vec<f64> = sites.iter().filter_map(|site| site.value).collect();
-        Similarity { first, second, measure, sparsity, mean: Mean::of(&values), sites }
+        Similarity { first, second, measure, sparsity, mean: Mean::over_sites(&values), sites }
     }
 
     /// How it changes with depth; none where no site has a value.

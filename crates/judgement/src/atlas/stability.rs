@@ -46,7 +46,7 @@ impl Stability {
 /// Every score on every two texts of a model; weights are the same on every text and are left out.
 /// Observations of other weights, by other code or on another device are not set side by side; each
 /// text has its own limit.
-pub(super) fn of(all: &[Joined]) -> Vec<Stability> {
+pub(super) fn over_texts(all: &[Joined]) -> Vec<Stability> {
     let mut wanted = Vec::new();
     for (index, first) in all.iter().enumerate() {
         for second in &all[index + 1..] {
@@ -79,14 +79,14 @@ fn between(first: &Joined, second: &Joined, score: Quantity) -> Stability {
         let (ours, theirs) = on_both(site, other, score);
         correlations::at_site(site, Measure::Spearman, &ours, &theirs)
     });
-    let mut similarities = vec![Similarity::of(pair, Measure::Spearman, None, correlated)];
+    let mut similarities = vec![Similarity::over_sites(pair, Measure::Spearman, None, correlated)];
     for sparsity in SPARSITIES {
         let agreeing = over_sites(&|site, other| {
             let has_same_places = site.places == other.places;
             let theirs = kept_at(other, score, sparsity).filter(|_| has_same_places);
             agreement::at_site(site, &kept_at(site, score, sparsity), &theirs)
         });
-        let jaccard = Similarity::of(pair, Measure::Jaccard, Some(sparsity), agreeing);
+        let jaccard = Similarity::over_sites(pair, Measure::Jaccard, Some(sparsity), agreeing);
         similarities.extend(jaccard.mean.is_some().then_some(jaccard));
     }
     Stability {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use evidence::Run;
 use evidence::joined::join;
-use plan::{OrderedCell, Part, Score};
+use plan::{OrderedCell, Part, Policy, Score};
 use serde::Serialize;
 
 use super::entry::Entry;
@@ -30,17 +30,20 @@ pub struct Atlas {
 
 impl Atlas {
     /// Of what a run observed.
-    pub fn of(run: &Run) -> Atlas {
+    pub fn from_run(run: &Run) -> Atlas {
         let joined = join(&run.observed, &run.by_products);
-        let is_observe = |ordered: &OrderedCell| ordered.cell.recipe.observation().is_some();
+        let is_observe = |ordered: &OrderedCell| {
+            let flat = ordered.cell.recipe.treatment();
+            flat.is_some_and(|own| own.policy == Policy::Observe)
+        };
         let opens_page = run.order.as_ref().is_none_or(|order| order.cells.iter().any(is_observe));
         let models: BTreeSet<&String> = run.observed.iter().map(|own| &own.cell.model).collect();
         Atlas {
             models: models.into_iter().cloned().collect(),
             opens_page,
-            entries: joined.iter().map(Entry::of).collect(),
-            stability: stability::of(&joined),
-            overlaps: overlap::of(&run.observed),
+            entries: joined.iter().map(Entry::from_joined).collect(),
+            stability: stability::over_texts(&joined),
+            overlaps: overlap::by_distance(&run.observed),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Claims about last words: unchanged within a margin, or lost by more than one.
 
 use evidence::{Archive, CellResult};
-use plan::{ModelGroup, Protocol, Treatment};
+use plan::{ModelGroup, Protocol, Recipe};
 use statistics::{
     ConfidenceLevel, Interval, PairedCounts, StatisticsError, equivalence_paired, mcnemar_exact_p,
     newcombe_paired, newcombe_paired_p, wilson,
@@ -15,10 +15,10 @@ use super::verdict::{Measurement, Note, Reason};
 pub(super) fn unchanged<'a>(
     evidence: &Archive<'a>,
     group: &'a ModelGroup,
-    treatments: &[Treatment],
+    recipes: &[Recipe],
     margin: f64,
 ) -> Vec<Found> {
-    at_every_task(evidence, group, (treatments, margin), |place, pair, counts| {
+    at_every_task(evidence, group, (recipes, margin), |place, pair, counts| {
         let found = equivalence_paired(counts, margin, ConfidenceLevel::P95)?;
         let side = Side::of_margins(found.margins);
         Ok(measured(place, pair, counts, found.interval, (margin, found.p), side))
@@ -29,10 +29,10 @@ pub(super) fn unchanged<'a>(
 pub(super) fn falls<'a>(
     evidence: &Archive<'a>,
     group: &'a ModelGroup,
-    treatments: &[Treatment],
+    recipes: &[Recipe],
     margin: f64,
 ) -> Vec<Found> {
-    at_every_task(evidence, group, (treatments, margin), |place, pair, counts| {
+    at_every_task(evidence, group, (recipes, margin), |place, pair, counts| {
         let interval = newcombe_paired(counts, ConfidenceLevel::P95)?;
         let side = Side::at_least(interval.lower, interval.upper, -margin).reversed();
         let p = newcombe_paired_p(counts, -margin)?;
@@ -70,7 +70,7 @@ fn measured(
 fn at_every_task<'a>(
     evidence: &Archive<'a>,
     group: &'a ModelGroup,
-    (treatments, margin): (&[Treatment], f64),
+    (recipes, margin): (&[Recipe], f64),
     find: impl Fn(
         &Place<'a>,
         (&CellResult, &CellResult),
@@ -78,11 +78,11 @@ fn at_every_task<'a>(
     ) -> Result<Found, StatisticsError>,
 ) -> Vec<Found> {
     let mut findings = Vec::new();
-    for (treatment, model) in
-        treatments.iter().flat_map(|t| group.models.iter().map(move |m| (t, m)))
+    for (recipe, model) in
+        recipes.iter().flat_map(|recipe| group.models.iter().map(move |model| (recipe, model)))
     {
         for dataset in &group.last_word {
-            let what = describe(treatment);
+            let what = describe(recipe);
             let place = Place { group, model, dataset: dataset.clone(), protocol: None, what };
             let protocols = evidence.protocols(model, dataset, false);
             if protocols.is_empty() {
@@ -90,7 +90,7 @@ fn at_every_task<'a>(
             }
             for protocol in protocols {
                 let place = Place { protocol: Some(protocol), ..place.clone() };
-                findings.push(on_task(evidence, &place, protocol, (treatment, margin), &find));
+                findings.push(on_task(evidence, &place, protocol, (recipe, margin), &find));
             }
         }
     }
@@ -101,7 +101,7 @@ fn on_task<'a>(
     evidence: &Archive<'a>,
     place: &Place<'a>,
     protocol: Protocol,
-    (treatment, margin): (&Treatment, f64),
+    (recipe, margin): (&Recipe, f64),
     find: &impl Fn(
         &Place<'a>,
         (&CellResult, &CellResult),
@@ -109,8 +109,8 @@ fn on_task<'a>(
     ) -> Result<Found, StatisticsError>,
 ) -> Found {
     let key = (place.model, place.dataset.as_str(), protocol);
-    let Some(chosen) = evidence.find(key, treatment) else {
-        return place.not_measured(reason(evidence.absence(key, treatment)));
+    let Some(chosen) = evidence.find(key, recipe) else {
+        return place.not_measured(reason(evidence.absence(key, recipe)));
     };
     let treated = chosen.result;
     let dense = match evidence.dense_of(treated) {

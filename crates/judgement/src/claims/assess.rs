@@ -8,7 +8,7 @@ use super::file::ClaimsFile;
 use super::finding::Found;
 use super::perplexity::Bound;
 use super::verdict::{Assessment, Judged, Verdict};
-use super::{accuracy, correlation, dial, judge, perplexity, share};
+use super::{accuracy, correlation, dial, judge, layers, perplexity, share};
 use crate::atlas::Atlas;
 
 /// Judges every claim on the tables of `runs`, each with its atlas.
@@ -17,17 +17,17 @@ use crate::atlas::Atlas;
 /// When a p-value is no probability.
 pub fn assess(file: &ClaimsFile, runs: &[(&Run, &Atlas)]) -> Result<Assessment, StatisticsError> {
     let claims = &file.claims;
-    let evidence = Archive::of(&runs.iter().map(|(run, _)| *run).collect::<Vec<&Run>>());
-    let atlases: Vec<&Atlas> = runs.iter().map(|(_, atlas)| *atlas).collect();
+    let (runs, atlases): (Vec<&Run>, Vec<&Atlas>) = runs.iter().copied().unzip();
+    let evidence = Archive::from_runs(&runs);
     let mut found: Vec<Vec<Found>> = Vec::new();
     for claim in &claims.claims {
         let groups = claim.groups.iter().map(|&position| &claims.groups[position]);
         let of_group = |group| match &claim.expectation {
-            Expectation::PerplexityAtLeast { treatments, times } => {
-                perplexity::against_dense(&evidence, group, treatments, Bound::AtLeast(*times))
+            Expectation::PerplexityAtLeast { recipes, times } => {
+                perplexity::against_dense(&evidence, group, recipes, Bound::AtLeast(*times))
             }
-            Expectation::PerplexityAtMost { treatments, times } => {
-                perplexity::against_dense(&evidence, group, treatments, Bound::AtMost(*times))
+            Expectation::PerplexityAtMost { recipes, times } => {
+                perplexity::against_dense(&evidence, group, recipes, Bound::AtMost(*times))
             }
             Expectation::CostsMore { pairs, times } => {
                 perplexity::one_against_another(&evidence, group, pairs, Bound::AtLeast(*times))
@@ -35,17 +35,21 @@ pub fn assess(file: &ClaimsFile, runs: &[(&Run, &Atlas)]) -> Result<Assessment, 
             Expectation::CostsNoMore { pairs, times } => {
                 perplexity::one_against_another(&evidence, group, pairs, Bound::AtMost(*times))
             }
-            Expectation::AccuracyUnchanged { treatments, margin } => {
-                accuracy::unchanged(&evidence, group, treatments, *margin)
+            Expectation::AccuracyUnchanged { recipes, margin } => {
+                accuracy::unchanged(&evidence, group, recipes, *margin)
             }
-            Expectation::AccuracyFalls { treatments, margin } => {
-                accuracy::falls(&evidence, group, treatments, *margin)
+            Expectation::AccuracyFalls { recipes, margin } => {
+                accuracy::falls(&evidence, group, recipes, *margin)
             }
             Expectation::DialRises { treatments, tolerance } => {
                 dial::rises(&evidence, group, treatments, *tolerance)
             }
             Expectation::CorrelationSame { first, second, margin } => {
                 correlation::same(&atlases, group, (*first, *second), *margin)
+            }
+            Expectation::LinearityGrows { rho } => layers::linearity_grows(&runs, group, *rho),
+            Expectation::DirectionsDisagree { rho } => {
+                layers::directions_disagree(&runs, group, *rho)
             }
             Expectation::ShareAtMost { part, of, share } => {
                 share::at_most(&evidence, group, *part, *of, *share)

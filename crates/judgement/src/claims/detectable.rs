@@ -5,7 +5,7 @@ use statistics::{
     ratio_spread_nats,
 };
 
-use super::verdict::Effect;
+use super::verdict::Distance;
 use crate::accuracy::POWER;
 
 /// What a minimum detectable effect is worked out from.
@@ -36,19 +36,19 @@ impl Detectable {
     }
 
     /// The smallest distance from the threshold that is found with a power of 0.8 at this level.
-    pub(super) fn effect(self, alpha: f64) -> Option<Effect> {
+    pub(super) fn distance(self, alpha: f64) -> Option<Distance> {
         Some(match self {
             Detectable::Ratio { windows, spread_nats } => {
-                Effect::Factor(ratio(windows, spread_nats, alpha)?)
+                Distance::Factor(ratio(windows, spread_nats, alpha)?)
             }
             Detectable::Points { items, discordant_share } => {
                 let least =
                     minimum_detectable_difference_paired(items, discordant_share, alpha, POWER);
-                Effect::Share(least.ok()??)
+                Distance::Share(least.ok()??)
             }
             // The logarithm of what a ratio's spread would find: the same formula without its exponent.
             Detectable::Correlation { sites, spread } => {
-                Effect::Correlation(ratio(sites, spread, alpha)?.ln())
+                Distance::Correlation(ratio(sites, spread, alpha)?.ln())
             }
         })
     }

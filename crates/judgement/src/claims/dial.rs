@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use evidence::{Absence, Archive, Match, differences};
-use plan::{ModelGroup, Protocol, Treatment};
+use plan::{ModelGroup, Protocol, Recipe, Treatment};
 use statistics::{
     Dial, MonotoneTest, PageTrend, PermutationPlan, StatisticsError, WindowLoss, monotone_test,
     page_trend, perplexity_ratio_p,
@@ -30,7 +30,7 @@ pub(super) fn rises<'a>(
     // Lines differ in anything but the window.
     let mut lines: BTreeMap<String, Vec<&Treatment>> = BTreeMap::new();
     for treatment in treatments {
-        lines.entry(describe(treatment)).or_default().push(treatment);
+        lines.entry(describe(&treatment.clone().into())).or_default().push(treatment);
     }
     let of_line = |(what, mut line): (String, Vec<&Treatment>)| {
         line.sort_by_key(|treatment| treatment.window);
@@ -66,9 +66,10 @@ fn levels<'a>(
     let mut levels: Vec<Level<'a>> = Vec::new();
     for treatment in line {
         let Some(window) = treatment.window else { continue };
-        match evidence.find(key, treatment) {
+        let recipe: Recipe = (*treatment).clone().into();
+        match evidence.find(key, &recipe) {
             Some(found) => levels.push(Level { window, found, losses: losses(found.result) }),
-            None => match evidence.absence(key, treatment) {
+            None => match evidence.absence(key, &recipe) {
                 // Another grid of windows is a dial as well.
                 Absence::NotRun => {}
                 Absence::Lost(why) => return Err(format!("W={window}: {why}").into()),

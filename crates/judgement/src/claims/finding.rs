@@ -1,7 +1,7 @@
 //! What was found of a claim at one place, before all p-values are adjusted.
 
 use evidence::{Absence, Match};
-use plan::{ModelGroup, Part, Protocol, Treatment, shortest_decimal};
+use plan::{ModelGroup, Part, Protocol, Recipe, shortest_decimal};
 use statistics::Margins;
 
 use super::detectable::Detectable;
@@ -107,8 +107,9 @@ pub(super) fn reason(absence: Absence) -> Reason {
     }
 }
 
-/// `dynamic magnitude κ=0.9`, `state dynamic read ghost κ=0.9`
-pub(super) fn describe(treatment: &Treatment) -> String {
+/// `dynamic magnitude κ=0.9`, `state dynamic read ghost κ=0.9`, `weights wanda κ=.5 + bits rtn 4 bits`
+pub(super) fn describe(recipe: &Recipe) -> String {
+    let Some(treatment) = recipe.treatment() else { return recipe.label() };
     let part = (treatment.part != Part::Ffn).then(|| treatment.part.to_string());
     let words = [
         part,

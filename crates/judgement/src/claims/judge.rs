@@ -55,7 +55,8 @@ fn judge(finding: &mut Found, alpha: f64, n_tests: usize) {
         let level = alpha / n_tests.max(1) as f64;
         let few = finding.least_p.filter(|least| *least >= level);
         let few = few.map(Note::TooFew);
-        let detectable = finding.detectable.and_then(|own| own.effect(level)).map(Note::Detectable);
+        let detectable =
+            finding.detectable.and_then(|own| own.distance(level)).map(Note::Detectable);
         let notes = [why, few.or(detectable)].into_iter().flatten();
         finding.check.notes.splice(0..0, notes);
     }

@@ -13,10 +13,11 @@ mod dial;
 mod file;
 mod finding;
 mod judge;
+mod layers;
 mod perplexity;
 mod share;
 mod verdict;
 
 pub use assess::assess;
 pub use file::ClaimsFile;
-pub use verdict::{Assessment, Check, Effect, Judged, Measurement, Note, Reason, Shape, Verdict};
+pub use verdict::{Assessment, Check, Distance, Judged, Measurement, Note, Reason, Shape, Verdict};

@@ -1,7 +1,7 @@
 //! Claims about perplexity: against dense, and of one score against another.
 
 use evidence::{Archive, CellResult, differences};
-use plan::{ModelGroup, Protocol, Treatment};
+use plan::{ModelGroup, Protocol, Recipe};
 use statistics::{
     Bca, Interval, PermutationPlan, StatisticsError, WindowLoss, perplexity_ratio_interval,
     perplexity_ratio_interval_bca, perplexity_ratio_p,
@@ -63,18 +63,18 @@ pub(super) fn at_every_text<'a>(
     findings
 }
 
-/// The perplexity of each treatment as a multiple of that of dense.
+/// The perplexity of each recipe as a multiple of that of dense.
 pub(super) fn against_dense<'a>(
     evidence: &Archive<'a>,
     group: &'a ModelGroup,
-    treatments: &[Treatment],
+    recipes: &[Recipe],
     bound: Bound,
 ) -> Vec<Found> {
-    let of_treatment = |treatment: &Treatment| {
-        at_every_text(evidence, group, &describe(treatment), |place, protocol| {
+    let of_recipe = |recipe: &Recipe| {
+        at_every_text(evidence, group, &describe(recipe), |place, protocol| {
             let key = (place.model, place.dataset.as_str(), protocol);
-            let Some(found) = evidence.find(key, treatment) else {
-                return place.not_measured(reason(evidence.absence(key, treatment)));
+            let Some(found) = evidence.find(key, recipe) else {
+                return place.not_measured(reason(evidence.absence(key, recipe)));
             };
             match evidence.dense_of(found.result) {
                 Ok(dense) => {
@@ -86,17 +86,17 @@ pub(super) fn against_dense<'a>(
             }
         })
     };
-    treatments.iter().flat_map(of_treatment).collect()
+    recipes.iter().flat_map(of_recipe).collect()
 }
 
 /// The perplexity of the first of each pair as a multiple of that of the second.
 pub(super) fn one_against_another<'a>(
     evidence: &Archive<'a>,
     group: &'a ModelGroup,
-    pairs: &[(Treatment, Treatment)],
+    pairs: &[(Recipe, Recipe)],
     bound: Bound,
 ) -> Vec<Found> {
-    let of_pair = |(first, second): &(Treatment, Treatment)| {
+    let of_pair = |(first, second): &(Recipe, Recipe)| {
         let than = other_than(first, second);
         let what = format!("{} against {than}", describe(first));
         at_every_text(evidence, group, &what, |place, protocol| {
@@ -122,7 +122,10 @@ pub(super) fn one_against_another<'a>(
 }
 
 /// What tells the second of a pair from the first: `static`, `ghost`, `static ghost`.
-fn other_than(first: &Treatment, second: &Treatment) -> String {
+fn other_than(first: &Recipe, second: &Recipe) -> String {
+    let (Some(first), Some(second)) = (first.treatment(), second.treatment()) else {
+        return describe(second);
+    };
     let policy = (first.policy != second.policy).then(|| second.policy.to_string());
     let score = (first.score != second.score).then_some(second.score).flatten();
     let words = [policy, score.map(|score| score.to_string())];

@@ -131,7 +131,7 @@ pub enum Note {
     /// So little data cannot give a p-value below this one.
     TooFew(f64),
     /// What so much data would have found: the smallest distance from the threshold.
-    Detectable(Effect),
+    Detectable(Distance),
     /// Of so many cells of one treatment the one with the most rows stands, then the newest.
     OfAlike(usize),
     /// Answers that are right, and the paired test of their difference.
@@ -172,7 +172,7 @@ impl From<&str> for Reason {
 
 /// A distance from a threshold.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Effect {
+pub enum Distance {
     /// Of a ratio of perplexities, as a factor.
     Factor(f64),
     /// Of accuracies.

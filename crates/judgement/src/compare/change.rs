@@ -31,10 +31,10 @@ impl Draw {
     ///
     /// The smallest p-value of drawn signs is about one over their number, and it is adjusted over all
     /// cells: a hundred draws a cell let a single change count, as far as time allows.
-    pub(super) fn of(results: &[CellResult], n_cells: usize) -> Draw {
+    pub(super) fn for_results(results: &[CellResult], n_cells: usize) -> Draw {
         let permutations = (100 * n_cells as u64).clamp(10_000, 100_000);
         Draw {
-            resamples: Resamples::of(results),
+            resamples: Resamples::for_results(results),
             signs: PermutationPlan { permutations, seed: SEED },
         }
     }
@@ -47,7 +47,7 @@ pub enum Sameness {
     /// Every number of every row.
     SameBits,
     /// No loss and no share is further apart than [`ROUNDING`], no answer has changed; no score is
-    /// further apart than [`scores::ROUNDING`].
+    /// further apart than as much of the largest of its column.
     Rounding,
     /// Something is.
     Differs,
@@ -140,7 +140,7 @@ impl Compared {
 ///
 /// # Errors
 /// The reason why they are not of the same thing.
-pub(super) fn of(pair: &Pair<'_>, draw: &Draw) -> Result<Compared, String> {
+pub(super) fn compare(pair: &Pair<'_>, draw: &Draw) -> Result<Compared, String> {
     let (a, b) = (pair.provenance_a(), pair.provenance_b());
     let mut reasons = other_inputs(b, a, "A");
     let calibration = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
@@ -165,7 +165,7 @@ pub(super) fn of(pair: &Pair<'_>, draw: &Draw) -> Result<Compared, String> {
 }
 
 fn scores(a: &Measured, b: &Measured) -> Result<Compared, String> {
-    let change = scores::of(a, b)?;
+    let change = scores::compare(a, b)?;
     let verdict = match change.n_changed {
         0 => Sameness::SameBits,
         _ if change.largest <= scores::ROUNDING => Sameness::Rounding,
@@ -181,12 +181,12 @@ fn windows(a: &CellResult, b: &CellResult, draw: &Draw) -> Result<Compared, Stat
         losses_a.iter().zip(&losses_b).map(|(a, b)| b.nll_nats - a.nll_nats).collect();
     let n_changed = deltas.iter().filter(|delta| **delta != 0.0).count();
     let nats = deltas.iter().zip(rows_a).map(|(delta, row)| per_target(*delta, row.n_targets));
-    let apart = Apart::of(
+    let apart = Apart::from_rows(
         nats,
         rows_a.iter().zip(rows_b).map(|(a, b)| (window_numbers(a), window_numbers(b))),
     );
     let p = if n_changed == 0 { 1.0 } else { sign_flip_test(&deltas, draw.signs)?.p };
-    let ratio = Ratio::of(&losses_a, &losses_b, n_changed, &draw.resamples)?;
+    let ratio = RatioOfRuns::from_losses(&losses_a, &losses_b, n_changed, &draw.resamples)?;
     let change = PerplexityChange {
         perplexity: Both { a: perplexity(&losses_a).ok(), b: perplexity(&losses_b).ok() },
         ratio: ratio.estimate,
@@ -205,34 +205,35 @@ fn windows(a: &CellResult, b: &CellResult, draw: &Draw) -> Result<Compared, Stat
 
 /// B / A and the limits of its interval, where they exist.
 #[derive(Default)]
-struct Ratio {
+struct RatioOfRuns {
     estimate: Option<f64>,
     lower: Option<f64>,
     upper: Option<f64>,
 }
 
-impl Ratio {
+impl RatioOfRuns {
     /// Without limits for one window, without anything where the ratio overflows.
-    fn of(
+    fn from_losses(
         a: &[WindowLoss],
         b: &[WindowLoss],
         n_changed: usize,
         resamples: &Resamples,
-    ) -> Result<Ratio, StatisticsError> {
+    ) -> Result<RatioOfRuns, StatisticsError> {
         if n_changed == 0 {
             // Every resample gives a ratio of 1.
             let limit = (a.len() > 1).then_some(1.0);
-            return Ok(Ratio { estimate: Some(1.0), lower: limit, upper: limit });
+            return Ok(RatioOfRuns { estimate: Some(1.0), lower: limit, upper: limit });
         }
         match resamples.interval(a, b) {
             Ok(Interval { lower, estimate, upper }) => {
                 let [lower, estimate, upper] = [lower, estimate, upper].map(Some);
-                Ok(Ratio { estimate, lower, upper })
+                Ok(RatioOfRuns { estimate, lower, upper })
             }
-            Err(StatisticsError::TooFew { .. }) => {
-                Ok(Ratio { estimate: Some(perplexity_ratio(a, b)?), ..Ratio::default() })
-            }
-            Err(StatisticsError::Overflow { .. }) => Ok(Ratio::default()),
+            Err(StatisticsError::TooFew { .. }) => Ok(RatioOfRuns {
+                estimate: Some(perplexity_ratio(a, b)?),
+                ..RatioOfRuns::default()
+            }),
+            Err(StatisticsError::Overflow { .. }) => Ok(RatioOfRuns::default()),
             Err(error) => Err(error),
         }
     }
@@ -246,7 +247,7 @@ fn items(a: &[ItemRow], b: &[ItemRow]) -> Result<Compared, StatisticsError> {
     let pairs = || a.iter().zip(b);
     let nats = pairs()
         .map(|(a, b)| per_target(b.word_logprob_nats - a.word_logprob_nats, a.n_target_tokens));
-    let apart = Apart::of(nats, pairs().map(|(a, b)| (item_numbers(a), item_numbers(b))));
+    let apart = Apart::from_rows(nats, pairs().map(|(a, b)| (item_numbers(a), item_numbers(b))));
     let change = AccuracyChange {
         n_correct: Both { a: counts.second()?.successes(), b: counts.first()?.successes() },
         n_items: counts.items(),
@@ -275,7 +276,7 @@ struct Apart {
 
 impl Apart {
     /// From the differences of losses, and the numbers of every two rows: a loss, then shares.
-    fn of(
+    fn from_rows(
         nats: impl Iterator<Item = f64>,
         rows: impl Iterator<Item = ([Option<f64>; 4], [Option<f64>; 4])>,
     ) -> Apart {

@@ -46,21 +46,21 @@ impl Comparison {
                 bail!("{} holds {} runs: name the folder of one", folder.display(), many.len())
             }
         };
-        Comparison::of(&load(folders[0])?, &load(folders[1])?)
+        Comparison::from_runs(&load(folders[0])?, &load(folders[1])?)
     }
 
     /// # Errors
     /// For a cell whose p-value is no probability, which no test gives.
-    fn of(a: &Run, b: &Run) -> Result<Comparison> {
-        let (side_a, side_b) = (Side::of(a), Side::of(b));
+    fn from_runs(a: &Run, b: &Run) -> Result<Comparison> {
+        let (side_a, side_b) = (Side::from_run(a), Side::from_run(b));
         let pairs = pairs(&side_a, &side_b);
-        let draw = Draw::of(&b.results, pairs.len());
+        let draw = Draw::for_results(&b.results, pairs.len());
         let set_beside = |pair: &Pair<'_>| matched(pair, &draw);
         let mut matched: Vec<Matched> = pairs.par_iter().map(set_beside).collect();
         adjust(&mut matched)?;
         matched.sort_by(by_size);
-        let origins = Both { a: Origin::of(a, &side_a), b: Origin::of(b, &side_b) };
-        let speed = Speed::of(&matched);
+        let origins = Both { a: Origin::from_run(a, &side_a), b: Origin::from_run(b, &side_b) };
+        let speed = Speed::from_matched(&matched);
         let only = Both { a: side_a.only(&side_b), b: side_b.only(&side_a) };
         Ok(Comparison {
             other_inputs: other_inputs(a, b),
@@ -132,7 +132,7 @@ pub struct Significance {
 
 fn matched(pair: &Pair<'_>, draw: &Draw) -> Matched {
     let (a, b) = (pair.provenance_a(), pair.provenance_b());
-    let outcome = match change::of(pair, draw) {
+    let outcome = match change::compare(pair, draw) {
         Ok(compared) => Outcome::Compared(compared),
         Err(reason) => Outcome::Refused { reason },
     };

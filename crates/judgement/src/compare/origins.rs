@@ -29,7 +29,7 @@ pub struct Origin {
 
 impl Origin {
     /// Of a run with its finished cells.
-    pub fn of(run: &Run, side: &Side<'_>) -> Origin {
+    pub fn from_run(run: &Run, side: &Side<'_>) -> Origin {
         let command = |order: &WorkOrder| order.provenance.command.clone();
         Origin {
             run: run.name.clone(),
@@ -38,7 +38,7 @@ impl Origin {
             n_cells: side.n_cells(),
             n_older: side.n_older,
             devices: counted(run, |from| &from.device),
-            origins: Origins::of(run),
+            origins: Origins::from_run(run),
         }
     }
 }
@@ -56,7 +56,7 @@ pub struct Speed {
 
 impl Speed {
     /// Of all cells that were compared.
-    pub fn of(matched: &[Matched]) -> Option<Speed> {
+    pub fn from_matched(matched: &[Matched]) -> Option<Speed> {
         let compared = || matched.iter().filter(|matched| matched.compared().is_some());
         let (a, b) = compared()
             .fold((0.0, 0.0), |(a, b), matched| (a + matched.seconds.a, b + matched.seconds.b));

@@ -30,7 +30,7 @@ struct Flat {
 ///
 /// # Errors
 /// The reason why they are not of the same places.
-pub(super) fn of(a: &Measured, b: &Measured) -> Result<ScoresChange, String> {
+pub(super) fn compare(a: &Measured, b: &Measured) -> Result<ScoresChange, String> {
     let (a, b) = (flat(a), flat(b));
     if a.len() != b.len() {
         return Err(format!("{}, A has {}", count(b.len(), "row"), a.len()));

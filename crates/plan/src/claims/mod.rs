@@ -6,7 +6,7 @@
 
 mod read;
 
-use crate::{Part, Predicate, Score, Treatment, Whole};
+use crate::{Part, Predicate, Recipe, Score, Treatment, Whole};
 
 /// A claims file, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,31 +54,31 @@ pub struct Claim {
 /// What a claim expects of every model of its groups.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expectation {
-    /// Each treatment has at least `times` the perplexity of dense.
+    /// Each recipe has at least `times` the perplexity of dense.
     PerplexityAtLeast {
         /// What is done to the model.
-        treatments: Vec<Treatment>,
+        recipes: Vec<Recipe>,
         /// Multiple of the dense perplexity.
         times: f64,
     },
-    /// Each treatment has at most `times` the perplexity of dense.
+    /// Each recipe has at most `times` the perplexity of dense.
     PerplexityAtMost {
         /// What is done to the model.
-        treatments: Vec<Treatment>,
+        recipes: Vec<Recipe>,
         /// Multiple of the dense perplexity.
         times: f64,
     },
-    /// Each treatment has the accuracy of dense on the same items, within `margin` on either side.
+    /// Each recipe has the accuracy of dense on the same items, within `margin` on either side.
     AccuracyUnchanged {
         /// What is done to the model.
-        treatments: Vec<Treatment>,
+        recipes: Vec<Recipe>,
         /// Difference of proportions that counts as none.
         margin: f64,
     },
-    /// Each treatment has an accuracy below that of dense by more than `margin`.
+    /// Each recipe has an accuracy below that of dense by more than `margin`.
     AccuracyFalls {
         /// What is done to the model.
-        treatments: Vec<Treatment>,
+        recipes: Vec<Recipe>,
         /// Difference of proportions that is still no fall.
         margin: f64,
     },
@@ -99,19 +99,30 @@ pub enum Expectation {
         /// Difference of correlations that counts as none.
         margin: f64,
     },
-    /// The first treatment of each pair has more than `times` the perplexity of the second.
+    /// The first recipe of each pair has more than `times` the perplexity of the second.
     CostsMore {
-        /// The same but for the score, the policy or both.
-        pairs: Vec<(Treatment, Treatment)>,
+        /// The same but for the score, the policy or both, or two recipes.
+        pairs: Vec<(Recipe, Recipe)>,
         /// Ratio of perplexities, at least 1.
         times: f64,
     },
-    /// The first treatment of each pair has at most `times` the perplexity of the second.
+    /// The first recipe of each pair has at most `times` the perplexity of the second.
     CostsNoMore {
-        /// The same but for the score, the policy or both.
-        pairs: Vec<(Treatment, Treatment)>,
+        /// The same but for the score, the policy or both, or two recipes.
+        pairs: Vec<(Recipe, Recipe)>,
         /// Ratio of perplexities, at least 1.
         times: f64,
+    },
+    /// The rank correlation of R² of a linear map of each layer with its depth is at least `rho`.
+    LinearityGrows {
+        /// Spearman's ρ.
+        rho: f64,
+    },
+    /// The rank correlation of variance and sensitivity over directions of the residual stream, mean over
+    /// layers, is at most `rho`.
+    DirectionsDisagree {
+        /// Spearman's ρ.
+        rho: f64,
     },
     /// A part is at most such a share of the model.
     ShareAtMost {
@@ -136,6 +147,8 @@ impl Expectation {
             Expectation::CorrelationSame { .. } => Predicate::CorrelationSame,
             Expectation::CostsMore { .. } => Predicate::CostsMore,
             Expectation::CostsNoMore { .. } => Predicate::CostsNoMore,
+            Expectation::LinearityGrows { .. } => Predicate::LinearityGrows,
+            Expectation::DirectionsDisagree { .. } => Predicate::DirectionsDisagree,
             Expectation::ShareAtMost { .. } => Predicate::ShareAtMost,
         }
     }

@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use super::{Claim, Claims, Expectation, ModelGroup};
 use crate::reader::{At, Mistakes, Reader, Section, read_document};
+use crate::recipe::read_recipes;
 use crate::sweep::{TREATMENT_KEYS, read_treatments};
-use crate::{Part, Policy, Predicate, Score, Treatment, TreatmentSpec, UnknownName, Whole};
+use crate::{Part, Policy, Predicate, Recipe, Score, Treatment, TreatmentSpec, UnknownName, Whole};
 
 const TOP_KEYS: &[&str] = &["name", "source", "alpha", "group", "claim"];
 const GROUP_KEYS: &[&str] = &["name", "models", "texts", "corpora", "last_word"];
@@ -154,13 +155,18 @@ fn read_group_names<'a>(
 fn own_keys(predicate: Predicate) -> Vec<&'static str> {
     let with_treatment = |own: &[&'static str]| [&TREATMENT_KEYS[..], own].concat();
     match predicate {
-        Predicate::PerplexityAtLeast | Predicate::PerplexityAtMost => with_treatment(&["times"]),
-        Predicate::AccuracyUnchanged | Predicate::AccuracyFalls => with_treatment(&["margin"]),
+        Predicate::PerplexityAtLeast | Predicate::PerplexityAtMost => {
+            with_treatment(&["recipe", "times"])
+        }
+        Predicate::AccuracyUnchanged | Predicate::AccuracyFalls => {
+            with_treatment(&["recipe", "margin"])
+        }
         Predicate::DialRises => with_treatment(&["tolerance"]),
         Predicate::CorrelationSame => vec!["first", "second", "margin"],
         Predicate::CostsMore | Predicate::CostsNoMore => {
-            with_treatment(&["than", "than_policy", "times"])
+            with_treatment(&["recipe", "than", "than_policy", "than_recipe", "times"])
         }
+        Predicate::LinearityGrows | Predicate::DirectionsDisagree => vec!["rho"],
         Predicate::ShareAtMost => vec!["part", "of", "share"],
     }
 }
@@ -177,19 +183,19 @@ fn read_expectation<'a>(
     let any = f64::INFINITY;
     Some(match predicate {
         Predicate::PerplexityAtLeast => Expectation::PerplexityAtLeast {
-            treatments: treatments(reader, section),
+            recipes: recipes(reader, section),
             times: number_of(reader, section, "times", 0.0..any)?,
         },
         Predicate::PerplexityAtMost => Expectation::PerplexityAtMost {
-            treatments: treatments(reader, section),
+            recipes: recipes(reader, section),
             times: number_of(reader, section, "times", 0.0..any)?,
         },
         Predicate::AccuracyUnchanged => Expectation::AccuracyUnchanged {
-            treatments: treatments(reader, section),
+            recipes: recipes(reader, section),
             margin: number_of(reader, section, "margin", 0.0..1.0)?,
         },
         Predicate::AccuracyFalls => Expectation::AccuracyFalls {
-            treatments: treatments(reader, section),
+            recipes: recipes(reader, section),
             margin: number_of(reader, section, "margin", 0.0..1.0)?,
         },
         Predicate::DialRises => Expectation::DialRises {
@@ -209,6 +215,12 @@ fn read_expectation<'a>(
             pairs: pairs(reader, section)?,
             times: number_of(reader, section, "times", 0.0..any)?,
         },
+        Predicate::LinearityGrows => {
+            Expectation::LinearityGrows { rho: number_of(reader, section, "rho", -1.0..1.0)? }
+        }
+        Predicate::DirectionsDisagree => {
+            Expectation::DirectionsDisagree { rho: number_of(reader, section, "rho", -1.0..1.0)? }
+        }
         Predicate::ShareAtMost => Expectation::ShareAtMost {
             part: name_of::<Part>(reader, section, "part", Part::NAMES)?,
             of: name_of(reader, section, "of", Whole::NAMES)?,
@@ -244,18 +256,39 @@ fn check_texts<'a>(
     }
 }
 
-/// What is done to the model. Seeds are those of the runs and not of the claims.
+/// What is done to the model, as recipes: those that `recipe` spans, or the short form.
+fn recipes<'a>(reader: &mut Reader<'a>, section: &Section<'a>) -> Vec<Recipe> {
+    if !section.table.contains_key("recipe") {
+        return treatments(reader, section).into_iter().map(Recipe::from).collect();
+    }
+    let short = TREATMENT_KEYS.iter().find_map(|key| section.table.get(*key));
+    if let Some(value) = short {
+        let message = "a `recipe` says all that is done: no other key of a treatment goes with it";
+        reader.mistake(&value.span(), &section.place, message);
+    }
+    read_recipes(reader, section, "recipe", NO_SEED)
+}
+
+/// Seeds are those of the runs and not of the claims.
+const NO_SEED: u64 = 0;
+
+/// What is done to the model, in the short form.
 fn treatments<'a>(reader: &mut Reader<'a>, section: &Section<'a>) -> Vec<Treatment> {
-    const NO_SEED: u64 = 0;
     reader.required(section, "policy", "`static`, `dynamic` or `window`");
     read_treatments(reader, section, NO_SEED)
 }
 
-/// Each treatment beside the same one by the score `than`, or by the policy `than_policy`, or both.
-fn pairs<'a>(
-    reader: &mut Reader<'a>,
-    section: &Section<'a>,
-) -> Option<Vec<(Treatment, Treatment)>> {
+/// Each recipe beside `than_recipe`, or each treatment beside the same one by the score `than`, by the
+/// policy `than_policy`, or both.
+fn pairs<'a>(reader: &mut Reader<'a>, section: &Section<'a>) -> Option<Vec<(Recipe, Recipe)>> {
+    if section.table.contains_key("recipe") {
+        reader.required(section, "than_recipe", "the steps that it is compared with");
+        let others = read_recipes(reader, section, "than_recipe", NO_SEED);
+        let own = recipes(reader, section);
+        let pairs =
+            own.iter().flat_map(|own| others.iter().map(|other| (own.clone(), other.clone())));
+        return Some(pairs.collect());
+    }
     let score: Option<Score> = optional_name(reader, section, "than");
     let policy: Option<Policy> = optional_name(reader, section, "than_policy");
     if !["than", "than_policy"].iter().any(|key| section.table.contains_key(*key)) {
@@ -277,7 +310,7 @@ fn pairs<'a>(
             ..TreatmentSpec::of(policy.unwrap_or(treatment.policy), treatment.seed)
         };
         match Treatment::new(spec) {
-            Ok(other) => pairs.push((treatment, other)),
+            Ok(other) => pairs.push((treatment.into(), other.into())),
             Err(error) => {
                 let message = format!("`than`: {error}");
                 reader.mistake(&section.span, &section.place, message);

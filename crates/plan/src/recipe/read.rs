@@ -8,24 +8,27 @@ use super::step::{kind_of, setting_of};
 use crate::reader::{Raw, Reader, Section};
 use crate::{Kind, Recipe, Setting, Step, Value, Way};
 
-/// Every recipe that the key `recipe` of a section spans, the first list changing slowest.
+/// Every recipe that a key of a section spans, the first list changing slowest.
 pub(crate) fn read_recipes<'a>(
     reader: &mut Reader<'a>,
     section: &Section<'a>,
+    key: &str,
     seed: u64,
 ) -> Vec<Recipe> {
-    let Some(value) = section.table.get("recipe") else { return Vec::new() };
-    let expected = "`recipe`: expected a list of steps, e.g. \
-                    [{ cut = \"weights\", method = \"wanda\", sparsity = [0.5, 0.7] }]";
+    let Some(value) = section.table.get(key) else { return Vec::new() };
+    let expected = format!(
+        "`{key}`: expected a list of steps, e.g. \
+         [{{ cut = \"weights\", method = \"wanda\", sparsity = [0.5, 0.7] }}]"
+    );
     let Some(list) = value.get_ref().as_array().filter(|list| !list.is_empty()) else {
-        reader.mistake(&value.span(), &section.place, expected);
+        reader.mistake(&value.span(), &section.place, expected.as_str());
         return Vec::new();
     };
     let mut recipes: Vec<Vec<Step>> = vec![Vec::new()];
     for (index, raw) in list.iter().enumerate() {
         let place = format!("{}: step {}", section.place, index + 1);
         let Some(table) = raw.get_ref().as_table() else {
-            reader.mistake(&raw.span(), &place, expected);
+            reader.mistake(&raw.span(), &place, expected.as_str());
             return Vec::new();
         };
         let steps = read_steps(reader, &Section { place, span: raw.span(), table });

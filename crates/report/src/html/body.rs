@@ -59,7 +59,7 @@ impl Writer<'_> {
             Block::Heading { level, begins_section, .. } => self.heading(*level, *begins_section),
             Block::Paragraph(line) => self.push(html! { p { (self.line(line)) } }),
             Block::Warning(text) => self.push(html! {
-                div.warning role="note" { p { strong { "WARNING: " (text) } } "\n" }
+                div.warning role="note" { "\n" p { strong { "WARNING: " (text) } } "\n" }
             }),
             Block::Findings(sentences) => self.push(html! {
                 ul.findings { "\n" @for text in sentences { li { (finding(text)) } "\n" } }

@@ -16,7 +16,7 @@ use super::words::sentences;
 use crate::document::Align::{Left, Right};
 use crate::document::{Field, Table};
 use crate::format::{correlation, or_nothing};
-use crate::sections::headings;
+use crate::headings;
 use crate::sentences::with_limits;
 use evidence::Quantity;
 use judgement::Summary;

@@ -16,7 +16,7 @@ use super::words::{NEWEST, hatched, place_cell, sentences, share_label};
 use crate::document::Align::{Left, Right};
 use crate::document::{Field, Table};
 use crate::format::{NOTHING, percent};
-use crate::sections::headings;
+use crate::headings;
 use evidence::Row;
 use evidence::absent::{Why, absent};
 use evidence::place::{Model, Place, models, reasons};

@@ -25,7 +25,7 @@ const PANEL: (i32, i32, i32) = (30, 250, 56);
 const COLUMNS: usize = 2;
 
 /// What is drawn: one score on one text.
-struct Choice<'a> {
+struct OneScore<'a> {
     dataset: &'a str,
     score: Score,
     /// Ascending.
@@ -37,7 +37,7 @@ struct Choice<'a> {
 }
 
 /// How a model's line is drawn.
-struct Pen {
+struct ModelPen {
     line: Ink,
     mark: Ink,
 }
@@ -53,11 +53,11 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     };
     let words = words(&choice);
     let mut inks = Inks::new();
-    let pens: Vec<Pen> = (0..choice.models.len())
+    let pens: Vec<ModelPen> = (0..choice.models.len())
         .map(|model| {
             let colour = series_colour(model);
             let line = inks.add(&format!("line m{model}"), colour, series_dashes(model));
-            Pen { line, mark: inks.add(&format!("mark m{model}"), colour, None) }
+            ModelPen { line, mark: inks.add(&format!("mark m{model}"), colour, None) }
         })
         .collect();
     let chance = inks.add("chance", series_colour(7), REFERENCE);
@@ -92,7 +92,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
 }
 
 /// The text with the most models, of equals the first; sets by size where there are any.
-fn choose(overlaps: &[Overlap]) -> Option<Choice<'_>> {
+fn choose(overlaps: &[Overlap]) -> Option<OneScore<'_>> {
     let score = match overlaps.iter().any(|own| own.score == SCORE) {
         true => SCORE,
         false => overlaps.first()?.score,
@@ -111,7 +111,7 @@ fn choose(overlaps: &[Overlap]) -> Option<Choice<'_>> {
     let others = overlaps.iter().filter(|own| own.dataset != dataset || own.score != score);
     let others: BTreeSet<String> =
         others.map(|own| format!("{} by {}", own.dataset, own.score)).collect();
-    Some(Choice {
+    Some(OneScore {
         dataset,
         score,
         sparsities,
@@ -121,7 +121,7 @@ fn choose(overlaps: &[Overlap]) -> Option<Choice<'_>> {
     })
 }
 
-fn words(choice: &Choice<'_>) -> Words {
+fn words(choice: &OneScore<'_>) -> Words {
     let values = choice.overlaps.iter().map(|overlap| {
         let lags = overlap.lags.iter();
         let lags = lags.map(|lag| format!("{} {}", lag.lag_tokens, percent(lag.overlap.value)));
@@ -153,8 +153,8 @@ fn words(choice: &Choice<'_>) -> Words {
 
 fn chart(
     sheet: &Sheet<'_>,
-    choice: &Choice<'_>,
-    pens: &[Pen],
+    choice: &OneScore<'_>,
+    pens: &[ModelPen],
     (chance, top): (Ink, i32),
 ) -> Result<()> {
     let lags: BTreeSet<u32> =
@@ -179,9 +179,9 @@ fn chart(
 
 fn draw_panel(
     sheet: &Sheet<'_>,
-    choice: &Choice<'_>,
+    choice: &OneScore<'_>,
     sparsity: f64,
-    pens: &[Pen],
+    pens: &[ModelPen],
     (chance, area, horizontal, vertical): (Ink, Area, &Scale, &Scale),
 ) -> Result<()> {
     let own = choice.overlaps.iter().filter(|own| own.sparsity.total_cmp(&sparsity).is_eq());
@@ -212,7 +212,7 @@ fn draw_panel(
     Ok(())
 }
 
-fn numbers(choice: &Choice<'_>) -> Table {
+fn numbers(choice: &OneScore<'_>) -> Table {
     let mut table = Table::new([
         ("model", Left),
         ("κ", Right),

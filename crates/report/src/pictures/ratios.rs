@@ -12,7 +12,7 @@ use super::words::place_cell;
 use crate::document::Align::{self, Left, Right};
 use crate::document::Field;
 use crate::format::{NOTHING, or_nothing, significant};
-use crate::sections::headings;
+use crate::headings;
 
 /// The headings of the tables of a choice's models.
 pub(super) fn tables<T>(summary: &Summary, choice: &Choice<'_, T>) -> Vec<String> {

@@ -5,7 +5,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use plan::{Cell, Mode, Part, Policy, Score, shortest_decimal};
+use evidence::{Key as CellKey, Share};
+use plan::{Mode, Part, Policy, Score, shortest_decimal};
 
 use super::axes::{Area, Scale, panels, panels_height};
 use super::canvas::{self, Key, Words, head};
@@ -18,7 +19,7 @@ use super::words::{NEWEST, sentences, share_label};
 use crate::document::Align::{Left, Right};
 use crate::document::{Field, Table};
 use crate::format::{bin_name, percent};
-use crate::sections::headings;
+use crate::headings;
 use judgement::Summary;
 use judgement::contrast::SCORE;
 use judgement::recall::{Recall, RecallLine};
@@ -43,17 +44,17 @@ enum Done {
 
 impl Done {
     /// None where the cell is none of those that are drawn.
-    fn of(cell: &Cell) -> Option<Done> {
-        let treatment = cell.recipe.treatment()?;
-        let (policy, score) = (treatment.policy, treatment.score);
-        let has_one_set = matches!(policy, Policy::Static | Policy::Dynamic);
-        match (policy, treatment.part) {
-            (Policy::Dense, _) => Some(Done::Dense),
-            (_, Part::Ffn) if has_one_set && score == Some(SCORE) => Some(Done::Neurons(policy)),
-            (_, Part::State) if has_one_set && score == Some(STATE_SCORE) => {
-                Some(Done::State(policy, treatment.mode))
-            }
-            _ => None,
+    fn of(key: &CellKey) -> Option<Done> {
+        if key.is_dense() {
+            return Some(Done::Dense);
+        }
+        let score = key.score.filter(|_| key.has_one_set())?;
+        if key.prunes(Part::Ffn) {
+            (score == SCORE).then_some(Done::Neurons(key.policy))
+        } else if key.prunes(Part::State) {
+            (score == STATE_SCORE).then_some(Done::State(key.policy, key.mode))
+        } else {
+            None
         }
     }
 
@@ -68,14 +69,14 @@ impl Done {
 }
 
 /// The lines of one model.
-struct Lines<'a> {
+struct RecallLines<'a> {
     recall: &'a Recall,
     lines: Vec<(Done, &'a RecallLine)>,
     is_ambiguous: bool,
 }
 
 /// How a line is drawn.
-struct Pen {
+struct DonePen {
     done: Done,
     series: usize,
     line: Ink,
@@ -96,17 +97,17 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     let mut inks = Inks::new();
     let lines = choice.shown.iter().flat_map(|(_, lines)| &lines.lines);
     let done: BTreeSet<Done> = lines.map(|(done, _)| *done).collect();
-    let pens: Vec<Pen> = done
+    let pens: Vec<DonePen> = done
         .into_iter()
         .enumerate()
         .map(|(series, done)| {
             let colour = series_colour(if series == 0 { 7 } else { series - 1 });
             let line = inks.add(&format!("line d{series}"), colour, series_dashes(series));
             let mark = inks.add(&format!("mark d{series}"), colour, None);
-            Pen { done, series, line, mark }
+            DonePen { done, series, line, mark }
         })
         .collect();
-    let key = |pen: &Pen| Key::of(pen.series, pen.mark, Some(pen.line), &pen.done.name());
+    let key = |pen: &DonePen| Key::of(pen.series, pen.mark, Some(pen.line), &pen.done.name());
     let legend: Vec<Key> = pens.iter().map(key).collect();
     let body = panels_height(choice.shown.len(), COLUMNS, PANEL);
     let svg = canvas::paint(id, body, &inks, &words, &legend, |sheet, top| {
@@ -131,24 +132,21 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     })
 }
 
-fn found(summary: &Summary) -> Vec<Found<'_, Lines<'_>>> {
+fn found(summary: &Summary) -> Vec<Found<'_, RecallLines<'_>>> {
     let mut found = Vec::new();
     for recall in &summary.recall {
         let key = (recall.model.as_str(), recall.dataset.as_str(), recall.protocol);
         let pruned = recall
             .lines
             .iter()
-            .filter(|line| Done::of(&line.cell).is_some_and(|done| done != Done::Dense));
-        let mut sparsities: Vec<f64> =
-            pruned.map(|line| line.cell.recipe.sparsity().get()).collect();
-        sparsities.sort_by(f64::total_cmp);
-        sparsities.dedup();
+            .filter(|line| Done::of(&line.key).is_some_and(|done| done != Done::Dense));
+        let sparsities: BTreeSet<Share> = pruned.map(|line| line.key.sparsity).collect();
         for sparsity in sparsities {
             let value = lines(recall, sparsity);
             let is_measured = value.lines.first().is_some_and(|(done, _)| *done == Done::Dense)
                 && value.lines.len() > 1;
             if is_measured {
-                found.push(Found { key, sparsity, value, is_measured });
+                found.push(Found { key, sparsity: sparsity.get(), value, is_measured });
             }
         }
     }
@@ -156,22 +154,20 @@ fn found(summary: &Summary) -> Vec<Found<'_, Lines<'_>>> {
 }
 
 /// Dense and what was done at one sparsity; of several cells of one kind the newest.
-fn lines(recall: &Recall, sparsity: f64) -> Lines<'_> {
+fn lines(recall: &Recall, sparsity: Share) -> RecallLines<'_> {
     let mut all: Vec<(Done, &RecallLine)> = recall
         .lines
         .iter()
-        .filter_map(|line| Some((Done::of(&line.cell)?, line)))
-        .filter(|(done, line)| {
-            *done == Done::Dense || line.cell.recipe.sparsity().get().total_cmp(&sparsity).is_eq()
-        })
+        .filter_map(|line| Some((Done::of(&line.key)?, line)))
+        .filter(|(done, line)| *done == Done::Dense || line.key.sparsity == sparsity)
         .collect();
     all.sort_by_key(|(done, line)| (*done, Reverse(line.started_at_ms), line.cell_id.as_str()));
     let n_all = all.len();
     all.dedup_by_key(|(done, _)| *done);
-    Lines { recall, is_ambiguous: all.len() < n_all, lines: all }
+    RecallLines { recall, is_ambiguous: all.len() < n_all, lines: all }
 }
 
-fn words(choice: &Choice<'_, Lines<'_>>) -> Words {
+fn words(choice: &Choice<'_, RecallLines<'_>>) -> Words {
     let sparsity = shortest_decimal(choice.sparsity);
     let lines = choice.shown.iter().flat_map(|(_, lines)| &lines.lines);
     let items: Vec<u64> =
@@ -203,7 +199,12 @@ fn words(choice: &Choice<'_, Lines<'_>>) -> Words {
     }
 }
 
-fn chart(sheet: &Sheet<'_>, choice: &Choice<'_, Lines<'_>>, pens: &[Pen], top: i32) -> Result<()> {
+fn chart(
+    sheet: &Sheet<'_>,
+    choice: &Choice<'_, RecallLines<'_>>,
+    pens: &[DonePen],
+    top: i32,
+) -> Result<()> {
     let uppers = choice.shown.iter().flat_map(|(_, lines)| {
         let bins = lines.recall.bins();
         let all = lines.lines.iter().flat_map(move |(_, line)| {
@@ -226,8 +227,8 @@ fn chart(sheet: &Sheet<'_>, choice: &Choice<'_, Lines<'_>>, pens: &[Pen], top: i
 
 fn draw_panel(
     sheet: &Sheet<'_>,
-    lines: &Lines<'_>,
-    pens: &[Pen],
+    lines: &RecallLines<'_>,
+    pens: &[DonePen],
     area: Area,
     vertical: &Scale,
 ) -> Result<()> {
@@ -259,7 +260,7 @@ fn draw_panel(
     Ok(())
 }
 
-fn numbers(choice: &Choice<'_, Lines<'_>>) -> Table {
+fn numbers(choice: &Choice<'_, RecallLines<'_>>) -> Table {
     let mut table = Table::new([
         ("model", Left),
         ("what was done", Left),

@@ -18,7 +18,7 @@ use super::words::{sentences, share_label};
 use crate::document::Align::{Left, Right};
 use crate::document::{Field, Table};
 use crate::format::{count, or_nothing, percent, significant};
-use crate::sections::headings;
+use crate::headings;
 
 const HEIGHT: i32 = 360;
 

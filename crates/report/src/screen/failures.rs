@@ -1,28 +1,28 @@
 //! What failed, is missing or cannot be read, and what to do.
 
-use super::layout::{Lines, Tone};
-use crate::format::count;
-use crate::format::short;
-use crate::sentences::warning as words_of;
 use evidence::Failure;
 use judgement::{Counts, Summary};
 
-/// Runs that are told one by one.
+use super::layout::{Lines, Tone};
+use crate::format::{count, short};
+use crate::sentences::warning as words_of;
+
+/// Runs that have a line of their own.
 const RUNS: usize = 2;
 
 /// A sentence, the lines that it may take, and how it stands out.
-type Told = (String, usize, Tone);
+type Message = (String, usize, Tone);
 
 /// Of one run: seven lines at most below a heading.
 pub(super) fn of_run(lines: &mut Lines, summary: &Summary) {
     let again = again(summary);
-    let mut told: Vec<Told> = warning(summary).into_iter().collect();
-    told.extend(errors(&summary.failed));
+    let mut messages: Vec<Message> = warning(summary).into_iter().collect();
+    messages.extend(errors(&summary.failed));
     if let Some(open) = left_open(&summary.counts) {
         let one = summary.failed.first().map(|own| short(&own.cell_id));
         let one = one.map(|id| format!("; `cargo xtask explain {id}` says what a cell is made of"));
         let text = format!("{open}: `{again}` tries only these again{}.", one.unwrap_or_default());
-        told.push((text, 2, Tone::Plain));
+        messages.push((text, 2, Tone::Plain));
     }
     if let Some(first) = summary.unreadable.first() {
         let n = count(summary.unreadable.len(), "unreadable file");
@@ -30,16 +30,16 @@ pub(super) fn of_run(lines: &mut Lines, summary: &Summary) {
             "{n}: remove what is damaged, then `{again}`; {}: {}",
             first.file, first.reason
         );
-        told.push((text, 1, Tone::Bad));
+        messages.push((text, 1, Tone::Bad));
     } else if summary.counts.n_refused > 0 {
         let rows = count(summary.counts.n_refused, "row");
         let text = format!("{rows} not compared with dense: their notes in the report say why.");
-        told.push((text, 1, Tone::Plain));
+        messages.push((text, 1, Tone::Plain));
     }
-    tell(lines, &told);
+    write(lines, &messages);
 }
 
-fn warning(summary: &Summary) -> Option<Told> {
+fn warning(summary: &Summary) -> Option<Message> {
     let first = summary.warnings.first()?;
     let more = match summary.warnings.len() - 1 {
         0 => String::new(),
@@ -49,7 +49,7 @@ fn warning(summary: &Summary) -> Option<Told> {
 }
 
 /// The error of most cells, and the second one or how many more there are.
-fn errors(failures: &[Failure]) -> Vec<Told> {
+fn errors(failures: &[Failure]) -> Vec<Message> {
     let errors = by_error(failures);
     let say = |(error, cells): &(&str, Vec<&Failure>)| {
         let first = cells[0];
@@ -81,22 +81,22 @@ pub(super) fn of_runs(lines: &mut Lines, summaries: &[&Summary]) {
         let what = (!all.is_empty()).then(|| all.join(", "))?;
         Some((format!("{}: {what}: `{}`", summary.run, again(summary)), 1, Tone::Bad))
     };
-    let mut told: Vec<Told> = summaries.iter().filter_map(problem).collect();
-    if told.len() > RUNS + 1 {
-        let more = count(told.len() - RUNS, "more run");
-        told.truncate(RUNS);
-        told.push((format!("and {more}: each has a report of its own."), 1, Tone::Bad));
+    let mut messages: Vec<Message> = summaries.iter().filter_map(problem).collect();
+    if messages.len() > RUNS + 1 {
+        let more = count(messages.len() - RUNS, "more run");
+        messages.truncate(RUNS);
+        messages.push((format!("and {more}: each has a report of its own."), 1, Tone::Bad));
     }
-    tell(lines, &told);
+    write(lines, &messages);
 }
 
-fn tell(lines: &mut Lines, told: &[Told]) {
-    if told.is_empty() {
+fn write(lines: &mut Lines, messages: &[Message]) {
+    if messages.is_empty() {
         return;
     }
     lines.blank();
     lines.title("What failed or is left, and what to do");
-    for (text, most, tone) in told {
+    for (text, most, tone) in messages {
         lines.wrap(("  ", "    "), text, *most, *tone);
     }
 }
@@ -104,9 +104,9 @@ fn tell(lines: &mut Lines, told: &[Told]) {
 /// `2 failed, 3 not run`; nothing where all is done.
 fn left_open(counts: &Counts) -> Option<String> {
     let parts = [(counts.n_failed, "failed"), (counts.n_missing, "not run")];
-    let told = parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, how)| format!("{n} {how}"));
-    let told: Vec<String> = told.collect();
-    (!told.is_empty()).then(|| told.join(", "))
+    let open = parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, how)| format!("{n} {how}"));
+    let open: Vec<String> = open.collect();
+    (!open.is_empty()).then(|| open.join(", "))
 }
 
 /// The command that made the run, which computes only what is not done; of the whole grid, since what a

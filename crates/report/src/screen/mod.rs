@@ -4,7 +4,6 @@
 //! Each part has a number of lines that it may take at most, and they add up to less than the whole.
 
 mod candidates;
-mod choose;
 mod failures;
 mod layout;
 mod measured;
@@ -15,15 +14,15 @@ use std::path::{Path, PathBuf};
 use crate::format::{count, utc};
 use crate::report::Report;
 use crate::sentences::{cells, of_claims};
-use choose::{Candidate, choose};
 use judgement::Summary;
 use judgement::claims::{Assessment, Judged, Verdict};
+use judgement::notable::{Candidate, choose};
 use layout::{Lines, Tone, duration, file_url};
 
 /// Lines that a finding may take where one run has the screen, and where several share it.
 const LINES_OF_ONE: usize = 3;
 const LINES_OF_SEVERAL: usize = 2;
-/// Runs and sentences that are told one by one.
+/// Runs and sentences that have a line of their own.
 const RUNS: usize = 6;
 const SENTENCES: usize = 6;
 
@@ -78,9 +77,7 @@ pub(crate) fn of_runs(
     lines.cut("  ", &took(&summaries, ending.took), Tone::Plain);
     let of_run = |summary: &&Summary| {
         let run = summary.run.clone();
-        candidates::of(summary)
-            .into_iter()
-            .map(move |own| Candidate { text: format!("{run}: {}", own.text), ..own })
+        candidates::of(summary).into_iter().map(move |own| own.map(|text| format!("{run}: {text}")))
     };
     most_important(&mut lines, summaries.iter().flat_map(of_run).collect(), LINES_OF_SEVERAL);
     verdicts(&mut lines, assessment);
@@ -135,7 +132,7 @@ fn took(summaries: &[&Summary], took: Option<f64>) -> String {
     }
 }
 
-fn most_important(lines: &mut Lines, candidates: Vec<Candidate>, most: usize) {
+fn most_important(lines: &mut Lines, candidates: Vec<Candidate<String>>, most: usize) {
     let n_candidates = candidates.len();
     let chosen = choose(candidates);
     lines.blank();
@@ -149,7 +146,7 @@ fn most_important(lines: &mut Lines, candidates: Vec<Candidate>, most: usize) {
     lines.title(&format!("What matters most{of} (× dense: perplexity; 95 % intervals)"));
     for (number, own) in chosen.iter().enumerate() {
         let first = format!("  {}  ", number + 1);
-        lines.wrap((&first, "     "), &own.text, most, Tone::Plain);
+        lines.wrap((&first, "     "), &own.content, most, Tone::Plain);
     }
 }
 

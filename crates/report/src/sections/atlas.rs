@@ -6,11 +6,12 @@ use judgement::atlas::{
 };
 use plan::{Part, shortest_decimal};
 
-use super::headings::of_entry;
 use crate::document::Align::{Left, Right};
 use crate::document::{Block, Field, Line, Table};
 use crate::format::{self, count, or_nothing, percent, significant};
+use crate::headings::of_entry;
 use crate::sentences::{AtlasSentences, with_limits};
+use crate::units::unit;
 
 /// The atlas of a run; nothing where nothing was observed. Its tables lie in `<prefix>atlas`.
 pub(super) fn section(atlas: &Atlas, sentences: &[AtlasSentences], prefix: &str) -> Vec<Block> {
@@ -44,10 +45,8 @@ pub(super) fn section(atlas: &Atlas, sentences: &[AtlasSentences], prefix: &str)
 }
 
 fn entry_section(entry: &Entry) -> Vec<Block> {
-    let thing = match entry.part {
-        Part::Ffn => "neuron",
-        Part::State => "channel",
-    };
+    // "Of the state" is said by the heading.
+    let thing = unit(entry.part).trim_start_matches("state ");
     let (sites, places) = (count(entry.n_sites, "site"), count(entry.n_places, thing));
     let notes: String = entry.notes.iter().map(|note| format!("; {note}")).collect();
     let about = format!("{sites}, {places}, {}{notes}.", entry.protocol);
@@ -105,14 +104,8 @@ fn correlation_matrix(entry: &Entry) -> [Block; 2] {
 
 /// The correlations that a sign change with depth would show in, with interval and layer by layer.
 fn by_layer(entry: &Entry) -> Vec<Block> {
-    let shown = match entry.part {
-        Part::Ffn => [Quantity::Weight, Quantity::Impact].map(|to| (Quantity::Magnitude, to)),
-        Part::State => {
-            [Quantity::StateEnergy, Quantity::Ghost].map(|to| (Quantity::StateWeight, to))
-        }
-    };
     let mut blocks = Vec::new();
-    for (first, second) in shown {
+    for (first, second) in Quantity::size_against(entry.part).into_iter().take(2) {
         let Some(similarity) = entry.correlation(first, second, Measure::Spearman) else {
             continue;
         };

@@ -152,7 +152,9 @@ fn fields(predicate: Predicate, check: &Check) -> Vec<Field> {
 fn shown(predicate: Predicate, value: f64) -> String {
     match predicate {
         Predicate::AccuracyUnchanged | Predicate::AccuracyFalls => points(value),
-        Predicate::CorrelationSame => correlation(value, 3),
+        Predicate::CorrelationSame | Predicate::LinearityGrows | Predicate::DirectionsDisagree => {
+            correlation(value, 3)
+        }
         Predicate::ShareAtMost => percent(value),
         _ => significant(value, 4),
     }
@@ -162,8 +164,13 @@ fn shown(predicate: Predicate, value: f64) -> String {
 fn bound(predicate: Predicate, threshold: f64) -> String {
     let value = shown(predicate, threshold);
     match predicate {
-        Predicate::PerplexityAtLeast | Predicate::CostsMore => format!("≥ {value}"),
-        Predicate::PerplexityAtMost | Predicate::CostsNoMore | Predicate::ShareAtMost => {
+        Predicate::PerplexityAtLeast | Predicate::CostsMore | Predicate::LinearityGrows => {
+            format!("≥ {value}")
+        }
+        Predicate::PerplexityAtMost
+        | Predicate::CostsNoMore
+        | Predicate::DirectionsDisagree
+        | Predicate::ShareAtMost => {
             format!("≤ {value}")
         }
         Predicate::AccuracyFalls => format!("< {value}"),

@@ -4,10 +4,10 @@ use judgement::gradients::{Gradients, SCORES};
 use judgement::quadrants::Value;
 use plan::{Score, shortest_decimal};
 
-use super::headings::of_table;
 use crate::document::Align::Right;
 use crate::document::{Block, Field, Line, Table};
 use crate::format::{NOTHING, significant};
+use crate::headings::of_table;
 use crate::sentences::{of_gradients, unequal_at};
 
 /// All comparisons of a run; nothing where there are none.

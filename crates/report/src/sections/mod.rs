@@ -7,7 +7,6 @@ pub(crate) mod comparison;
 mod findings;
 mod glance;
 mod gradients;
-pub(crate) mod headings;
 mod layers;
 pub(crate) mod overview;
 pub(crate) mod page;

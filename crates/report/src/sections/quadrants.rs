@@ -1,13 +1,14 @@
 //! The quadrants as Markdown.
 
 use judgement::quadrants::{Quadrants, Rating, Value};
-use plan::{Part, shortest_decimal};
+use plan::shortest_decimal;
 
-use super::headings::of_quadrants;
 use crate::document::Align::{Left, Right};
 use crate::document::{Block, Field, Line, Table};
 use crate::format::{NOTHING, count, percent, significant};
+use crate::headings::of_quadrants;
 use crate::sentences::unequal_at;
+use crate::units::all_units;
 
 /// All quadrants of a run; nothing where there are none.
 pub(super) fn section(tables: &[Quadrants]) -> Vec<Block> {
@@ -63,10 +64,7 @@ fn shown(measure: Rating, value: &Value) -> String {
 fn notes(table: &Quadrants) -> Vec<Line> {
     let mut notes = Vec::new();
     for (part, touches) in &table.parts {
-        let what = match part {
-            Part::Ffn => "The feed-forward neurons (ffn)",
-            Part::State => "The state channels (state)",
-        };
+        let what = all_units(*part);
         let part = format!(
             "{what} are {} of the model's parameters, {} of a token's operations and {} of the bytes \
              of its recurrent state.",

@@ -2,10 +2,10 @@
 
 use judgement::recall::Recall;
 
-use super::headings::of_recall;
 use crate::document::Align::{Left, Right};
 use crate::document::{Block, Field, Table};
 use crate::format::{bin_name, percent};
+use crate::headings::of_recall;
 
 /// The tables of a run; nothing where no item has a distance.
 pub(super) fn section(all: &[Recall]) -> Vec<Block> {

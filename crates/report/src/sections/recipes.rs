@@ -4,10 +4,10 @@ use evidence::AgainstDense;
 use judgement::perplexity::PerplexityRatio;
 use judgement::recipes::{Methods, RecipeRow, Recipes};
 
-use super::headings;
 use crate::document::Align::{Left, Right};
 use crate::document::{Block, Field, Table};
 use crate::format::{NOTHING, or_nothing, percent, significant};
+use crate::headings;
 
 /// All tables of a run; nothing where no cell cuts anything but neurons and channels.
 pub(super) fn section(all: &[Recipes]) -> Vec<Block> {

@@ -7,10 +7,10 @@ use judgement::dial::Dial;
 use judgement::perplexity::{BOOTSTRAP, Perplexity, PerplexityTable};
 use plan::{Part, Protocol, shortest_decimal};
 
-use super::headings::of_table;
 use crate::document::Align::{self, Left, Right};
 use crate::document::{Block, Field, Line, Table};
 use crate::format::{NOTHING, count, or_nothing, p_value, percent, points, rule_name, significant};
+use crate::headings::of_table;
 use crate::sentences::notes;
 
 /// The first columns of every table: what was done.

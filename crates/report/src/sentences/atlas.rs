@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::finding::OfModel;
 use super::numbers::with_limits;
 use crate::format::{self, count, percent, significant};
+use crate::units::unit;
 
 /// What the atlas says of one model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -111,12 +112,9 @@ fn damage(entry: &Entry) -> Option<String> {
     let lowers = entry
         .ablation_lowers
         .map(|share| format!("; without {} of those sampled the loss is lower", percent(share)));
-    let what = match entry.part {
-        Part::Ffn => "a neuron",
-        Part::State => "a state channel",
-    };
+    let what = unit(entry.part);
     Some(format!(
-        "What dropping {what} alone does to the loss ({}/{}, ablation of a sample, Spearman per site), \
+        "What dropping a {what} alone does to the loss ({}/{}, ablation of a sample, Spearman per site), \
          from the best predictor to the worst: {}{}.",
         entry.model,
         entry.dataset,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use judgement::claims::{Assessment, Check, Effect, Note, Reason, Shape, Verdict};
+use judgement::claims::{Assessment, Check, Distance, Note, Reason, Shape, Verdict};
 
 use crate::format::{correlation, count, p_value, percent, points, significant};
 
@@ -57,11 +57,11 @@ fn of_note(note: &Note) -> String {
         Note::TooFew(least) => format!("so few cannot give a p below {}", p_value(*least)),
         Note::Detectable(effect) => {
             let distance = match effect {
-                Effect::Factor(factor) => format!("a factor of {}", significant(*factor, 4)),
-                Effect::Share(share) => {
+                Distance::Factor(factor) => format!("a factor of {}", significant(*factor, 4)),
+                Distance::Share(share) => {
                     format!("{} points", points(*share).trim_start_matches('+'))
                 }
-                Effect::Correlation(own) => correlation(*own, 3),
+                Distance::Correlation(own) => correlation(*own, 3),
             };
             format!("detectable: {distance} from the threshold")
         }

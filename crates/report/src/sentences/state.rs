@@ -5,7 +5,7 @@ use evidence::{Paired, Row};
 use judgement::Summary;
 use judgement::dial::Dial;
 use judgement::perplexity::PerplexityTable;
-use judgement::state::{Costs, Rated, StateCosts, largest_lines, state_costs};
+use judgement::state::{Cost, Costs, StateCosts, largest_lines, state_costs};
 use judgement::{Table, accuracy, perplexity};
 use plan::{Part, shortest_decimal};
 
@@ -47,7 +47,7 @@ fn dial_ends(table: &PerplexityTable, dial: &Dial) -> Vec<String> {
 }
 
 /// `costs` says how a row reads.
-fn sentence<M: Paired + Rated>(
+fn sentence<M: Paired + Cost>(
     table: &Table<M>,
     verb: &str,
     costs: impl Fn(&Row<M>) -> Option<String>,

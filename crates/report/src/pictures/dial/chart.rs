@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use super::panel::{Choosing, Line, Panel, REFERENCES};
+use super::panel::{Choosing, Panel, REFERENCES, RuleLine};
 use crate::format::rule_name;
 use crate::pictures::axes::{Area, Scale, panels, panels_height, tick_label};
 use crate::pictures::canvas::{Key, head};
@@ -28,26 +28,26 @@ pub(super) fn height(n: usize) -> i32 {
 }
 
 /// How each line and each reference is drawn.
-pub(super) struct Pens {
-    lines: BTreeMap<Choosing, Pen>,
+pub(super) struct DialPens {
+    lines: BTreeMap<Choosing, RulePen>,
     references: [Ink; 2],
     dense: Ink,
 }
 
 /// The number of a line's mark, and its inks.
-struct Pen {
+struct RulePen {
     series: usize,
     line: Ink,
     mark: Ink,
 }
 
-impl Pens {
-    pub(super) fn new(inks: &mut Inks, rules: &BTreeSet<Choosing>) -> Pens {
+impl DialPens {
+    pub(super) fn new(inks: &mut Inks, rules: &BTreeSet<Choosing>) -> DialPens {
         let pen = |(series, rule): (usize, &Choosing)| {
             let colour = series_colour(series);
             let line = inks.add(&format!("line r{series}"), colour, series_dashes(series));
             let mark = inks.add(&format!("mark r{series}"), colour, None);
-            (*rule, Pen { series, line, mark })
+            (*rule, RulePen { series, line, mark })
         };
         let lines = rules.iter().enumerate().map(pen).collect();
         let references = [(6, Some("10 3 2 3")), (3, Some("2 4"))];
@@ -56,11 +56,11 @@ impl Pens {
             number += 1;
             inks.add(&format!("reference f{number}"), series_colour(colour), dashes)
         });
-        Pens { lines, references, dense: inks.add("dense", series_colour(7), REFERENCE) }
+        DialPens { lines, references, dense: inks.add("dense", series_colour(7), REFERENCE) }
     }
 }
 
-pub(super) fn legend(choice: &Choice<'_, Panel<'_>>, pens: &Pens, whys: &[Why]) -> Vec<Key> {
+pub(super) fn legend(choice: &Choice<'_, Panel<'_>>, pens: &DialPens, whys: &[Why]) -> Vec<Key> {
     let lines = pens.lines.iter().map(|((rule, prompt_tokens), pen)| {
         Key::of(pen.series, pen.mark, Some(pen.line), &rule_name(*rule, *prompt_tokens))
     });
@@ -79,7 +79,7 @@ pub(super) fn legend(choice: &Choice<'_, Panel<'_>>, pens: &Pens, whys: &[Why]) 
 pub(super) fn chart(
     sheet: &Sheet<'_>,
     choice: &Choice<'_, Panel<'_>>,
-    pens: &Pens,
+    pens: &DialPens,
     top: i32,
 ) -> Result<()> {
     let panels_of = || choice.shown.iter().map(|(_, panel)| panel);
@@ -110,7 +110,7 @@ pub(super) fn chart(
 fn draw_panel(
     sheet: &Sheet<'_>,
     panel: &Panel<'_>,
-    pens: &Pens,
+    pens: &DialPens,
     area: Area,
     (horizontal, vertical): (&Scale, &Scale),
 ) -> Result<()> {
@@ -140,8 +140,8 @@ fn draw_panel(
 /// A rule's line, broken where a cell is absent, with its whiskers and marks.
 fn draw_line(
     sheet: &Sheet<'_>,
-    line: &Line<'_>,
-    pen: &Pen,
+    line: &RuleLine<'_>,
+    pen: &RulePen,
     (horizontal, vertical): (&Scale, &Scale),
 ) -> Result<()> {
     let places: Vec<_> = line.iter().map(|(&window, place)| (window, place.row())).collect();

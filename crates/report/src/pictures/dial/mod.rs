@@ -13,7 +13,7 @@ use judgement::contrast::SCORE;
 use judgement::perplexity::BOOTSTRAP;
 use plan::shortest_decimal;
 
-use self::chart::{Pens, chart, height, legend};
+use self::chart::{DialPens, chart, height, legend};
 use self::panel::{Choosing, Panel, REFERENCES, found};
 use super::canvas::{self, Words};
 use super::choose::{Choice, Preferred, choose, sizes};
@@ -42,7 +42,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     let whys = reasons(panels_of().flat_map(Panel::places).filter_map(Place::why));
     let mut inks = Inks::new();
     let rules: BTreeSet<Choosing> = panels_of().flat_map(|own| own.lines.keys().copied()).collect();
-    let pens = Pens::new(&mut inks, &rules);
+    let pens = DialPens::new(&mut inks, &rules);
     let body = height(choice.shown.len());
     let legend = legend(&choice, &pens, &whys);
     let svg = canvas::paint(id, body, &inks, &words, &legend, |sheet, top| {

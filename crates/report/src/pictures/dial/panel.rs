@@ -23,11 +23,11 @@ pub(super) const REFERENCES: [(&str, Wanted); 2] = [
 pub(super) type Choosing = (Rule, Option<usize>);
 
 /// One commit rule of one model, by window.
-pub(super) type Line<'a> = BTreeMap<usize, Place<'a, Perplexity>>;
+pub(super) type RuleLine<'a> = BTreeMap<usize, Place<'a, Perplexity>>;
 
 /// The dial of one model.
 pub(super) struct Panel<'a> {
-    pub(super) lines: BTreeMap<Choosing, Line<'a>>,
+    pub(super) lines: BTreeMap<Choosing, RuleLine<'a>>,
     /// In the order of [`REFERENCES`].
     pub(super) references: [Place<'a, Perplexity>; 2],
     pub(super) is_ambiguous: bool,
@@ -58,8 +58,9 @@ pub(super) fn found(summary: &Summary) -> Vec<Found<'_, Panel<'_>>> {
         let dial = summary.dials.iter().find(is_of);
         for sparsity in sparsities(model, dial) {
             let value = panel(model, dial, sparsity);
-            let is_line =
-                |line: &Line<'_>| line.values().filter(|place| place.row().is_some()).count() > 1;
+            let is_line = |line: &RuleLine<'_>| {
+                line.values().filter(|place| place.row().is_some()).count() > 1
+            };
             let is_measured = value.lines.values().any(is_line);
             found.push(Found { key: model.subject, sparsity, value, is_measured });
         }
@@ -86,7 +87,7 @@ fn panel<'a>(model: &Model<'a, Perplexity>, dial: Option<&Dial>, sparsity: f64) 
     let is_shown = |row: &&DialRow| {
         row.sparsity.total_cmp(&sparsity).is_eq() && has_score(Some(row.score), Some(row.rule))
     };
-    let mut lines: BTreeMap<Choosing, Line<'_>> = BTreeMap::new();
+    let mut lines: BTreeMap<Choosing, RuleLine<'_>> = BTreeMap::new();
     let dial_rows = dial.into_iter().flat_map(|dial| &dial.rows);
     for dial_row in dial_rows.filter(is_shown) {
         for value in &dial_row.values {

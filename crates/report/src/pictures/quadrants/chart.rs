@@ -14,6 +14,7 @@ use crate::pictures::inks::{Ink, TEXT};
 use crate::pictures::marks::path;
 use crate::pictures::sheet::{LINE, MARGIN, Sheet, WIDTH, fitting, text_width, write};
 use crate::pictures::strips::{self, Dot, Slot, row_height};
+use crate::units::units;
 use judgement::quadrants::Quadrant;
 
 /// Pixels of a model.
@@ -60,11 +61,7 @@ pub(super) fn bands<'a, 'b>(choice: &'b Choice<'a, Squares<'a>>) -> Vec<Band<'a,
             })
         });
         let rows: Vec<RowOf<'_, '_>> = rows.collect();
-        let what = match part {
-            Part::Ffn => "neurons",
-            Part::State => "state channels",
-        };
-        (format!("{what}, {policy}"), rows)
+        (format!("{}, {policy}", units(part)), rows)
     };
     let parts = Part::ALL.iter().map(|&part| {
         let panels = [Policy::Static, Policy::Dynamic].map(|policy| panel(part, policy));
@@ -82,7 +79,7 @@ fn scale(choice: &Choice<'_, Squares<'_>>) -> Scale {
 }
 
 /// What a panel is drawn with.
-pub(super) struct Pens {
+pub(super) struct QuadrantPens {
     pub(super) sides: [(usize, Ink); 3],
     pub(super) dense: Ink,
 }
@@ -95,7 +92,7 @@ pub(super) fn chart(
     sheet: &Sheet<'_>,
     choice: &Choice<'_, Squares<'_>>,
     bands: &[Band<'_, '_>],
-    pens: &Pens,
+    pens: &QuadrantPens,
     mut top: i32,
 ) -> Result<()> {
     let scale = scale(choice);
@@ -113,7 +110,7 @@ fn draw_band(
     sheet: &Sheet<'_>,
     band: &Band<'_, '_>,
     (scale, names): (&Scale, i32),
-    pens: &Pens,
+    pens: &QuadrantPens,
     top: i32,
 ) -> Result<()> {
     let across = (WIDTH - 2 * MARGIN) / 2;
@@ -139,7 +136,7 @@ fn draw_row(
     name: &str,
     places: &[Option<Best<'_>>; 3],
     scale: &Scale,
-    pens: &Pens,
+    pens: &QuadrantPens,
     (area, y): (Area, i32),
 ) -> Result<()> {
     write(sheet, &fitting(name, LONGEST), TEXT, HPos::Right, (area.left - 8, y))?;

@@ -14,7 +14,7 @@ use judgement::perplexity::BOOTSTRAP;
 use judgement::quadrants::Quadrants;
 use plan::shortest_decimal;
 
-use self::chart::{Band, Pens, bands, chart};
+use self::chart::{Band, QuadrantPens, bands, chart};
 use self::squares::{Best, SIDES, Squares, bests, found, fullest};
 use super::canvas::{self, Key, Words};
 use super::choose::{Choice, Preferred, choose, sizes};
@@ -24,7 +24,7 @@ use super::words::{hatched, sentences};
 use crate::document::Align::{Left, Right};
 use crate::document::{Field, Table};
 use crate::format::{NOTHING, or_nothing, percent, significant};
-use crate::sections::headings;
+use crate::headings;
 
 /// Draws the picture of a run.
 ///
@@ -54,7 +54,7 @@ pub(super) fn draw(summary: &Summary, id: &str) -> Result<Content> {
     legend.extend(whys.iter().map(|&why| Key::hatch(why)));
     let bands = bands(&choice);
     let body = bands.iter().map(Band::height).sum();
-    let pens = Pens { sides: pens, dense };
+    let pens = QuadrantPens { sides: pens, dense };
     let svg = canvas::paint(id, body, &inks, &words, &legend, |sheet, top| {
         chart(sheet, &choice, &bands, &pens, top)
     })?;

@@ -1,7 +1,7 @@
 //! What part × method shows of one model: in each quadrant the best score of its kind, or what has become
 //! of its cells.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use evidence::absent::{Absent, Why, absent};
 use evidence::{Key, Share, Subject, subject};
@@ -50,11 +50,10 @@ pub(super) fn found(summary: &Summary) -> Vec<Found<'_, Squares<'_>>> {
     let mut found = Vec::new();
     for (key, (table, absent)) in models {
         let sparsities = table.into_iter().flat_map(|table| table.sparsities.iter().copied());
-        let of_absent = absent.iter().map(|absent| absent.cell.recipe.sparsity().get());
-        let mut sparsities: Vec<f64> = sparsities.chain(of_absent).collect();
-        sparsities.sort_by(f64::total_cmp);
-        sparsities.dedup();
-        for sparsity in sparsities {
+        let of_absent = absent.iter().filter_map(|absent| Key::of(absent.cell));
+        let of_absent = of_absent.map(|key| key.sparsity);
+        let sparsities: BTreeSet<Share> = sparsities.map(Share::new).chain(of_absent).collect();
+        for sparsity in sparsities.into_iter().map(Share::get) {
             let value = squares(table, &absent, sparsity);
             let is_measured = value.values().flatten().flatten().any(|best| best.value().is_some());
             found.push(Found { key, sparsity, value, is_measured });
@@ -93,10 +92,10 @@ fn squares<'a>(table: Option<&'a Quadrants>, absent: &[Absent<'a>], sparsity: f6
         }
     }
     for absent in absent {
-        let Some(treatment) = absent.cell.recipe.treatment() else { continue };
-        if treatment.sparsity.total_cmp(&sparsity).is_eq()
+        if let Some(key) = Key::of(absent.cell)
+            && key.sparsity == Share::new(sparsity)
             && let Some(quadrant) = quadrant_of(absent.cell)
-            && let Some(side) = treatment.score.and_then(side_of)
+            && let Some(side) = key.score.and_then(side_of)
         {
             let place = &mut squares.entry(quadrant).or_default()[side];
             place.get_or_insert(Best::Absent(*absent));

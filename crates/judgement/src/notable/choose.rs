@@ -1,11 +1,11 @@
-//! Which findings matter most, and so stand on the screen.
+//! Which candidates matter most.
 //!
 //! The rule. Each candidate answers one question (static against dynamic, the dial, last words, …) and
 //! has an effect on a logarithmic scale with 95 % intervals. What counts is the *sure effect*: the
 //! smallest one that the intervals leave possible, so that a large effect which may be nothing counts
 //! as nothing.
 //!
-//! 1. Of every question the candidate with the largest sure effect comes first, so that five findings
+//! 1. Of every question the candidate with the largest sure effect comes first, so that five of them
 //!    say five different things; then of every question the second, and so on.
 //! 2. Among those of one round the larger sure effect comes first.
 //! 3. Of equals the larger estimate, then the earlier question, model and text: never the order in
@@ -14,12 +14,14 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-/// So many findings stand on the screen.
-pub(super) const SHOWN: usize = 5;
+use super::effect::Effect;
 
-/// What a finding answers.
+/// So many stand first.
+pub const SHOWN: usize = 5;
+
+/// What a candidate answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Question {
+pub enum Question {
     /// Does it matter whether a set is chosen for the whole run or for every token?
     StaticAgainstDynamic,
     /// How does the price rise with the time for which a set is kept?
@@ -38,28 +40,37 @@ pub(super) enum Question {
     Dense,
 }
 
-/// A finding that may be shown.
+/// What may stand first.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Candidate {
-    pub(super) question: Question,
-    pub(super) model: String,
-    /// The smallest effect that the intervals leave possible, as a logarithm; 0 where there is none.
-    pub(super) sure: f64,
-    /// The effect of the estimates, as a logarithm.
-    pub(super) estimate: f64,
-    pub(super) text: String,
+pub struct Candidate<T> {
+    /// What it answers.
+    pub question: Question,
+    /// The model that it is about.
+    pub model: String,
+    /// How large it is.
+    pub effect: Effect,
+    /// What it says.
+    pub content: T,
 }
 
-fn order(a: &Candidate, b: &Candidate) -> Ordering {
-    let rest = |own: &Candidate| (own.question, own.model.clone(), own.text.clone());
-    b.sure
-        .total_cmp(&a.sure)
-        .then(b.estimate.total_cmp(&a.estimate))
-        .then_with(|| rest(a).cmp(&rest(b)))
+impl<T> Candidate<T> {
+    /// The same with its content said otherwise.
+    pub fn map<U>(self, say: impl FnOnce(T) -> U) -> Candidate<U> {
+        let Candidate { question, model, effect, content } = self;
+        Candidate { question, model, effect, content: say(content) }
+    }
 }
 
-/// The findings that matter most, the most important first.
-pub(super) fn choose(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+fn order<T: Ord>(a: &Candidate<T>, b: &Candidate<T>) -> Ordering {
+    b.effect
+        .sure
+        .total_cmp(&a.effect.sure)
+        .then(b.effect.estimate.total_cmp(&a.effect.estimate))
+        .then_with(|| (a.question, &a.model, &a.content).cmp(&(b.question, &b.model, &b.content)))
+}
+
+/// The candidates that matter most, the most important first.
+pub fn choose<T: Ord>(mut candidates: Vec<Candidate<T>>) -> Vec<Candidate<T>> {
     candidates.sort_by(order);
     let mut of_question: BTreeMap<Question, usize> = BTreeMap::new();
     let with_round = candidates.into_iter().map(|own| {
@@ -67,7 +78,7 @@ pub(super) fn choose(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
         *round += 1;
         (*round, own)
     });
-    let mut rounds: Vec<(usize, Candidate)> = with_round.collect();
+    let mut rounds: Vec<(usize, Candidate<T>)> = with_round.collect();
     // Stable: within a round the order stays.
     rounds.sort_by_key(|(round, _)| *round);
     rounds.into_iter().take(SHOWN).map(|(_, own)| own).collect()
@@ -77,9 +88,9 @@ pub(super) fn choose(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
 mod tests {
     use super::*;
 
-    fn candidate(question: Question, model: &str, sure: f64, estimate: f64) -> Candidate {
-        let (model, text) = (model.to_owned(), format!("{question:?}"));
-        Candidate { question, model, sure, estimate, text }
+    fn candidate(question: Question, model: &str, sure: f64, estimate: f64) -> Candidate<String> {
+        let effect = Effect { sure, estimate };
+        Candidate { question, model: model.to_owned(), effect, content: format!("{question:?}") }
     }
 
     #[test]
@@ -94,7 +105,7 @@ mod tests {
             candidate(State, "l", 0.5, 0.6),
             candidate(LastWords, "b", 0.0, 0.8),
         ];
-        let chosen = |candidates: &[Candidate]| -> Vec<(Question, String)> {
+        let chosen = |candidates: &[Candidate<String>]| -> Vec<(Question, String)> {
             let chosen = choose(candidates.to_vec());
             chosen.into_iter().map(|own| (own.question, own.model)).collect()
         };
@@ -114,6 +125,6 @@ mod tests {
         }
         candidates.reverse();
         assert_eq!(chosen(&candidates), expected);
-        assert!(choose(Vec::new()).is_empty());
+        assert!(choose::<String>(Vec::new()).is_empty());
     }
 }

@@ -4,7 +4,8 @@ use evidence::Subject;
 use judgement::atlas::Entry;
 use judgement::quadrants::{Quadrants, Rating};
 use judgement::recall::Recall;
-use plan::Part;
+
+use crate::units::units;
 
 /// The heading of the rows of a model on a text.
 pub(crate) fn of_table((model, dataset, protocol): Subject<'_>) -> String {
@@ -32,9 +33,5 @@ pub(crate) fn of_quadrants(table: &Quadrants) -> String {
 
 /// The heading of a text's part of the atlas.
 pub(crate) fn of_entry(entry: &Entry) -> String {
-    let what = match entry.part {
-        Part::Ffn => "neurons",
-        Part::State => "state channels",
-    };
-    format!("{} · {}: {what}", entry.model, entry.dataset)
+    format!("{} · {}: {}", entry.model, entry.dataset, units(entry.part))
 }

@@ -1,0 +1,257 @@
+//! What a run found that may stand first: every question of every model and text.
+
+use evidence::{Quantity, Row, Share, Wanted};
+use plan::{Part, Policy, Rule, Score};
+
+use super::choose::{Candidate, Question};
+use super::effect::{Effect, Ratio};
+use crate::accuracy::{Accuracy, AccuracyDifference, AccuracyTable};
+use crate::atlas::{Atlas, Entry, Lag, Mean, Measure, Overlap};
+use crate::contrast::{Contrast, contrasts};
+use crate::dial::{Dial, DialRow};
+use crate::extremes::{is_control, line_ends, neurons};
+use crate::perplexity::{Perplexity, PerplexityTable};
+use crate::quadrants::{Kind, Quadrant, Quadrants, of_each_model};
+use crate::summary::Summary;
+
+/// A row with its perplexity as a multiple of dense.
+type WithRatio<'a> = (&'a Row<Perplexity>, Ratio);
+
+/// What was found.
+#[derive(Debug, Clone)]
+pub enum Notable<'a> {
+    /// One set for the whole run against one for every token, at the largest sparsity that both have.
+    StaticAgainstDynamic {
+        /// The table that has both.
+        table: &'a PerplexityTable,
+        /// The two rows.
+        contrast: Contrast<'a>,
+        /// What the one set costs.
+        fixed: Ratio,
+        /// What a set for every token costs.
+        dynamic: Ratio,
+    },
+    /// The ends of the line of a dial whose ends are furthest apart, at the largest sparsity.
+    Dial {
+        /// The table that has its rows.
+        table: &'a PerplexityTable,
+        /// The part that is dropped.
+        part: Part,
+        /// The line.
+        line: &'a DialRow,
+        /// The shortest window, and what it costs.
+        first: (usize, Ratio),
+        /// The longest.
+        last: (usize, Ratio),
+    },
+    /// Last words at the largest sparsity: the best choice of each policy.
+    LastWords {
+        /// The table.
+        table: &'a AccuracyTable,
+        /// The row that the others are compared with.
+        dense: &'a Row<Accuracy>,
+        /// The best row of a policy, and what it loses.
+        best: Vec<(Policy, &'a Row<Accuracy>, &'a AccuracyDifference)>,
+    },
+    /// The cheapest cut of state channels for the whole run and the cheapest choice for every token, at the
+    /// largest sparsity that both have; else one of them.
+    State {
+        /// The table.
+        table: &'a PerplexityTable,
+        /// What is dropped.
+        sparsity: f64,
+        /// One set for the whole run.
+        fixed: Option<WithRatio<'a>>,
+        /// One for every token.
+        dynamic: Option<WithRatio<'a>>,
+    },
+    /// In a quadrant the best score of a size alone against the best one that looks at the effect.
+    ByEffect {
+        /// The table.
+        table: &'a Quadrants,
+        /// The quadrant.
+        quadrant: Quadrant,
+        /// What is dropped.
+        sparsity: f64,
+        /// The best score of a size.
+        cheap: (Score, Ratio),
+        /// The best one that looks at the effect.
+        aware: (Score, Ratio),
+    },
+    /// The correlations of a text that tell whether what is large is important.
+    Importance {
+        /// The text.
+        entry: &'a Entry,
+        /// What is correlated, and the mean over sites.
+        means: Vec<((Quantity, Quantity), Mean)>,
+    },
+    /// How fast kept sets change.
+    KeptSets {
+        /// The observation.
+        overlap: &'a Overlap,
+        /// At the shortest distance.
+        first: &'a Lag,
+        /// At the longest.
+        last: &'a Lag,
+    },
+    /// What a model costs before anything is dropped.
+    Dense {
+        /// The table.
+        table: &'a PerplexityTable,
+        /// Its perplexity.
+        perplexity: f64,
+        /// Windows of text.
+        n_windows: usize,
+    },
+}
+
+/// All candidates of a run; dense rows only where there is nothing else.
+pub fn notable(summary: &Summary) -> Vec<Candidate<Notable<'_>>> {
+    let tables = &summary.perplexity_tables;
+    let mut all = Vec::new();
+    all.extend(tables.iter().filter_map(static_against_dynamic));
+    all.extend(summary.dials.iter().filter_map(|own| dial(own, tables)));
+    all.extend(summary.accuracy_tables.iter().filter_map(last_words));
+    all.extend(tables.iter().filter_map(state));
+    all.extend(of_each_model(&summary.quadrants).into_iter().flat_map(by_effect));
+    if summary.atlas.opens_page {
+        all.extend(of_atlas(&summary.atlas));
+    }
+    if all.is_empty() {
+        all.extend(tables.iter().filter_map(dense));
+    }
+    all
+}
+
+fn candidate<'a>(
+    question: Question,
+    model: &str,
+    effect: Effect,
+    content: Notable<'a>,
+) -> Candidate<Notable<'a>> {
+    Candidate { question, model: model.to_owned(), effect, content }
+}
+
+fn static_against_dynamic(table: &PerplexityTable) -> Option<Candidate<Notable<'_>>> {
+    let contrast = contrasts(table).into_iter().next_back()?;
+    let (fixed, dynamic) = (Ratio::of(contrast.fixed)?, Ratio::of(contrast.dynamic)?);
+    let content = Notable::StaticAgainstDynamic { table, contrast, fixed, dynamic };
+    let effect = Effect::between(fixed, dynamic);
+    Some(candidate(Question::StaticAgainstDynamic, &table.model, effect, content))
+}
+
+fn dial<'a>(dial: &'a Dial, tables: &'a [PerplexityTable]) -> Option<Candidate<Notable<'a>>> {
+    let table = tables.iter().find(|table| dial.is_of(table))?;
+    let query = table.query();
+    let lines = || dial.rows.iter().filter(|row| row.rule == Rule::WindowMean);
+    let largest = lines().map(|row| Share::new(row.sparsity)).max()?;
+    let at_largest = lines().filter(|row| Share::new(row.sparsity) == largest);
+    let rated = at_largest.filter(|row| !is_control(Some(row.score))).filter_map(|line| {
+        let end = |(window, row): (usize, &Row<Perplexity>)| {
+            query.is_comparable(row).then(|| Some((window, Ratio::of(row)?)))?
+        };
+        let [first, last] = line_ends(table, line)?.map(end);
+        let (first, last) = (first?, last?);
+        Some((line, first, last, Effect::between(first.1, last.1)))
+    });
+    // Of equals the first, where `max_by` takes the last.
+    let rated: Vec<_> = rated.collect();
+    let (line, first, last, effect) =
+        rated.into_iter().rev().max_by(|a, b| a.3.sure.total_cmp(&b.3.sure))?;
+    let content = Notable::Dial { table, part: dial.part, line, first, last };
+    Some(candidate(Question::Dial, &table.model, effect, content))
+}
+
+fn last_words(table: &AccuracyTable) -> Option<Candidate<Notable<'_>>> {
+    let query = table.query();
+    let dense = query.dense()?;
+    let best_of = |policy: Policy| {
+        let rows = query.rows(neurons(policy)).filter(|row| !is_control(row.key.score));
+        let compared = rows.filter_map(|row| Some((policy, row, row.measured.difference()?)));
+        compared.max_by(|a, b| {
+            let by_sparsity = a.1.key.sparsity.cmp(&b.1.key.sparsity);
+            by_sparsity.then(a.2.difference.total_cmp(&b.2.difference))
+        })
+    };
+    let best: Vec<_> = [Policy::Dynamic, Policy::Static].into_iter().filter_map(best_of).collect();
+    let effects = best.iter().map(|(_, _, own)| Effect::of_accuracy(dense, own));
+    let effect = effects.reduce(Effect::larger)?;
+    let content = Notable::LastWords { table, dense, best };
+    Some(candidate(Question::LastWords, &table.model, effect, content))
+}
+
+fn state(table: &PerplexityTable) -> Option<Candidate<Notable<'_>>> {
+    let query = table.query();
+    let rated = |policy: Policy| {
+        let wanted = Wanted { part: Some(Part::State), policy: Some(policy), ..Wanted::default() };
+        let rows = query.rows(wanted).filter(|row| !is_control(row.key.score));
+        rows.filter_map(|row| Some((row, Ratio::of(row)?))).collect::<Vec<WithRatio<'_>>>()
+    };
+    let (fixed, dynamic) = (rated(Policy::Static), rated(Policy::Dynamic));
+    let has =
+        |rows: &[WithRatio<'_>], own: Share| rows.iter().any(|(row, _)| row.key.sparsity == own);
+    let all = || fixed.iter().chain(&dynamic).map(|(row, _)| row.key.sparsity);
+    let shared = all().filter(|&own| has(&fixed, own) && has(&dynamic, own));
+    let sparsity = shared.max().or_else(|| all().max())?;
+    let (fixed, dynamic) = (cheapest(&fixed, sparsity), cheapest(&dynamic, sparsity));
+    let effect = match (&fixed, &dynamic) {
+        (Some(fixed), Some(dynamic)) => Effect::between(fixed.1, dynamic.1),
+        (Some(only), None) | (None, Some(only)) => Effect::between(only.1, Ratio::DENSE),
+        (None, None) => return None,
+    };
+    let content = Notable::State { table, sparsity: sparsity.get(), fixed, dynamic };
+    Some(candidate(Question::State, &table.model, effect, content))
+}
+
+/// The row of one sparsity that costs least; the first of equals.
+fn cheapest<'a>(rows: &[WithRatio<'a>], sparsity: Share) -> Option<WithRatio<'a>> {
+    let at = rows.iter().filter(|(row, _)| row.key.sparsity == sparsity);
+    at.min_by(|a, b| a.1.value.total_cmp(&b.1.value)).copied()
+}
+
+fn by_effect(table: &Quadrants) -> Vec<Candidate<Notable<'_>>> {
+    let Some(sparsity) = table.shared_sparsity() else { return Vec::new() };
+    let in_quadrant = |quadrant: Quadrant| {
+        let best = |kind: Kind| {
+            let (line, value) = table.best(quadrant, kind, sparsity)?;
+            Some((line.score, Ratio::of_value(value)))
+        };
+        let (cheap, aware) = (best(Kind::Cheap)?, best(Kind::OutputAware)?);
+        let effect = Effect::between(cheap.1, aware.1);
+        let content = Notable::ByEffect { table, quadrant, sparsity, cheap, aware };
+        Some(candidate(Question::ByEffect, &table.model, effect, content))
+    };
+    table.quadrants().into_iter().filter_map(in_quadrant).collect()
+}
+
+fn of_atlas(atlas: &Atlas) -> Vec<Candidate<Notable<'_>>> {
+    let mut all: Vec<_> = atlas.entries.iter().filter_map(importance).collect();
+    let overlaps = atlas.overlaps.iter().filter(|own| own.score != Score::Random);
+    all.extend(overlaps.filter_map(|overlap| {
+        let (first, last) = (overlap.lags.first()?, overlap.lags.last()?);
+        let effect = Effect::of_share(&first.overlap, first.by_chance);
+        let content = Notable::KeptSets { overlap, first, last };
+        Some(candidate(Question::KeptSets, &overlap.model, effect, content))
+    }));
+    all
+}
+
+fn importance(entry: &Entry) -> Option<Candidate<Notable<'_>>> {
+    let means = Quantity::size_against(entry.part).into_iter().filter_map(|(first, second)| {
+        let mean = entry.correlation(first, second, Measure::Spearman)?.mean?;
+        Some(((first, second), mean))
+    });
+    let means: Vec<_> = means.collect();
+    let effects = means.iter().map(|(_, mean)| Effect::of_correlation(mean));
+    let effect = effects.reduce(Effect::larger)?;
+    let content = Notable::Importance { entry, means };
+    Some(candidate(Question::Importance, &entry.model, effect, content))
+}
+
+fn dense(table: &PerplexityTable) -> Option<Candidate<Notable<'_>>> {
+    let dense = &table.query().dense()?.measured;
+    let (perplexity, n_windows) = (dense.perplexity?, dense.n_windows);
+    let effect = Effect { sure: 0.0, estimate: 0.0 };
+    let content = Notable::Dense { table, perplexity, n_windows };
+    Some(candidate(Question::Dense, &table.model, effect, content))
+}
