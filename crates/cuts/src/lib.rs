@@ -56,7 +56,7 @@ pub use error::CutError;
 pub use gram::{Gram, Needs};
 pub use layers::{
     DropScore, Dropped, FitInputs, LAYER_SCORES, LayerDistances, LayerDrop, Linearise, Linearised,
-    drop_layers, linear_blocks, linearise,
+    drop_layers, linear_blocks, linearise, linearise_like,
 };
 pub use low_rank::{LOW_RANK, LowRankCut, LowRankMethod, cut_rank};
 pub use matrix::Matrix;

@@ -54,7 +54,31 @@ pub fn linearise(
     held_out: &[Vec<u32>],
     watch: &Watch<'_>,
 ) -> Result<Option<Linearised>, CutError> {
-    let model = slim.model.as_ref();
+    linearise_like(slim, cut, slim.model.as_ref(), windows, held_out, watch)
+}
+
+/// The same with maps that are fitted on what the layers of a `reference` get and give, such as the model
+/// before earlier steps; with [`FitInputs::Dense`] nothing of the maps themselves is seen.
+///
+/// # Errors
+/// As [`linearise`], and a reference with another number of layers.
+pub fn linearise_like(
+    slim: &Slim,
+    cut: &Linearise<'_>,
+    reference: &dyn Model,
+    windows: &[Vec<u32>],
+    held_out: &[Vec<u32>],
+    watch: &Watch<'_>,
+) -> Result<Option<Linearised>, CutError> {
+    let model = reference;
+    let (own, other) = (slim.model.facts().layers, model.facts().layers);
+    if own != other {
+        let reason = format!(
+            "cannot be those of the dense model: {} of its {other} layers are gone; use `cut`",
+            other.abs_diff(own)
+        );
+        return Err(CutError::Setting { setting: "inputs", reason });
+    }
     check(model, cut, windows)?;
     let mut layers = cut.layers.to_vec();
     layers.sort_unstable();
@@ -73,7 +97,7 @@ pub fn linearise(
         let Some((fit, of_fit)) = walk.fit(&next, layer, cut.rank, watch)? else {
             return Ok(None);
         };
-        let map = affine(model, &fit, maps.len(), &walk.device());
+        let map = affine(slim.model.as_ref(), &fit, maps.len(), &walk.device());
         match cut.inputs {
             FitInputs::Dense => walk.go_to(next),
             FitInputs::Drifted => walk.pass(&map),

@@ -8,7 +8,7 @@ mod streams;
 
 pub use distances::LayerDistances;
 pub use drop::{DropScore, Dropped, LAYER_SCORES, LayerDrop, drop_layers};
-pub use linearise::{FitInputs, Linearise, Linearised, linear_blocks, linearise};
+pub use linearise::{FitInputs, Linearise, Linearised, linear_blocks, linearise, linearise_like};
 
 use std::collections::BTreeSet;
 

@@ -3,7 +3,9 @@
 use plan::Step;
 
 use super::{Cut, Done, Ground, count};
-use crate::{CutError, DropScore, FitInputs, LayerDrop, Linearise, Slim, drop_layers, linearise};
+use crate::{
+    CutError, DropScore, FitInputs, LayerDrop, Linearise, Slim, drop_layers, linearise_like,
+};
 
 /// See [`drop_layers`] and [`linearise`].
 pub(super) struct Layers;
@@ -34,13 +36,14 @@ fn dropped(step: &Step, slim: &Slim, ground: &Ground<'_>) -> Result<Option<Done>
 
 fn linearised(step: &Step, slim: &Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
     let layers = [count(step, "layer")?];
-    let inputs = match step.name("inputs") {
-        Some("dense") => FitInputs::Dense,
-        _ => FitInputs::Drifted,
+    // Earlier steps replaced other layers; the dense model still has what these would have handed on.
+    let (inputs, reference) = match step.name("inputs") {
+        Some("dense") => (FitInputs::Dense, ground.dense),
+        _ => (FitInputs::Drifted, &*slim.model),
     };
     let rank = step.count("rank").map(|_| count(step, "rank")).transpose()?;
     let cut = Linearise { layers: &layers, rank, inputs };
-    let done = linearise(slim, &cut, ground.windows, &[], &ground.watch)?;
+    let done = linearise_like(slim, &cut, reference, ground.windows, &[], &ground.watch)?;
     let share = 1.0 / slim.model.facts().layers as f64;
     Ok(done.map(|done| Done { slim: done.slim, dropped: Some(share), lacks_units: false }))
 }

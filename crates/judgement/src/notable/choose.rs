@@ -36,6 +36,10 @@ pub enum Question {
     Importance,
     /// How fast do kept sets change?
     KeptSets,
+    /// How few bytes does a model need?
+    Bytes,
+    /// Which method of cutting weights costs least?
+    Methods,
     /// What is there before anything is dropped? Asked where there is nothing else.
     Dense,
 }

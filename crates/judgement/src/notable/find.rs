@@ -10,8 +10,9 @@ use crate::atlas::{Atlas, Entry, Lag, Mean, Measure, Overlap};
 use crate::contrast::{Contrast, contrasts};
 use crate::dial::{Dial, DialRow};
 use crate::extremes::{is_control, line_ends, neurons};
-use crate::perplexity::{Perplexity, PerplexityTable};
+use crate::perplexity::{Perplexity, PerplexityRatio, PerplexityTable};
 use crate::quadrants::{Kind, Quadrant, Quadrants, of_each_model};
+use crate::recipes::{MethodRow, Methods, RecipeRow, Recipes};
 use crate::summary::Summary;
 
 /// A row with its perplexity as a multiple of dense.
@@ -94,6 +95,28 @@ pub enum Notable<'a> {
         /// At the longest.
         last: &'a Lag,
     },
+    /// The recipe of fewest bytes that costs next to nothing.
+    Bytes {
+        /// The table.
+        recipes: &'a Recipes,
+        /// Its row.
+        row: &'a RecipeRow,
+        /// Its bytes as a share of the dense model's.
+        share: f64,
+        /// What it costs.
+        ratio: Ratio,
+    },
+    /// The cheapest and the dearest method of cutting equally many weights, controls apart.
+    Methods {
+        /// The table.
+        recipes: &'a Recipes,
+        /// κ, or n:m.
+        strength: &'a str,
+        /// The cheapest, and what it costs.
+        best: (&'a str, Ratio),
+        /// The dearest.
+        worst: (&'a str, Ratio),
+    },
     /// What a model costs before anything is dropped.
     Dense {
         /// The table.
@@ -117,6 +140,8 @@ pub fn notable(summary: &Summary) -> Vec<Candidate<Notable<'_>>> {
     if summary.atlas.opens_page {
         all.extend(of_atlas(&summary.atlas));
     }
+    all.extend(summary.recipes.iter().filter_map(bytes));
+    all.extend(summary.recipes.iter().filter_map(methods));
     if all.is_empty() {
         all.extend(tables.iter().filter_map(dense));
     }
@@ -130,6 +155,51 @@ fn candidate<'a>(
     content: Notable<'a>,
 ) -> Candidate<Notable<'a>> {
     Candidate { question, model: model.to_owned(), effect, content }
+}
+
+/// What may be lost for bytes to be saved: perplexity up to so many times dense.
+const NEXT_TO_NOTHING: f64 = 1.05;
+
+fn ratio_of(own: &PerplexityRatio) -> Ratio {
+    Ratio { value: own.ratio, limits: own.lower.zip(own.upper) }
+}
+
+fn bytes(recipes: &Recipes) -> Option<Candidate<Notable<'_>>> {
+    let dense = recipes.rows.iter().find(|row| row.recipe == "dense")?.stored_bytes;
+    let cheap = recipes.rows.iter().filter_map(|row| {
+        let ratio = ratio_of(row.against_dense.compared()?);
+        let worst = ratio.limits.map_or(ratio.value, |(_, upper)| upper);
+        (worst <= NEXT_TO_NOTHING && row.stored_bytes < dense).then_some((row, ratio))
+    });
+    let (row, ratio) = cheap.min_by_key(|(row, _)| row.stored_bytes)?;
+    let share = row.stored_bytes as f64 / dense as f64;
+    let saved = -share.ln();
+    let effect = Effect { sure: saved, estimate: saved };
+    let content = Notable::Bytes { recipes, row, share, ratio };
+    Some(candidate(Question::Bytes, &recipes.model, effect, content))
+}
+
+/// At the strength where they are furthest apart.
+fn methods(recipes: &Recipes) -> Option<Candidate<Notable<'_>>> {
+    let of_strength = |own: &'_ Methods| -> Option<(Effect, usize, usize)> {
+        let rated = || own.rows.iter().enumerate().filter(|(_, row)| row.method != "random");
+        let order = |a: &(usize, &MethodRow), b: &(usize, &MethodRow)| {
+            a.1.against_dense.ratio.total_cmp(&b.1.against_dense.ratio)
+        };
+        let (best, worst) = (rated().min_by(order)?, rated().max_by(order)?);
+        let [low, high] = [best.1, worst.1].map(|row| ratio_of(&row.against_dense));
+        (best.0 != worst.0).then(|| (Effect::between(high, low), best.0, worst.0))
+    };
+    let all = recipes.methods.iter().filter_map(|own| Some((own, of_strength(own)?)));
+    let (own, (effect, best, worst)) = all.max_by(|a, b| {
+        a.1.0.sure.total_cmp(&b.1.0.sure).then(a.1.0.estimate.total_cmp(&b.1.0.estimate))
+    })?;
+    let [best, worst] = [best, worst].map(|index| {
+        let row = &own.rows[index];
+        (row.method.as_str(), ratio_of(&row.against_dense))
+    });
+    let content = Notable::Methods { recipes, strength: &own.strength, best, worst };
+    Some(candidate(Question::Methods, &recipes.model, effect, content))
 }
 
 fn static_against_dynamic(table: &PerplexityTable) -> Option<Candidate<Notable<'_>>> {

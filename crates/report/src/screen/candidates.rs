@@ -48,6 +48,31 @@ fn sentence(own: &Notable<'_>) -> String {
                 last.0,
             )
         }
+        Notable::Bytes { recipes, row, share, ratio } => format!(
+            "{} on {} ({}): {} takes {} of the dense model's bytes and costs {}.",
+            recipes.model,
+            recipes.dataset,
+            recipes.protocol,
+            row.label,
+            percent(*share),
+            words(*ratio),
+        ),
+        Notable::Methods { recipes, strength, best, worst } => {
+            let strength = match strength.contains(':') {
+                true => (*strength).to_owned(),
+                false => format!("κ={strength}"),
+            };
+            format!(
+                "{} on {} ({}): weights cut to {strength} by {} cost {}, by {} {}.",
+                recipes.model,
+                recipes.dataset,
+                recipes.protocol,
+                best.0,
+                words(best.1),
+                worst.0,
+                short(worst.1),
+            )
+        }
         Notable::LastWords { table, dense, best } => last_words(table, dense, best),
         Notable::State { table, sparsity, fixed, dynamic } => {
             state(table, *sparsity, [*fixed, *dynamic])
