@@ -190,7 +190,7 @@ fn cells_by_hand_are_checked_before_anything_runs() {
     bench.own_pipeline();
     let (model, text) = (bench.path("model.gguf"), bench.path("text.raw"));
     let base = ["cell", "--model", &model, "--dataset", &text, "--protocol", "ppl-64"];
-    let cases: [(&[&str], i32, &str); 12] = [
+    let cases: [(&[&str], i32, &str); 17] = [
         (&["--policy", "dynamc"], 2, "'dynamic'"),
         (&["--policy", "dynamic", "--score", "magnitud"], 2, "'magnitude'"),
         (&["--policy", "dynamic"], 2, "policy `dynamic` needs a score"),

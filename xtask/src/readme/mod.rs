@@ -10,6 +10,7 @@ mod figures;
 mod pictures;
 mod records;
 mod skeleton;
+mod slimming;
 mod tables;
 
 use std::path::{Path, PathBuf};
@@ -28,8 +29,8 @@ Examples:
   cargo xtask readme                              from results/ and bench/record
   cargo xtask readme --check --results target/fresh
 
-Written is what there are results for: `cargo xtask run-grid` for most, the runs of atlas.toml,
-smollm2-quadrants.toml and smollm2-claims.toml, and `cargo xtask bench` for the rest.";
+Written is what there are results for: `cargo xtask run-grid` for most, the runs of cuts.toml,
+atlas.toml, smollm2-quadrants.toml and smollm2-claims.toml, and `cargo xtask bench` for the rest.";
 
 /// Arguments of `readme`.
 #[derive(Debug, clap::Args)]
@@ -58,6 +59,12 @@ struct Block {
 const QUICK: &str = "cargo xtask run-grid";
 const BLOCKS: &[Block] = &[
     Block { page: "README.md", name: "glance", command: QUICK, make: tables::glance },
+    Block {
+        page: "README.md",
+        name: "slimming",
+        command: "cargo xtask run-grid pipelines/cuts.toml",
+        make: slimming::slimming,
+    },
     Block { page: "docs/findings.md", name: "findings", command: QUICK, make: tables::findings },
     Block { page: "docs/findings.md", name: "quadrants", command: QUICK, make: tables::quadrants },
     Block {
@@ -77,6 +84,12 @@ const BLOCKS: &[Block] = &[
         name: "bench",
         command: "cargo xtask bench",
         make: records::cases,
+    },
+    Block {
+        page: "docs/speed.md",
+        name: "bench-cuts",
+        command: "cargo xtask bench --cuts",
+        make: records::cuts,
     },
     Block {
         page: "docs/speed.md",

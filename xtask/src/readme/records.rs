@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::Sources;
 use crate::bench_record::{Kind, newest};
-use crate::{bench, bench_families};
+use crate::{bench, bench_cuts, bench_families};
 
 /// Pruned and dense, beside PyTorch.
 pub(super) fn cases(sources: &Sources) -> Result<Option<String>> {
@@ -16,4 +16,10 @@ pub(super) fn cases(sources: &Sources) -> Result<Option<String>> {
 pub(super) fn families(sources: &Sources) -> Result<Option<String>> {
     let record = newest(&sources.records, Kind::Families)?;
     Ok(record.map(|record| format!("{}\n\n{}", record.origin, bench_families::table(&record.rows))))
+}
+
+/// Cuts of weights, beside plain PyTorch.
+pub(super) fn cuts(sources: &Sources) -> Result<Option<String>> {
+    let record = newest(&sources.records, Kind::Cuts)?;
+    Ok(record.map(|record| format!("{}\n\n{}", record.origin, bench_cuts::table(&record.rows))))
 }

@@ -7,7 +7,7 @@ use super::Sources;
 use super::figures::{figure, percent};
 
 /// What stands where nothing was measured.
-const NOTHING: &str = "–";
+pub(super) const NOTHING: &str = "–";
 /// The share dropped in the tables that show one.
 const SPARSITY: f64 = 0.9;
 
@@ -174,7 +174,7 @@ fn rows<'a>(run: &'a Value, model: &str, dataset: &str) -> Result<Option<&'a [Va
     own.map(|own| list(own, "rows")).transpose()
 }
 
-fn list<'a>(value: &'a Value, name: &str) -> Result<&'a [Value]> {
+pub(super) fn list<'a>(value: &'a Value, name: &str) -> Result<&'a [Value]> {
     let list = value[name].as_array().with_context(|| format!("the report has no {name}"))?;
     Ok(list)
 }
@@ -183,7 +183,7 @@ fn text<'a>(value: &'a Value, name: &str) -> Result<&'a str> {
     value[name].as_str().with_context(|| format!("the report has no {name}"))
 }
 
-fn number(value: &Value, name: &str) -> Result<f64> {
+pub(super) fn number(value: &Value, name: &str) -> Result<f64> {
     value[name].as_f64().with_context(|| format!("the report has no {name}"))
 }
 
