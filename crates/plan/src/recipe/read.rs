@@ -34,7 +34,9 @@ pub(crate) fn read_recipes<'a>(
         let steps = read_steps(reader, &Section { place, span: raw.span(), table });
         recipes = recipes
             .iter()
-            .flat_map(|before| steps.iter().map(|step| [&before[..], &[step.clone()]].concat()))
+            .flat_map(|before| {
+                steps.iter().map(|step| [&before[..], std::slice::from_ref(step)].concat())
+            })
             .collect();
     }
     let mut checked = Vec::new();
