@@ -164,10 +164,11 @@ mod tests {
             protocol: Protocol::Perplexity { window_tokens: 64 },
             limit: None,
             calibration: None,
-            treatment,
+            recipe: treatment.clone().into(),
+            compare: None,
         };
         let (shares, touches) = (
-            Shares { kept_energy: 1.0, natural_sparsity: 0.0, reached_sparsity: 0.0 },
+            Shares { kept_energy: Some(1.0), natural_sparsity: Some(0.0), reached_sparsity: 0.0 },
             Touches { parameters: 0.0, flops: 0.0, state_bytes: 0.0 },
         );
         Row {
@@ -175,6 +176,7 @@ mod tests {
             label: cell.label(),
             key: Key::of(&cell).unwrap(),
             cell,
+            treatment,
             code_version: "c".to_owned(),
             started_at_ms,
             seconds: 1.0,

@@ -61,10 +61,11 @@ fn a_list_of_scores_is_a_list_of_treatments() {
     let keys = "expect = \"perplexity-at-least\"\ntimes = 10\npolicy = \"static\"\n\
                 score = [\"taylor\", \"fisher\"]\nsparsity = 0.9";
     let claims = Claims::parse(&claim(keys)).unwrap();
-    let Expectation::PerplexityAtLeast { treatments, times } = &claims.claims[0].expectation else {
+    let Expectation::PerplexityAtLeast { recipes, times } = &claims.claims[0].expectation else {
         panic!("another predicate");
     };
     assert_eq!(*times, 10.0);
+    let treatments: Vec<_> = recipes.iter().map(|recipe| recipe.treatment().unwrap()).collect();
     let scores: Vec<Option<Score>> = treatments.iter().map(|treatment| treatment.score).collect();
     assert_eq!(scores, [Some(Score::Taylor), Some(Score::Fisher)]);
     assert!(treatments.iter().all(|treatment| treatment.policy == Policy::Static));
@@ -79,9 +80,39 @@ fn a_pair_differs_in_the_score_and_in_what_the_score_asks_for() {
         panic!("another predicate");
     };
     let [(first, second)] = pairs.as_slice() else { panic!("one pair") };
+    let [first, second] = [first, second].map(|recipe| recipe.treatment().unwrap());
     assert_eq!((first.score, second.score), (Some(Score::StateWeight), Some(Score::Ghost)));
     assert_eq!((first.sparsity, second.sparsity), (0.5, 0.5));
     assert!(first.recalibration.is_none() && second.recalibration.is_some());
+}
+
+/// Recipes stand beside each other as they are, every one that the lists span.
+#[test]
+fn recipes_are_compared_with_recipes() {
+    let steps = "[{ cut = \"weights\", method = \"wanda\", sparsity = [0.5, 0.7] }]";
+    let other = "[{ cut = \"bits\", method = \"rtn\", bits = 4 }]";
+    let keys =
+        format!("expect = \"costs-more\"\ntimes = 1\nrecipe = {steps}\nthan_recipe = {other}");
+    let claims = Claims::parse(&claim(&keys)).unwrap();
+    let Expectation::CostsMore { pairs, .. } = &claims.claims[0].expectation else {
+        panic!("another predicate");
+    };
+    let texts: Vec<String> =
+        pairs.iter().map(|(own, than)| own.text() + " / " + &than.text()).collect();
+    assert_eq!(texts.len(), 2);
+    assert_eq!(
+        texts[1],
+        "cut=weights,method=wanda,sparsity=0.7 / cut=bits,method=rtn,bits=4,group=64"
+    );
+    let alone = format!("expect = \"costs-more\"\ntimes = 1\nrecipe = {steps}");
+    assert!(refused(&claim(&alone)).contains("missing key `than_recipe`"));
+    let both = format!("{keys}\npolicy = \"static\"");
+    assert!(refused(&claim(&both)).contains("a `recipe` says all that is done"));
+    let rho = "expect = \"linearity-grows\"\nrho = 0.5";
+    assert_eq!(
+        Claims::parse(&claim(rho)).unwrap().claims[0].expectation,
+        Expectation::LinearityGrows { rho: 0.5 }
+    );
 }
 
 #[test]
