@@ -126,7 +126,8 @@ mod tests {
         };
         let expected = [(0..4).map(js).sum::<f64>() / 4.0, js(5), 0.0];
         for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+            // Log-sum-exp adds up in f32 within a block of logits.
+            assert!((found - expected).abs() < 1e-7, "{found} {expected}");
         }
         assert!(found[0] > 1e-3, "the two models differ");
         let same = divergence_by_sequence((opt.as_ref(), &b), (opt.as_ref(), &b), &batch).unwrap();

@@ -22,7 +22,7 @@ const LINES: &[(&str, &str)] = &[
     ("2 bits a weight, `gptq`", "cut=bits,method=gptq,bits=2,group=32"),
     ("rank 64, `svd-activations`", "cut=low-rank,method=svd-activations,rank=64"),
     ("one layer dropped, `influence`", "cut=layers,method=drop,score=influence,n=1"),
-    ("the first layer as a linear map", "cut=layers,method=linearise,layer=0,inputs=cut"),
+    ("the first layer as a linear map", "cut=layers,method=linearise,layer=0"),
     (
         "half of the neurons cut, half of the rest skipped per token",
         "cut=ffn,sparsity=0.5,score=wanda + skip=ffn,sparsity=0.5,score=magnitude",

@@ -163,6 +163,11 @@ impl Step {
         self.values.entry(setting).or_insert(value);
     }
 
+    /// Takes away what says the default.
+    pub(crate) fn forget(&mut self, setting: &str) {
+        self.values.remove(setting);
+    }
+
     /// An error about settings that do not go together.
     pub(crate) fn wrong(&self, problem: impl Into<String>) -> StepError {
         StepError::Combination { step: self.kind.key(), problem: problem.into() }

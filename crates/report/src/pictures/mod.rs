@@ -39,7 +39,7 @@ use crate::document::Line;
 /// When `plotters` refuses to draw.
 pub(crate) fn of(summary: &Summary, sweeps: &Sweeps, prefix: &str) -> Result<Vec<Picture>> {
     type Draw = fn(&Summary, &str) -> Result<Content>;
-    let of_run: [(&'static str, Draw); 9] = [
+    let of_run: [(&'static str, Draw); 8] = [
         ("correlations", correlations::draw),
         ("static-and-dynamic", static_and_dynamic::draw),
         ("last-word", last_word::draw),
@@ -48,11 +48,17 @@ pub(crate) fn of(summary: &Summary, sweeps: &Sweeps, prefix: &str) -> Result<Vec
         ("atlas", atlas::draw),
         ("recall", recall::draw),
         ("overlap", overlap::draw),
-        ("stored-bytes", stored_bytes::draw),
     ];
     let mut pictures = Vec::new();
     for (name, draw) in of_run {
         let content = draw(summary, &id_of(prefix, name));
+        let content = content.with_context(|| format!("cannot draw {name}"))?;
+        pictures.push(Picture { name, content });
+    }
+    // A run that cuts no weights has nothing to say of them.
+    if !summary.recipes.is_empty() {
+        let name = "stored-bytes";
+        let content = stored_bytes::draw(summary, &id_of(prefix, name));
         let content = content.with_context(|| format!("cannot draw {name}"))?;
         pictures.push(Picture { name, content });
     }

@@ -98,7 +98,9 @@ fn methods_stand_side_by_side_with_their_own_ratio() {
 fn the_screen_says_how_few_bytes_do_and_which_method_pays() {
     let results = Results::new();
     write_all(&results);
+    // Lines break anywhere between words.
     let screen = results.printed(&["--results", "run"]);
+    let screen = screen.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(screen.contains("takes 90.0 % of the dense model's bytes"), "{screen}");
     assert!(screen.contains("by wanda cost 1.105"), "{screen}");
 }

@@ -1,7 +1,7 @@
 //! Whole layers: dropped, or replaced by a linear map (docs/SPEC.md section 12).
 
 use super::{low_rank::RANK, never};
-use crate::{Kind, Label, Needs, Setting, Step, StepError, Takes, Value, Way};
+use crate::{Kind, Label, Needs, Setting, Step, StepError, Takes, Way};
 
 const METHOD: Setting = Setting {
     name: "method",
@@ -50,8 +50,8 @@ const INPUTS: Setting = Setting {
         ("dense", "what it gets and gives in the dense model"),
     ]),
     needed: false,
-    doc: "on which inputs the linear map is fitted",
-    label: Label::Bare,
+    doc: "on which inputs the linear map is fitted (`cut` unless said otherwise)",
+    label: Label::After("inputs "),
 };
 
 /// Fewer layers, or plainer ones.
@@ -82,8 +82,9 @@ fn check(step: &mut Step) -> Result<(), StepError> {
     if let Some(given) = refused.iter().find(|name| step.value(name).is_some()) {
         return Err(step.wrong(format!("method `{method}` takes no `{given}`")));
     }
-    if method == "linearise" {
-        step.fill("inputs", Value::Name("cut".to_owned()));
+    // What is meant where nothing is said has one spelling.
+    if step.name("inputs") == Some("cut") {
+        step.forget("inputs");
     }
     Ok(())
 }
