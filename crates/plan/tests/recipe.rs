@@ -1,7 +1,5 @@
 //! Recipes: what may follow what, how a pipeline spans them, how they are named.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
-
 use plan::{
     Filter, Pipeline, Policy, Recipe, RecipeError, Score, Step, Treatment, TreatmentSpec, Way,
 };

@@ -1,5 +1,7 @@
 //! Real models and texts, and one cell by hand on them.
 
+#![allow(clippy::print_stdout, reason = "what a test saw")]
+
 use std::{path::PathBuf, process::Command};
 
 use plan::{CalibrationText, CellRequest, Compare, DeviceName, Protocol, Recipe};
