@@ -20,7 +20,8 @@ const COLLAPSED: f64 = 0.02;
 /// Sweeps spread each error over the columns that follow, so what differs in the last digits grows: the
 /// published procedure in `f32` (bench/cuts/peer.py) has 45.45 where the check value is 43.995 and the
 /// sweep in `f64` gives 44.89. On small models they agree with PyTorch to 1e-5 (crates/cuts/tests/golden).
-/// Of the divergence as much again.
+/// A change of the damping by a thousandth, which means nothing, moves them by .3 to 1.5 %. The divergence
+/// may be off by twice as much.
 const SWEPT: f64 = 0.025;
 
 /// A recipe with the perplexity and the divergence to the dense model that it should have.
@@ -49,7 +50,8 @@ fn check(all: &[Expected]) {
         // Given with five decimals.
         let rounding = 0.000_005 / js_nats;
         let js = found["js_nats"].as_f64().unwrap();
-        close(&format!("{step}, JS"), js, *js_nats, tolerance + rounding);
+        let times = if *tolerance == SWEPT { 2.0 } else { 1.0 };
+        close(&format!("{step}, JS"), js, *js_nats, times * tolerance + rounding);
     }
 }
 
