@@ -74,7 +74,7 @@ impl Cell {
     pub fn scores_cell(&self) -> Option<Cell> {
         let calibration = self.calibration.as_ref()?;
         let step = self.recipe.steps().first()?;
-        let part: Part = step.kind().part.parse().ok()?;
+        let part: Part = step.kind().name.parse().ok()?;
         let observation = match step.needs() {
             Needs::Forward => Observation::Forward,
             Needs::Gradient => Observation::Gradient,

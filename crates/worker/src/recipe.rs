@@ -127,7 +127,8 @@ impl Runner<'_> {
         scores: &mut Scores,
     ) -> anyhow::Result<Option<Vec<Vec<u32>>>> {
         let step = &cell.recipe.steps()[index];
-        if !matches!(step.kind().part, "ffn" | "state") {
+        // Only these two kinds rank units by scores of a text.
+        if !matches!(step.kind().name, "ffn" | "state") {
             return Ok(Some(Vec::new()));
         }
         let is_sequential = step.name("recalibration") == Some("sequential");
@@ -175,7 +176,7 @@ impl Runner<'_> {
             step.needs() == Needs::Nothing || cell.calibration.is_some(),
             "the score needs a calibration text"
         );
-        Ok(match step.kind().part {
+        Ok(match step.kind().name {
             "ffn" => Some(kept_neurons(step, model, scores, seed)?),
             _ => {
                 let stop = || self.stop.asked();

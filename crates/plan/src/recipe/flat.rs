@@ -9,9 +9,9 @@ use crate::{
     Value, Way,
 };
 
-/// Whether a step of this kind is one of flat fields.
+/// Whether a step of this kind is one of flat fields: those kinds are named as their part.
 pub(super) fn is_flat(kind: &Kind) -> bool {
-    kind.part.parse::<Part>().is_ok()
+    kind.name.parse::<Part>().is_ok()
 }
 
 /// The flat fields of a step; none of another kind.
@@ -20,7 +20,7 @@ pub(super) fn treatment(step: &Step, seed: u64) -> Option<Treatment> {
 }
 
 fn spec(step: &Step, seed: u64) -> Option<TreatmentSpec> {
-    let part: Part = step.kind().part.parse().ok()?;
+    let part: Part = step.kind().name.parse().ok()?;
     let rule = named(step, "rule");
     let policy = match (step.way(), rule) {
         (Way::Cut, _) => Policy::Static,

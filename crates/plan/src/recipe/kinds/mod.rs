@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn scores_and_observations_are_those_of_the_vocabulary() {
         for kind in ALL {
-            let Ok(part) = kind.part.parse::<Part>() else { continue };
+            let Ok(part) = kind.name.parse::<Part>() else { continue };
             let Takes::Name(listed) = kind.setting("score").unwrap().takes else { panic!("names") };
             let listed: Vec<&str> = listed.iter().map(|(name, _)| *name).collect();
             let ranking = Score::ALL.iter().filter(|score| score.ranks(part));
