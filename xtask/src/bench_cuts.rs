@@ -36,13 +36,14 @@ struct Run {
 }
 
 impl Run {
-    /// Of the object that a run prints; `seconds` is the name of the time of the cut alone.
-    fn of(value: &Value, seconds: &str) -> Result<Run> {
+    /// Of the object that a run prints, by its names for the time of the cut alone and for the largest
+    /// memory when it ends, loading included.
+    fn of(value: &Value, [seconds, peak]: [&str; 2]) -> Result<Run> {
         let number =
             |name: &str| value[name].as_f64().with_context(|| format!("a run has no {name}"));
         Ok(Run {
             seconds: number(seconds)?,
-            peak_rss_bytes: number("peak_rss_bytes")?,
+            peak_rss_bytes: number(peak)?,
             perplexity: number("perplexity")?,
         })
     }
@@ -81,7 +82,10 @@ impl Sides<'_> {
         command.args(["--protocol", "ppl-1024", "--limit", "4", "--step", STEP]);
         command.arg("--calibrate").arg(self.data.join("wiki.valid.raw"));
         command.args(["--calibrate-limit", "16", "--calibrate-window", "512", "--json"]);
-        Run::of(&object(command.current_dir(self.workspace.root()))?, "cut_seconds")
+        Run::of(
+            &object(command.current_dir(self.workspace.root()))?,
+            ["cut_seconds", "cut_peak_rss_bytes"],
+        )
     }
 
     fn peer(&self) -> Result<Run> {
@@ -92,7 +96,7 @@ impl Sides<'_> {
         command.arg("--calibrate").arg(self.data.join("wiki.valid.raw"));
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         command.args(["--threads", &threads.to_string(), "--json"]);
-        Run::of(&object(&mut command)?, "seconds")
+        Run::of(&object(&mut command)?, ["seconds", "peak_rss_bytes"])
     }
 }
 

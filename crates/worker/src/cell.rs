@@ -56,6 +56,8 @@ struct Answer {
     tokens: u64,
     /// Of cuts and calibration, before the evaluation.
     cut_seconds: f64,
+    /// Largest resident memory until the cuts were done.
+    cut_peak_rss_bytes: u64,
     seconds: f64,
     tokens_per_second: f64,
     peak_rss_bytes: u64,
@@ -117,7 +119,8 @@ fn answer(request: &CellRequest, evaluated: &Evaluated) -> Answer {
         stored_bytes: evaluated.left.stored_bytes,
         parameters_left: evaluated.left.parameters,
         tokens: evaluated.tokens,
-        cut_seconds: evaluated.cut_seconds,
+        cut_seconds: evaluated.effort.seconds,
+        cut_peak_rss_bytes: evaluated.effort.peak_rss_bytes,
         seconds: evaluated.seconds,
         tokens_per_second: evaluated.tokens_per_second(),
         peak_rss_bytes: system::peak_rss_bytes(),

@@ -7,7 +7,12 @@ use models::{ExecutorError, Model};
 use skips::{Shares, steps::Running};
 use tables::{BlockRow, ChannelRow, DirectionRow, ItemRow, Left, NeuronRow, OverlapRow, WindowRow};
 
-use crate::{material::Material, parallel::in_order, recipe::Shown, stop::Stop};
+use crate::{
+    material::Material,
+    parallel::in_order,
+    recipe::{Effort, Shown},
+    stop::Stop,
+};
 
 /// Rows of one cell.
 #[derive(Debug)]
@@ -31,8 +36,8 @@ pub(crate) struct Evaluated {
     pub(crate) units: usize,
     /// Shares of all sequences together.
     pub(crate) total: Shares,
-    /// Seconds that cuts and calibration took before.
-    pub(crate) cut_seconds: f64,
+    /// What cuts and calibration took before.
+    pub(crate) effort: Effort,
     /// What is stored of the model.
     pub(crate) left: Left,
     /// What could be measured of what was dropped.
@@ -107,7 +112,7 @@ pub(crate) fn evaluate(
         tokens,
         units,
         total,
-        cut_seconds: 0.0,
+        effort: Effort::default(),
         left: Left::default(),
         shown: subject.shown,
     }))

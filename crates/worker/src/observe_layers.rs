@@ -9,7 +9,7 @@ use tables::{BlockRow, DirectionRow};
 
 use crate::{
     evaluate::{Evaluated, Rows},
-    recipe::Shown,
+    recipe::{Effort, Shown},
     runner::{Runner, left},
     scores::Scores,
     subject,
@@ -56,7 +56,7 @@ impl Runner<'_> {
             tokens,
             units,
             total,
-            cut_seconds: 0.0,
+            effort: Effort::default(),
             left,
             shown,
         }))

@@ -15,6 +15,7 @@ use skips::steps::{Running, executor};
 use crate::{
     runner::Runner,
     scores::{Scores, calibrate},
+    system,
 };
 
 /// A model that is cut, and the executor of what is skipped on it.
@@ -22,8 +23,17 @@ pub(crate) struct Prepared {
     pub(crate) slim: Slim,
     pub(crate) executor: Box<dyn Running>,
     pub(crate) shown: Shown,
-    /// Seconds that cuts and calibration took.
+    /// What cuts and calibration took.
+    pub(crate) effort: Effort,
+}
+
+/// What it took to make a model ready, before any of the text was read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Effort {
+    /// Of cuts and calibration.
     pub(crate) seconds: f64,
+    /// Largest resident memory until then, loading included where the process began with it.
+    pub(crate) peak_rss_bytes: u64,
 }
 
 /// What can be measured of what is dropped.
@@ -92,7 +102,8 @@ impl Runner<'_> {
             anyhow::Ok(sets.unwrap_or_default())
         })?;
         let seconds = started.elapsed().as_secs_f64();
-        Ok((!stopped).then_some(Prepared { slim, executor, shown, seconds }))
+        let effort = Effort { seconds, peak_rss_bytes: system::peak_rss_bytes() };
+        Ok((!stopped).then_some(Prepared { slim, executor, shown, effort }))
     }
 
     /// One cut, on the model as the cuts before it left it.

@@ -17,7 +17,7 @@ use crate::{
     fail::Fail,
     material::Material,
     observe,
-    recipe::{Shown, check_part},
+    recipe::{Effort, Shown, check_part},
     run::{Inputs, say},
     scores::Scores,
     stop::Stop,
@@ -138,8 +138,8 @@ impl Runner<'_> {
             });
         })?;
         let left = left(&prepared.slim.storage);
-        let cut_seconds = prepared.seconds;
-        Ok(evaluated.map(|evaluated| Evaluated { left, cut_seconds, ..evaluated }))
+        let effort = prepared.effort;
+        Ok(evaluated.map(|evaluated| Evaluated { left, effort, ..evaluated }))
     }
 
     /// What a cell of the policy `observe` measures; `None` if asked to stop on the way.
@@ -183,7 +183,7 @@ impl Runner<'_> {
             tokens,
             units,
             total,
-            cut_seconds: 0.0,
+            effort: Effort::default(),
             left,
             shown: Shown::default(),
         }))

@@ -17,7 +17,7 @@ use crate::{
     evaluate::Evaluated,
     observe,
     parallel::in_order,
-    recipe::Shown,
+    recipe::{Effort, Shown},
     runner::{Runner, left},
     stop::Stop,
     subject, system,
@@ -62,7 +62,7 @@ impl Scores {
                         units: windows.len(),
                         total: skips::Shares::default(),
                         left: left(&Storage::of(runner.model)),
-                        cut_seconds: 0.0,
+                        effort: Effort::default(),
                         shown: Shown::default(),
                     };
                     let ordered = OrderedCell { id: id.clone(), cell: cell.clone() };
