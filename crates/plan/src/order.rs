@@ -250,15 +250,17 @@ impl CellRequest {
     /// The same as a work order, whose results lie in `results`. Its inputs are known by their paths alone:
     /// nothing of it is kept, so nothing is hashed.
     pub fn order(&self, results: PathBuf) -> WorkOrder {
+        // Names become folders where scores are stored, so paths will not do.
         const MODEL: &str = "model";
-        let text = |path: &Path, reading: Reading| TextInput {
-            name: path.display().to_string(),
+        let text = |name: &str, path: &Path, reading: Reading| TextInput {
+            name: name.to_owned(),
             path: path.to_owned(),
             sha256: String::new(),
             reading,
         };
-        let dataset = text(&self.dataset, self.reading);
-        let calibration = self.calibration.as_ref().map(|own| (own, text(&own.path, own.reading)));
+        let dataset = text("text", &self.dataset, self.reading);
+        let calibration = self.calibration.as_ref();
+        let calibration = calibration.map(|own| (own, text("calibration", &own.path, own.reading)));
         let cell = Cell {
             model: MODEL.to_owned(),
             dataset: dataset.name.clone(),
@@ -273,7 +275,7 @@ impl CellRequest {
             compare: self.compare,
         };
         let mut texts = vec![dataset];
-        texts.extend(calibration.map(|(_, text)| text).filter(|text| text.name != texts[0].name));
+        texts.extend(calibration.map(|(_, text)| text));
         let unknown = || "unknown".to_owned();
         WorkOrder {
             run: "cell".to_owned(),

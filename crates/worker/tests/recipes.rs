@@ -190,3 +190,46 @@ fn what_cannot_be_done_is_said() {
         assert!(said.contains(words), "{recipe}: {said}");
     }
 }
+
+/// A cell by hand goes the way of a grid: the same windows of calibration text, the same bits.
+#[test]
+fn a_cell_by_hand_is_a_cell_of_a_grid() {
+    for recipe in [
+        "cut=ffn,score=magnitude,sparsity=0.5",
+        "cut=weights,method=sparsegpt,sparsity=0.5",
+        "skip=ffn,score=impact,sparsity=0.5,window=4,rule=calibration",
+    ] {
+        let steps = recipe.parse().unwrap();
+        let request = plan::CellRequest {
+            model: golden_model("llama"),
+            dataset: common::golden_text("text.raw"),
+            reading: plan::Reading::default(),
+            protocol: Protocol::Perplexity { window_tokens: WINDOW_TOKENS },
+            recipe: Recipe::new(vec![steps], 1).unwrap(),
+            compare: None,
+            limit: Some(6),
+            calibration: Some(plan::CalibrationText {
+                path: common::golden_text("calibration.raw"),
+                reading: plan::Reading::default(),
+                limit: Some(20),
+                window_tokens: None,
+            }),
+            device: plan::DeviceName::Cpu,
+            time_steps: plan::TimeSteps::default(),
+            json: true,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("request.json");
+        std::fs::write(&file, serde_json::to_string(&request).unwrap()).unwrap();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_worker"))
+            .args(["cell", "--request"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        // As text: a reader of JSON may miss the last bit.
+        let found = String::from_utf8(output.stdout).unwrap();
+        let of_grid = nll(&windows("llama", &[recipe])[0]);
+        assert!(found.contains(&format!("\"nll_nats\":{of_grid},")), "{recipe}: {found}");
+    }
+}
