@@ -14,8 +14,8 @@ use std::{error::Error, path::Path, sync::Arc, time::Instant};
 
 use cuts::{
     BitCut, BitMethod, DirectionChoice, Directions, DropScore, FitInputs, LayerDrop, Linearise,
-    LowRankCut, LowRankMethod, Rounding, Slim, Watch, cut_rank, directions, drop_layers,
-    linear_blocks, linearise, rotate, round_weights,
+    LowRankCut, LowRankMethod, Rounding, Slim, Watch, directions, drop_layers, linear_blocks,
+    linearise, rotate,
 };
 use models::{Batch, Dense, Device, Model, load, nll_by_sequence};
 use serde_json::Value;
@@ -85,11 +85,11 @@ fn cut(slim: &Slim, method: &str, setting: &str, text: &Text) -> Outcome<Slim> {
         let (rank, bits) = setting.split_once(',').unzip();
         let rounding = bits.map(rounding).transpose()?;
         let cut = LowRankCut { method, rank: rank.unwrap_or(setting).parse()?, rounding };
-        return cut_rank(slim, &cut, windows, &watch)?.ok_or_else(stopped);
+        return cut.apply(slim.shared(), windows, &watch)?.ok_or_else(stopped);
     }
     if let Ok(method) = BitMethod::named(method) {
         let cut = BitCut { method, rounding: rounding(setting)? };
-        return round_weights(slim, &cut, windows, &watch)?.ok_or_else(stopped);
+        return cut.apply(slim.shared(), windows, &watch)?.ok_or_else(stopped);
     }
     match method {
         "rotate" => Ok(rotate(slim, setting.parse()?)?),

@@ -11,7 +11,7 @@ use models::{
 };
 use rayon::prelude::*;
 
-use crate::{CutError, Gram, Matrix, Needs, Watch};
+use crate::{CutError, Gram, Matrix, Needs, Watch, slim::second_handle};
 
 /// Windows whose inputs are held at a time.
 const WINDOWS: usize = 4;
@@ -31,7 +31,7 @@ pub fn cut_in_order(
     watch: &Watch<'_>,
     cut: &CutInputs<'_>,
 ) -> Result<Option<Box<dyn Model>>, CutError> {
-    cut_owned(model.map_linears(&mut |_| None), windows, needs, watch, cut)
+    cut_owned(second_handle(model), windows, needs, watch, cut)
 }
 
 /// Cuts all matrices of a model, layer by layer; `None` where it was stopped.

@@ -11,14 +11,14 @@
 //! ```
 //! use std::path::Path;
 //!
-//! use cuts::{Pattern, Slim, Watch, WeightCut, WeightMethod, cut_weights};
+//! use cuts::{Pattern, Slim, Watch, WeightCut, WeightMethod};
 //! use models::{Device, load};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let loaded = load(Path::new("../../data/models/opt-relu"), &Device::flex())?;
 //! let dense = Slim::dense(loaded.model);
 //! let cut = WeightCut::new(WeightMethod::named("magnitude")?, Pattern::Share(0.5));
-//! let half = cut_weights(&dense, &cut, &[], &Watch::default())?.expect("nothing stops it");
+//! let half = cut.apply(dense.shared(), &[], &Watch::default())?.expect("nothing stops it");
 //! assert!(half.storage.parameters() < dense.storage.parameters());
 //! # Ok(())
 //! # }
@@ -48,7 +48,7 @@ mod sweep;
 mod watch;
 mod weights;
 
-pub use bits::{BITS, BitCut, BitMethod, Grid, Rounding, round_weights};
+pub use bits::{BITS, BitCut, BitMethod, Grid, Rounding};
 pub use calibration::{CutInputs, cut_in_order, cut_owned};
 pub use channels::{cut_states, recalibrated_state_sets, state_sets};
 pub use directions::{DirectionChoice, Directions, directions};
@@ -58,7 +58,7 @@ pub use layers::{
     DropScore, Dropped, FitInputs, LAYER_SCORES, LayerDistances, LayerDrop, Linearise, Linearised,
     drop_layers, linear_blocks, linearise, linearise_like,
 };
-pub use low_rank::{LOW_RANK, LowRankCut, LowRankMethod, cut_rank};
+pub use low_rank::{LOW_RANK, LowRankCut, LowRankMethod};
 pub use matrix::Matrix;
 pub use neurons::{cut, static_sets};
 pub use pattern::{Pattern, kept_count};
@@ -68,5 +68,4 @@ pub use storage::{Index, Storage, StoredMatrix};
 pub use watch::Watch;
 pub use weights::{
     Magnitude, Obd, Pool, Random, ScoredRow, WEIGHTS, Wanda, WeightCut, WeightMethod, WeightScore,
-    cut_weights,
 };

@@ -51,20 +51,6 @@ pub struct LowRankCut {
     pub rounding: Option<Rounding>,
 }
 
-/// The model with all matrices cut to a rank; see [`LowRankCut::apply`]. The model that is given stays as it
-/// is.
-///
-/// # Errors
-/// As [`LowRankCut::apply`].
-pub fn cut_rank(
-    slim: &Slim,
-    cut: &LowRankCut,
-    windows: &[Vec<u32>],
-    watch: &Watch<'_>,
-) -> Result<Option<Slim>, CutError> {
-    cut.apply(slim.shared(), windows, watch)
-}
-
 impl LowRankCut {
     /// Without rounding.
     pub fn new(method: LowRankMethod, rank: usize) -> Self {

@@ -19,13 +19,18 @@ impl Slim {
         Self { storage: Storage::of(&*model), model }
     }
 
-    /// The same once more; the two share their tensors.
-    pub fn shared(&self) -> Self {
-        Self { model: self.copy_of_model(), storage: self.storage.clone() }
+    /// A model that somebody else has and that nothing was cut from; the two share their tensors.
+    pub fn sharing(model: &dyn Model) -> Self {
+        Self::dense(second_handle(model))
     }
 
-    /// The same model once more; the two share their tensors.
-    pub(crate) fn copy_of_model(&self) -> Box<dyn Model> {
-        self.model.map_linears(&mut |_| None)
+    /// The same once more; the two share their tensors.
+    pub fn shared(&self) -> Self {
+        Self { model: second_handle(&*self.model), storage: self.storage.clone() }
     }
+}
+
+/// The same model once more; the two share their tensors.
+pub(crate) fn second_handle(model: &dyn Model) -> Box<dyn Model> {
+    model.map_linears(&mut |_| None)
 }

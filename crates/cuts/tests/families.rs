@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use common::{families, logits, matrices, model};
 use cuts::{
     BITS, BitCut, Index, Matrix, Pattern, Pool, Rounding, Slim, WEIGHTS, Watch, WeightCut,
-    WeightMethod, cut_weights, kept_count, round_weights,
+    WeightMethod, kept_count,
 };
 use models::Model;
 
@@ -23,13 +23,13 @@ fn windows() -> Vec<Vec<u32>> {
 }
 
 fn cut(slim: &Slim, cut: &WeightCut) -> Slim {
-    cut_weights(slim, cut, &windows(), &Watch::default()).unwrap().unwrap()
+    cut.apply(slim.shared(), &windows(), &Watch::default()).unwrap().unwrap()
 }
 
 fn rounded(slim: &Slim, method: &str) -> Slim {
     let method = cuts::BitMethod::named(method).unwrap();
     let cut = BitCut { method, rounding: ROUNDING };
-    round_weights(slim, &cut, &windows(), &Watch::default()).unwrap().unwrap()
+    cut.apply(slim.shared(), &windows(), &Watch::default()).unwrap().unwrap()
 }
 
 fn nonzeros(values: &[f32]) -> usize {
@@ -197,7 +197,7 @@ fn threads_change_nothing() {
 fn refusals_name_what_is_wrong() {
     let dense = Slim::dense(model(&families()[0]));
     let refused = |weights: WeightCut| {
-        let error = cut_weights(&dense, &weights, &[], &Watch::default()).err().unwrap();
+        let error = weights.apply(dense.shared(), &[], &Watch::default()).err().unwrap();
         error.to_string()
     };
     let sparsegpt = WeightCut::new(WeightMethod::SparseGpt, HALF);
@@ -211,7 +211,7 @@ fn refusals_name_what_is_wrong() {
     assert!(WeightMethod::named("wonder").err().unwrap().to_string().contains("`wanda`"));
     let stop = Watch { stop: &|| true, ..Watch::default() };
     for (_, method) in WEIGHTS {
-        let stopped = cut_weights(&dense, &WeightCut::new(method, HALF), &windows(), &stop);
+        let stopped = WeightCut::new(method, HALF).apply(dense.shared(), &windows(), &stop);
         assert!(stopped.unwrap().is_none());
     }
 }

@@ -9,10 +9,7 @@ mod common;
 use std::path::Path;
 
 use common::{logits, matrices, model, tensors};
-use cuts::{
-    BitCut, BitMethod, Pattern, Rounding, Slim, Watch, WeightCut, WeightMethod, cut_weights,
-    round_weights,
-};
+use cuts::{BitCut, BitMethod, Pattern, Rounding, Slim, Watch, WeightCut, WeightMethod};
 use serde_json::Value;
 use vector::worst;
 
@@ -34,12 +31,12 @@ fn after(slim: &Slim, step: &Value, windows: &[Vec<u32>]) -> Option<Slim> {
             };
             let method = WeightMethod::named(method).unwrap();
             let cut = WeightCut { rounding: rounding(step), ..WeightCut::new(method, pattern) };
-            cut_weights(slim, &cut, windows, &watch)
+            cut.apply(slim.shared(), windows, &watch)
         }
         "bits" => {
             let method = BitMethod::named(method).unwrap();
             let cut = BitCut { method, rounding: rounding(step).unwrap() };
-            round_weights(slim, &cut, windows, &watch)
+            cut.apply(slim.shared(), windows, &watch)
         }
         _ => return None,
     };

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use cuts::{
     DropScore, Dropped, FitInputs, LayerDrop, Linearise, Linearised, LowRankCut, LowRankMethod,
-    Matrix, Slim, Watch, cut_rank, drop_layers, linearise,
+    Matrix, Slim, Watch, drop_layers, linearise,
 };
 use models::{Batch, Dense, Device, Model, into_values, load};
 use serde_json::Value;
@@ -105,7 +105,7 @@ fn reduces(case: &Case<'_>) {
     let method = LowRankMethod::named(case.setting("method")).unwrap();
     let cut = LowRankCut::new(method, case.count("rank").unwrap());
     let windows = case.stored.windows("ids");
-    let slim = cut_rank(&case.slim, &cut, &windows, &Watch::default()).unwrap().unwrap();
+    let slim = cut.apply(case.slim.shared(), &windows, &Watch::default()).unwrap().unwrap();
     for of in (0..slim.model.facts().layers).flat_map(|layer| slim.model.linears(layer)) {
         case.check(of.name(), &wide(&Matrix::of(&of).values));
     }

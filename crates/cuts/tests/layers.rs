@@ -6,7 +6,7 @@ mod golden_models;
 
 use cuts::{
     CutError, DropScore, FitInputs, LAYER_SCORES, LayerDrop, Linearise, Pattern, Slim, Storage,
-    Watch, WeightCut, WeightMethod, cut_weights, drop_layers, linear_blocks, linearise,
+    Watch, WeightCut, WeightMethod, drop_layers, linear_blocks, linearise,
 };
 use golden_models::{folders, logits, model, name, windows};
 use models::{Batch, Dense, Layered, Model, into_values, streams};
@@ -113,7 +113,7 @@ fn earlier_cuts_are_stored_as_they_were() {
         }
         let method = WeightMethod::named("magnitude").unwrap();
         let cut = WeightCut::new(method, Pattern::Share(0.5));
-        let half = |slim: &Slim| cut_weights(slim, &cut, &[], &Watch::default()).unwrap().unwrap();
+        let half = |slim: &Slim| cut.apply(slim.shared(), &[], &Watch::default()).unwrap().unwrap();
         let narrow = |slim: &Slim| {
             let ffns = slim.model.ffns().into_iter().map(|ffn| ffn.cut(&[0, 2, 5])).collect();
             let model = slim.model.with_ffns(ffns);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use cuts::{
     CutError, LOW_RANK, LowRankCut, LowRankMethod, Matrix, Needs, Rounding, Slim, Watch,
-    cut_in_order, cut_rank,
+    cut_in_order,
 };
 use faer::{Mat, MatRef};
 use golden_models::{folders, logits, model, name, windows};
@@ -24,7 +24,7 @@ fn wide(matrix: &Matrix) -> Mat<f64> {
 }
 
 fn cut(slim: &Slim, method: LowRankMethod, rank: usize, text: &[Vec<u32>]) -> Slim {
-    cut_rank(slim, &LowRankCut::new(method, rank), text, &Watch::default()).unwrap().unwrap()
+    LowRankCut::new(method, rank).apply(slim.shared(), text, &Watch::default()).unwrap().unwrap()
 }
 
 /// Of every family: no other matrix of rank `r` is nearer (Eckart & Young: the error is what the singular
@@ -122,7 +122,7 @@ fn factors_are_rounded_and_not_their_product() {
         let rounded = |bits| {
             let rounding = Some(Rounding { bits, group: 16 });
             let cut = LowRankCut { rounding, ..LowRankCut::new(LowRankMethod::Svd, 3) };
-            cut_rank(&slim, &cut, &[], &Watch::default()).unwrap().unwrap()
+            cut.apply(slim.shared(), &[], &Watch::default()).unwrap().unwrap()
         };
         let (fine, coarse) = (rounded(8), rounded(2));
         let (fine_matrices, coarse_matrices) =
@@ -165,7 +165,7 @@ fn impossible_cuts_are_refused() {
     let slim = Slim::dense(model(&folder));
     let refusal = |method, rank| {
         let cut = LowRankCut::new(method, rank);
-        cut_rank(&slim, &cut, &[], &Watch::default()).err().unwrap()
+        cut.apply(slim.shared(), &[], &Watch::default()).err().unwrap()
     };
     let error = refusal(LowRankMethod::Svd, 0);
     assert!(matches!(error, CutError::Setting { setting: "rank", .. }), "{error}");

@@ -6,7 +6,7 @@ mod golden_models;
 
 use std::path::Path;
 
-use cuts::{CutError, LowRankCut, LowRankMethod, Slim, Watch, cut_rank, rotate};
+use cuts::{CutError, LowRankCut, LowRankMethod, Slim, Watch, rotate};
 use golden_models::{folders, logits, model, name};
 use models::{RotationError, into_values};
 use vector::worst;
@@ -45,7 +45,7 @@ fn a_rotation_undoes_what_was_stored() {
     let folder = folders().into_iter().find(|folder| name(folder) == "llama").unwrap();
     let slim = Slim::dense(model(&folder));
     let cut = LowRankCut::new(LowRankMethod::Svd, 4);
-    let cut = cut_rank(&slim, &cut, &[], &Watch::default()).unwrap().unwrap();
+    let cut = cut.apply(slim.shared(), &[], &Watch::default()).unwrap().unwrap();
     assert!(cut.storage.bytes() < slim.storage.bytes());
     let turned = rotate(&cut, 1).unwrap();
     let of_dense = rotate(&slim, 1).unwrap();

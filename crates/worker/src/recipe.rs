@@ -57,11 +57,6 @@ impl Shown {
     }
 }
 
-/// A second handle on a model: weights are shared.
-pub(crate) fn shared(model: &dyn Model) -> Slim {
-    Slim::dense(model.map_linears(&mut |_| None))
-}
-
 /// Refuses a model that lacks what a step acts on.
 pub(crate) fn check_part(model: &dyn Model, part: &str) -> anyhow::Result<()> {
     let lacks = match part {
@@ -80,13 +75,13 @@ impl Runner<'_> {
         scores: &mut Scores,
     ) -> anyhow::Result<Option<Prepared>> {
         let (recipe, started) = (&cell.recipe, Instant::now());
-        let (mut slim, mut shown) = (shared(self.model), Shown::default());
+        let (mut slim, mut shown) = (Slim::sharing(self.model), Shown::default());
         for (index, step) in recipe.steps().iter().enumerate() {
             check_part(&*slim.model, step.kind().part)?;
             if step.way() != Way::Cut {
                 continue;
             }
-            let Some(done) = self.cut(cell, index, &slim, scores)? else { return Ok(None) };
+            let Some(done) = self.cut(cell, index, slim, scores)? else { return Ok(None) };
             slim = done.slim;
             let lacks_units = shown.lacks_units || done.lacks_units;
             shown = Shown { dropped: done.dropped.or(shown.dropped), lacks_units };
@@ -111,7 +106,7 @@ impl Runner<'_> {
         &self,
         cell: &Cell,
         index: usize,
-        slim: &Slim,
+        slim: Slim,
         scores: &mut Scores,
     ) -> anyhow::Result<Option<Done>> {
         let step = &cell.recipe.steps()[index];

@@ -50,19 +50,6 @@ pub struct BitCut {
     pub rounding: Rounding,
 }
 
-/// The model with all matrices rounded, see [`BitCut::apply`]; the one that it was is there as before.
-///
-/// # Errors
-/// As [`BitCut::apply`].
-pub fn round_weights(
-    slim: &Slim,
-    cut: &BitCut,
-    windows: &[Vec<u32>],
-    watch: &Watch<'_>,
-) -> Result<Option<Slim>, CutError> {
-    cut.apply(slim.shared(), windows, watch)
-}
-
 impl BitCut {
     /// The model with all matrices rounded; `None` where it was stopped. A zero that an earlier step made
     /// stays zero.

@@ -3,9 +3,9 @@
 use plan::Step;
 
 use super::{Cut, Done, Ground, count};
-use crate::{BitCut, BitMethod, CutError, Rounding, Slim, round_weights};
+use crate::{BitCut, BitMethod, CutError, Rounding, Slim};
 
-/// See [`round_weights`].
+/// See [`BitCut::apply`].
 pub(super) struct Bits;
 
 impl Cut for Bits {
@@ -13,11 +13,11 @@ impl Cut for Bits {
         "bits"
     }
 
-    fn cut(&self, step: &Step, slim: &Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
+    fn cut(&self, step: &Step, slim: Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
         let method = BitMethod::named(step.name("method").unwrap_or_default())?;
         let rounding = Rounding { bits: count(step, "bits")? as u32, group: count(step, "group")? };
         let cut = BitCut { method, rounding };
-        let slim = round_weights(slim, &cut, ground.windows, &ground.watch)?;
+        let slim = cut.apply(slim, ground.windows, &ground.watch)?;
         Ok(slim.map(|slim| Done { slim, dropped: None, lacks_units: false }))
     }
 }

@@ -15,7 +15,7 @@ impl Cut for Neurons {
         "ffn"
     }
 
-    fn cut(&self, _: &Step, slim: &Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
+    fn cut(&self, _: &Step, slim: Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
         let all: usize = slim.model.ffns().iter().map(|ffn| ffn.neurons()).sum();
         let left: usize = ground.sets.iter().map(Vec::len).sum();
         let model = neurons::cut(&*slim.model, ground.sets);

@@ -3,9 +3,9 @@
 use plan::Step;
 
 use super::{Cut, Done, Ground, count};
-use crate::{CutError, LowRankCut, LowRankMethod, Rounding, Slim, cut_rank};
+use crate::{CutError, LowRankCut, LowRankMethod, Rounding, Slim};
 
-/// See [`cut_rank`].
+/// See [`LowRankCut::apply`].
 pub(super) struct LowRank;
 
 impl Cut for LowRank {
@@ -13,14 +13,14 @@ impl Cut for LowRank {
         "low-rank"
     }
 
-    fn cut(&self, step: &Step, slim: &Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
+    fn cut(&self, step: &Step, slim: Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
         let method = LowRankMethod::named(step.name("method").unwrap_or_default())?;
         let rounding = match step.count("bits") {
             Some(bits) => Some(Rounding { bits: bits as u32, group: count(step, "group")? }),
             None => None,
         };
         let cut = LowRankCut { rounding, ..LowRankCut::new(method, count(step, "rank")?) };
-        let slim = cut_rank(slim, &cut, ground.windows, &ground.watch)?;
+        let slim = cut.apply(slim, ground.windows, &ground.watch)?;
         Ok(slim.map(|slim| Done { slim, dropped: None, lacks_units: false }))
     }
 }

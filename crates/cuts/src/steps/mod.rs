@@ -48,11 +48,11 @@ pub trait Cut: Sync {
     /// The name of its kind in `plan`.
     fn kind(&self) -> &'static str;
 
-    /// The model after the step; none where it was stopped.
+    /// The model after the step; none where it was stopped. What it takes is freed as soon as it can be.
     ///
     /// # Errors
     /// [`CutError`]: what the model lacks, what the calibration text cannot give.
-    fn cut(&self, step: &Step, slim: &Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError>;
+    fn cut(&self, step: &Step, slim: Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError>;
 }
 
 /// Every cut.
@@ -70,7 +70,7 @@ pub const ALL: &[&dyn Cut] = &[
 ///
 /// # Errors
 /// As [`Cut::cut`], and a kind that is not here.
-pub fn apply(step: &Step, slim: &Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
+pub fn apply(step: &Step, slim: Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
     let name = step.kind().name;
     let cut = ALL.iter().find(|cut| cut.kind() == name);
     cut.ok_or_else(|| unknown("cut", name))?.cut(step, slim, ground)

@@ -13,8 +13,8 @@ impl Cut for Rotate {
         "rotate"
     }
 
-    fn cut(&self, _: &Step, slim: &Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
-        let slim = rotate(slim, ground.seed)?;
+    fn cut(&self, _: &Step, slim: Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
+        let slim = rotate(&slim, ground.seed)?;
         Ok(Some(Done { slim, dropped: None, lacks_units: false }))
     }
 }

@@ -15,7 +15,7 @@ impl Cut for Channels {
         "state"
     }
 
-    fn cut(&self, _: &Step, slim: &Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
+    fn cut(&self, _: &Step, slim: Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
         let all: usize = slim.model.mixers().iter().map(|mixer| mixer.shape().mixed()).sum();
         let left: usize = ground.sets.iter().map(Vec::len).sum();
         let model = channels::cut_states(&*slim.model, ground.sets);

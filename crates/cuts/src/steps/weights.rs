@@ -3,9 +3,9 @@
 use plan::Step;
 
 use super::{Cut, Done, Ground, count};
-use crate::{CutError, Pattern, Rounding, Slim, WeightCut, WeightMethod, cut_weights};
+use crate::{CutError, Pattern, Rounding, Slim, WeightCut, WeightMethod};
 
-/// See [`cut_weights`].
+/// See [`WeightCut::apply`].
 pub(super) struct Weights;
 
 impl Cut for Weights {
@@ -13,7 +13,7 @@ impl Cut for Weights {
         "weights"
     }
 
-    fn cut(&self, step: &Step, slim: &Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
+    fn cut(&self, step: &Step, slim: Slim, ground: &Ground<'_>) -> Result<Option<Done>, CutError> {
         let method = WeightMethod::named(step.name("method").unwrap_or_default())?;
         let pattern = match step.pattern("pattern") {
             Some((n, m)) => Pattern::NofM { n: n as usize, m: m as usize },
@@ -24,7 +24,7 @@ impl Cut for Weights {
             None => None,
         };
         let cut = WeightCut { rounding, seed: ground.seed, ..WeightCut::new(method, pattern) };
-        let Some(slim) = cut_weights(slim, &cut, ground.windows, &ground.watch)? else {
+        let Some(slim) = cut.apply(slim, ground.windows, &ground.watch)? else {
             return Ok(None);
         };
         let matrices = slim.storage.matrices.values();

@@ -152,19 +152,6 @@ impl WeightCut {
     }
 }
 
-/// The model with single weights cut, see [`WeightCut::apply`]; the one that it was is there as before.
-///
-/// # Errors
-/// As [`WeightCut::apply`].
-pub fn cut_weights(
-    slim: &Slim,
-    cut: &WeightCut,
-    windows: &[Vec<u32>],
-    watch: &Watch<'_>,
-) -> Result<Option<Slim>, CutError> {
-    cut.apply(slim.shared(), windows, watch)
-}
-
 impl WeightCut {
     /// The model with single weights cut; `None` where it was stopped. What an earlier step made zero stays
     /// zero.
