@@ -1,9 +1,6 @@
 //! Neurons of feed-forward blocks: scratch-work, recomputed for every token.
 
-use super::{
-    never,
-    sparsity::{DROPPED_WINDOW, OBSERVATION, PROMPT_TOKENS, RULE, SAMPLE, WINDOW},
-};
+use super::sparsity::{PROMPT_TOKENS, RULE, UNITS_OF_A_PART, WINDOW, observed};
 use crate::recipe::flat;
 use crate::{Kind, Label, Setting, Takes, Way};
 
@@ -35,12 +32,8 @@ pub(super) const CUT: Kind = Kind {
     doc: "neurons of feed-forward blocks, cut for good (policy static)",
     settings: &[Setting::SPARSITY, SCORE],
     example: "cut=ffn,score=magnitude,sparsity=0.5",
-    check: flat::check,
-    needs: flat::needs,
-    title: flat::title,
     phrase: |step| flat::dropped(step, UNITS),
-    leaves_zeros: never,
-    fills_zeros: false,
+    ..UNITS_OF_A_PART
 };
 
 /// Kept sets that are chosen while the model runs.
@@ -51,12 +44,8 @@ pub(super) const SKIP: Kind = Kind {
     doc: "neurons of feed-forward blocks, skipped per token or window (policies dynamic and window)",
     settings: &[Setting::SPARSITY, WINDOW, RULE, SCORE, PROMPT_TOKENS],
     example: "skip=ffn,score=magnitude,sparsity=0.9,window=16,rule=window-mean",
-    check: flat::check,
-    needs: flat::needs,
-    title: flat::title,
     phrase: |step| flat::dropped(step, UNITS),
-    leaves_zeros: never,
-    fills_zeros: false,
+    ..UNITS_OF_A_PART
 };
 
 /// Scores, gradients, ablations and overlaps.
@@ -65,18 +54,8 @@ pub(super) const OBSERVE: Kind = Kind {
     name: "ffn",
     part: "ffn",
     doc: "what can be measured of neurons: scores, gradients, ablations, overlaps of kept sets",
-    settings: &[
-        Setting { needed: true, ..OBSERVATION },
-        Setting::SPARSITY.optional(),
-        DROPPED_WINDOW,
-        SCORE.optional(),
-        SAMPLE,
-    ],
+    settings: &observed(SCORE),
     example: "observe=ffn,observation=forward",
-    check: flat::check,
-    needs: flat::needs,
-    title: flat::title,
     phrase: |step| flat::observed(step, "neuron"),
-    leaves_zeros: never,
-    fills_zeros: false,
+    ..UNITS_OF_A_PART
 };

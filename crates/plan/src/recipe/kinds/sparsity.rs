@@ -1,6 +1,35 @@
-//! The settings that steps on neurons and on state channels share.
+//! What steps on neurons and on state channels share.
 
-use crate::{Label, Setting, Takes};
+use super::never;
+use crate::recipe::flat;
+use crate::{Kind, Label, Setting, Takes, Way};
+
+/// What is the same in every kind of step on neurons and on state channels; each fills in its own words.
+pub(super) const UNITS_OF_A_PART: Kind = Kind {
+    way: Way::Cut,
+    name: "",
+    part: "",
+    doc: "",
+    settings: &[],
+    example: "",
+    check: flat::check,
+    needs: flat::needs,
+    title: flat::title,
+    phrase: |_| String::new(),
+    leaves_zeros: never,
+    fills_zeros: false,
+};
+
+/// The settings of what is measured, with the scores of the part.
+pub(super) const fn observed(score: Setting) -> [Setting; 5] {
+    [
+        Setting { needed: true, ..OBSERVATION },
+        Setting::SPARSITY.optional(),
+        DROPPED_WINDOW,
+        score.optional(),
+        SAMPLE,
+    ]
+}
 
 const fn setting(name: &'static str, takes: Takes, label: Label, doc: &'static str) -> Setting {
     Setting { name, takes, needed: false, doc, label }
@@ -57,7 +86,7 @@ pub(super) const RECALIBRATION: Setting = setting(
     "the activations on which a set that is chosen before the run is scored",
 );
 
-pub(super) const OBSERVATION: Setting = setting(
+const OBSERVATION: Setting = setting(
     "observation",
     Takes::Name(&[
         ("forward", "every score that a forward pass gives"),
@@ -69,10 +98,10 @@ pub(super) const OBSERVATION: Setting = setting(
     "what is measured",
 );
 
-pub(super) const DROPPED_WINDOW: Setting =
+const DROPPED_WINDOW: Setting =
     Setting { doc: "tokens for which a channel is dropped at a time", ..WINDOW };
 
-pub(super) const SAMPLE: Setting = setting(
+const SAMPLE: Setting = setting(
     "sample",
     Takes::Count { least: 1, most: u64::MAX },
     Label::Hidden,

@@ -1,10 +1,7 @@
 //! Channels of the recurrent state of Mamba-2 mixers: memory, carried from token to token.
 
-use super::{
-    never,
-    sparsity::{
-        DROPPED_WINDOW, MODE, OBSERVATION, PROMPT_TOKENS, RECALIBRATION, RULE, SAMPLE, WINDOW,
-    },
+use super::sparsity::{
+    MODE, PROMPT_TOKENS, RECALIBRATION, RULE, UNITS_OF_A_PART, WINDOW, observed,
 };
 use crate::recipe::flat;
 use crate::{Kind, Label, Setting, Takes, Way};
@@ -33,12 +30,8 @@ pub(super) const CUT: Kind = Kind {
     doc: "channels of Mamba-2's state, cut for good (policy static)",
     settings: &[Setting::SPARSITY, SCORE, RECALIBRATION],
     example: "cut=state,score=ghost,sparsity=0.5",
-    check: flat::check,
-    needs: flat::needs,
-    title: flat::title,
     phrase: |step| flat::dropped(step, UNITS),
-    leaves_zeros: never,
-    fills_zeros: false,
+    ..UNITS_OF_A_PART
 };
 
 /// Kept sets that are chosen while the model runs.
@@ -49,12 +42,8 @@ pub(super) const SKIP: Kind = Kind {
     doc: "channels of Mamba-2's state, skipped per token or window (policies dynamic and window)",
     settings: &[Setting::SPARSITY, WINDOW, RULE, SCORE, MODE, RECALIBRATION, PROMPT_TOKENS],
     example: "skip=state,score=ghost,sparsity=0.9,mode=read",
-    check: flat::check,
-    needs: flat::needs,
-    title: flat::title,
     phrase: |step| flat::dropped(step, UNITS),
-    leaves_zeros: never,
-    fills_zeros: false,
+    ..UNITS_OF_A_PART
 };
 
 /// Scores, gradients and ablations.
@@ -63,18 +52,8 @@ pub(super) const OBSERVE: Kind = Kind {
     name: "state",
     part: "state",
     doc: "what can be measured of state channels: scores, gradients, ablations",
-    settings: &[
-        Setting { needed: true, ..OBSERVATION },
-        Setting::SPARSITY.optional(),
-        DROPPED_WINDOW,
-        SCORE.optional(),
-        SAMPLE,
-    ],
+    settings: &observed(SCORE),
     example: "observe=state,observation=forward",
-    check: flat::check,
-    needs: flat::needs,
-    title: flat::title,
     phrase: |step| flat::observed(step, "state channel"),
-    leaves_zeros: never,
-    fills_zeros: false,
+    ..UNITS_OF_A_PART
 };
