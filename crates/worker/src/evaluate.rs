@@ -2,6 +2,7 @@
 
 use std::{ops::Range, time::Instant};
 
+use cuts::Storage;
 use evaluation::{evaluate_items, evaluate_windows};
 use models::{ExecutorError, Model};
 use skips::{Shares, steps::Running};
@@ -58,6 +59,25 @@ pub(crate) struct Subject<'a> {
 }
 
 impl Evaluated {
+    /// What was measured of the dense model, on text of so many units and tokens.
+    pub(crate) fn observed(
+        model: &dyn Model,
+        rows: Rows,
+        started: Instant,
+        (units, tokens): (usize, u64),
+    ) -> Self {
+        Self {
+            rows,
+            seconds: started.elapsed().as_secs_f64(),
+            tokens,
+            units,
+            total: Shares::default(),
+            effort: Effort::default(),
+            left: left(&Storage::of(model)),
+            shown: Shown::default(),
+        }
+    }
+
     /// Tokens of a window or item, on average.
     pub(crate) fn mean_length(&self) -> usize {
         (self.tokens as usize).checked_div(self.units).unwrap_or(0)
@@ -66,6 +86,11 @@ impl Evaluated {
     pub(crate) fn tokens_per_second(&self) -> f64 {
         self.tokens as f64 / self.seconds.max(f64::MIN_POSITIVE)
     }
+}
+
+/// What is stored of a model.
+pub(crate) fn left(storage: &Storage) -> Left {
+    Left { stored_bytes: storage.bytes(), parameters: storage.parameters() }
 }
 
 /// Runs every batch, each with an executor of its own; `None` if asked to stop on the way.

@@ -3,14 +3,13 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use cuts::{Storage, Watch, directions, linear_blocks};
+use cuts::{Watch, directions, linear_blocks};
 use plan::{Event, ModelInput, OrderedCell};
 use tables::{BlockRow, DirectionRow};
 
 use crate::{
     evaluate::{Evaluated, Rows},
-    recipe::{Effort, Shown},
-    runner::{Runner, left},
+    runner::Runner,
     scores::Scores,
     subject,
 };
@@ -47,19 +46,7 @@ impl Runner<'_> {
             Some("directions") => self.directions(&windows, &watch)?,
             _ => bail!("`{step}` is not measured"),
         };
-        let seconds = started.elapsed().as_secs_f64();
-        let (total, shown) = (skips::Shares::default(), Shown::default());
-        let left = left(&Storage::of(self.model));
-        Ok(rows.map(|rows| Evaluated {
-            rows,
-            seconds,
-            tokens,
-            units,
-            total,
-            effort: Effort::default(),
-            left,
-            shown,
-        }))
+        Ok(rows.map(|rows| Evaluated::observed(self.model, rows, started, (units, tokens))))
     }
 
     /// The model is read again for a device that records.

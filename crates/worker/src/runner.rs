@@ -7,17 +7,16 @@ use std::{
 };
 
 use anyhow::Context as _;
-use cuts::Storage;
 use models::{Device, Model, PartShare, ffn_share, matrix_share, state_share};
 use plan::{Event, ModelInput, Observation, OrderedCell, Protocol, Recipe, WorkOrder};
-use tables::{CellRecord, FailureRecord, Left, Provenance, Store, StoreError, Touched};
+use tables::{CellRecord, FailureRecord, Provenance, Store, StoreError, Touched};
 
 use crate::{
-    evaluate::{Evaluated, Rows, Subject, evaluate},
+    evaluate::{Evaluated, Rows, Subject, evaluate, left},
     fail::Fail,
     material::Material,
     observe,
-    recipe::{Effort, Shown, check_part},
+    recipe::check_part,
     run::{Inputs, say},
     scores::Scores,
     stop::Stop,
@@ -174,19 +173,7 @@ impl Runner<'_> {
                 None => None,
             },
         };
-        let seconds = started.elapsed().as_secs_f64();
-        let total = skips::Shares::default();
-        let left = left(&Storage::of(self.model));
-        Ok(rows.map(|rows| Evaluated {
-            rows,
-            seconds,
-            tokens,
-            units,
-            total,
-            effort: Effort::default(),
-            left,
-            shown: Shown::default(),
-        }))
+        Ok(rows.map(|rows| Evaluated::observed(self.model, rows, started, (units, tokens))))
     }
 
     fn store_failure(
@@ -272,11 +259,6 @@ fn touched(model: &dyn Model, recipe: &Recipe, tokens: usize) -> Touched {
     };
     let PartShare { parameters, flops, state_bytes } = share;
     Touched { parameters, flops, state_bytes }
-}
-
-/// What is stored of a model.
-pub(crate) fn left(storage: &Storage) -> Left {
-    Left { stored_bytes: storage.bytes(), parameters: storage.parameters() }
 }
 
 /// Whether the store refused the rows themselves: the cell failed, the folder is fine.

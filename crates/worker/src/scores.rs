@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use anyhow::Context as _;
 use corpora::calibration_windows;
-use cuts::{Storage, Watch, steps::kept_channels};
+use cuts::{Watch, steps::kept_channels};
 use importance::{Calibrating, Calibration, Gradients};
 use models::{Batch, Device, ExecutorError, Model};
 use plan::{
@@ -14,13 +14,7 @@ use plan::{
 use tables::read_channels;
 
 use crate::{
-    evaluate::Evaluated,
-    observe,
-    parallel::in_order,
-    recipe::{Effort, Shown},
-    runner::{Runner, left},
-    stop::Stop,
-    subject, system,
+    evaluate::Evaluated, observe, parallel::in_order, runner::Runner, stop::Stop, subject, system,
 };
 
 /// Which pass gives a score: one over which windows of which text, and with gradients or not.
@@ -55,16 +49,10 @@ impl Scores {
                     let (started, started_at_ms) = (Instant::now(), system::now_ms());
                     let Some(calibration) = self.measured(runner, cell)? else { return Ok(None) };
                     let windows = self.windows(runner, cell)?;
-                    let evaluated = Evaluated {
-                        rows: observe::rows(runner.model, &calibration, &observed(cell)?)?,
-                        seconds: started.elapsed().as_secs_f64(),
-                        tokens: windows.iter().map(Vec::len).sum::<usize>() as u64,
-                        units: windows.len(),
-                        total: skips::Shares::default(),
-                        left: left(&Storage::of(runner.model)),
-                        effort: Effort::default(),
-                        shown: Shown::default(),
-                    };
+                    let tokens = windows.iter().map(Vec::len).sum::<usize>() as u64;
+                    let rows = observe::rows(runner.model, &calibration, &observed(cell)?)?;
+                    let read = (windows.len(), tokens);
+                    let evaluated = Evaluated::observed(runner.model, rows, started, read);
                     let ordered = OrderedCell { id: id.clone(), cell: cell.clone() };
                     runner
                         .store_rows(&ordered, &evaluated, started_at_ms)
