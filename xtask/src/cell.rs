@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use plan::{
     CalibrationText, CellRequest, Compare, DeviceName, Mode, Part, Policy, Protocol, Reading,
-    Recalibration, Recipe, Rule, Score, Step, TextShape, TimeSteps, Treatment, TreatmentSpec,
-    datasets, kinds,
+    Recalibration, Recipe, Rule, Score, Step, TaskName, TextShape, TimeSteps, Treatment,
+    TreatmentSpec, UnknownName, datasets, kinds,
 };
 
 use crate::build;
@@ -30,6 +30,7 @@ Examples:
   ... --step cut=weights,method=sparsegpt,sparsity=0.5 --step cut=bits,method=gptq,bits=4 \\
       --calibrate wikitext2-valid --calibrate-limit 16 --calibrate-window 512 --compare dense
   ... --dataset data/stories/last-word.test.jsonl --protocol lambada-openai
+  ... --dataset piqa --protocol choice-piqa --limit 100
 
 What is done to the model is a list of steps: cuts in order, then skips. For one step on neurons or
 state channels --policy is a short form, which takes
@@ -72,9 +73,13 @@ pub(crate) struct Args {
     /// What a row of a .parquet text is
     #[arg(long, value_parser = names::<TextShape>(TextShape::NAMES))]
     shape: Option<TextShape>,
-    /// ppl-T (perplexity over windows of T ids), lambada-openai or lambada-last-token
+    /// ppl-T (perplexity over windows of T ids), lambada-openai, lambada-last-token or choice-TASK (one
+    /// of the tasks of docs/tasks.md, or that of --task)
     #[arg(long, value_name = "PROTOCOL")]
     protocol: Protocol,
+    /// The TOML file that defines TASK of --protocol choice-TASK, where it is your own
+    #[arg(long, value_name = "FILE.toml")]
+    task: Option<PathBuf>,
     /// A step of the recipe, e.g. cut=weights,method=wanda,sparsity=0.5; may be given several times
     #[arg(long = "step", value_name = "KEY=VALUE,...", conflicts_with = "policy")]
     steps: Vec<String>,
@@ -236,6 +241,7 @@ fn request(workspace: &Workspace, args: &Args) -> Result<CellRequest> {
         dataset,
         reading,
         protocol: args.protocol,
+        task: own_task(args)?,
         recipe,
         compare: args.compare,
         limit: as_count(args.limit),
@@ -244,6 +250,27 @@ fn request(workspace: &Workspace, args: &Args) -> Result<CellRequest> {
         time_steps: args.time_steps,
         json: args.json,
     })
+}
+
+/// The file that defines the task of the protocol, where it is a user's own.
+fn own_task(args: &Args) -> Result<Option<PathBuf>, Exit> {
+    let is_known = |task: TaskName| datasets::tasks().any(|known| known == task.as_str());
+    match (args.protocol.task(), &args.task) {
+        (None, Some(_)) => {
+            let message =
+                format!("--task belongs to --protocol choice-TASK, not {}", args.protocol);
+            Err(Exit::usage(message))
+        }
+        (Some(task), Some(_)) if is_known(task) => {
+            let message = format!("`{task}` is a task of this project: give yours another name");
+            Err(Exit::usage(message))
+        }
+        (Some(task), None) if !is_known(task) => {
+            let error = UnknownName::new("task", task.as_str(), datasets::tasks());
+            Err(Exit::usage(format!("{error}; or give --task, the TOML file that defines it")))
+        }
+        (_, task) => Ok(task.as_deref().map(absolute)),
+    }
 }
 
 /// A text by its path, or by its name where no such file is there, and how it is read.
@@ -255,7 +282,8 @@ fn text(workspace: &Workspace, args: &Args, given: &Path) -> Result<(PathBuf, Re
         return Ok((found.path, found.reading));
     }
     // The other formats say themselves what they hold.
-    let is_parquet = given.extension().is_some_and(|ending| ending == "parquet");
+    let is_text = args.protocol.task().is_none() || args.calibrate.as_deref() == Some(given);
+    let is_parquet = is_text && given.extension().is_some_and(|ending| ending == "parquet");
     if is_parquet && args.shape.is_none() {
         let message = "a .parquet text needs --shape rows or --shape documents";
         return Err(Exit::usage(message).into());
@@ -273,7 +301,7 @@ fn check_files(workspace: &Workspace, request: &CellRequest) -> Result<(), Exit>
             .collect();
     let mut check = |flag: &str, path: &Path| {
         if !path.is_file() {
-            let known = datasets::names().collect::<Vec<_>>().join(", ");
+            let known = datasets::examples().collect::<Vec<_>>().join(", ");
             let shown = workspace.show(path);
             problems.push(format!("{flag}: {shown} is no file, nor a known text ({known})"));
         }
@@ -281,6 +309,9 @@ fn check_files(workspace: &Workspace, request: &CellRequest) -> Result<(), Exit>
     check("--dataset", &request.dataset);
     if let Some(calibration) = &request.calibration {
         check("--calibrate", &calibration.path);
+    }
+    if let Some(task) = request.task.as_deref().filter(|task| !task.is_file()) {
+        problems.push(format!("--task: {} is no file", workspace.show(task)));
     }
     if problems.is_empty() { Ok(()) } else { Err(Exit::inputs(problems.join("\n  "))) }
 }

@@ -23,6 +23,9 @@ const COMPUTING: &[&str] = &[
     "worker",
 ];
 
+/// The definitions of the tasks of this project.
+const TASKS: &str = "crates/corpora/tasks";
+
 /// Crates whose source cannot.
 #[cfg(test)]
 const OTHERS: &[&str] = &[
@@ -54,6 +57,11 @@ pub(crate) fn code_version(root: &Path) -> Result<String> {
             list(&folder, &mut files)?;
         }
     }
+    // What defines tasks is compiled into `corpora`.
+    let tasks = root.join(TASKS);
+    if tasks.is_dir() {
+        list(&tasks, &mut files)?;
+    }
     files.sort();
     let mut hasher = Sha256::new();
     for path in files {
@@ -68,7 +76,8 @@ pub(crate) fn code_version(root: &Path) -> Result<String> {
 /// The files and folders that [`code_version`] is made of, relative to the workspace, as git takes them.
 pub(crate) fn computing_paths() -> Vec<String> {
     let sources = COMPUTING.iter().map(|name| format!("crates/{name}/src"));
-    sources.chain(["crates/worker/Cargo.toml".to_owned(), "Cargo.lock".to_owned()]).collect()
+    let others = [TASKS, "crates/worker/Cargo.toml", "Cargo.lock"].map(str::to_owned);
+    sources.chain(others).collect()
 }
 
 fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {

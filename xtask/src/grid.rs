@@ -84,6 +84,7 @@ impl Grid {
             },
             models: resolved.models,
             texts: resolved.texts,
+            tasks: resolved.tasks,
             cells: Vec::new(),
         };
         order.cells = with_ids(&cells, &order)?;

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use files::StandIn;
-use plan::{Cell, ModelEntry, ModelInput, ModelSource, ModelsLock, Pipeline, TextInput, TimeSteps};
+use plan::{
+    Cell, ModelEntry, ModelInput, ModelSource, ModelsLock, Pipeline, TaskInput, TextInput,
+    TimeSteps,
+};
 
 use crate::exit::Exit;
 use crate::hashing::{CONFIG, digests, names_in, sha256_file, tokenizer_names, weight_names};
@@ -19,6 +22,7 @@ use crate::workspace::Workspace;
 pub(crate) struct Resolved {
     pub(crate) models: Vec<ModelInput>,
     pub(crate) texts: Vec<TextInput>,
+    pub(crate) tasks: Vec<TaskInput>,
 }
 
 /// What inputs are looked for.
@@ -43,7 +47,7 @@ pub(crate) fn resolve(
     purpose: Purpose,
 ) -> Result<Resolved> {
     let data_lock = workspace.data_lock()?;
-    let mut resolved = Resolved { models: Vec::new(), texts: Vec::new() };
+    let mut resolved = Resolved { models: Vec::new(), texts: Vec::new(), tasks: Vec::new() };
     let mut problems = Vec::new();
     for model in pipeline.models_of(cells) {
         let known = || planned_model(workspace, &model).filter(|_| purpose == Purpose::Plan);
@@ -58,6 +62,12 @@ pub(crate) fn resolve(
     for text in pipeline.texts(cells) {
         match texts::find(workspace, &text, pipeline_folder, &data_lock) {
             Ok(input) => resolved.texts.push(input),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    for task in pipeline.tasks(cells) {
+        match texts::find_task(workspace, &task, pipeline_folder) {
+            Ok(input) => resolved.tasks.push(input),
             Err(problem) => problems.push(problem),
         }
     }

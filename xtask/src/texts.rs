@@ -1,7 +1,9 @@
-//! Texts as inputs: files of a pipeline, and the texts that are known by name.
+//! Texts as inputs: files of a pipeline, and the texts and items of tasks that are known by name; and the
+//! files that define a user's own tasks.
 //!
-//! A known text is looked for in the data folder (`SLIM_DATA`, else `data/texts`), where it may lie as this
-//! project cuts it or as the Hub has it, then in the Hub's cache. Each form has its hash in
+//! A known text is looked for in the data folder (`SLIM_DATA`, else `data/texts`; items in `SLIM_TASKS`,
+//! else `data/tasks`), where it may lie as this project cuts it or as the Hub has it, then in the Hub's
+//! cache. Each form has its hash in
 //! `data/data.lock`.
 
 use std::path::{Path, PathBuf};
@@ -9,8 +11,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use plan::datasets::{self, KnownDataset};
 use plan::{
-    DEFAULT_REVISION, DataLock, HubCache, LockedRepository, Reading, RepositoryKind, TextInput,
-    TextSource,
+    DEFAULT_REVISION, DataLock, HubCache, LockedRepository, Reading, RepositoryKind, TaskInput,
+    TaskSource, TextInput, TextSource,
 };
 
 use crate::exit::Exit;
@@ -38,6 +40,22 @@ pub(crate) fn find(
     Ok(TextInput { name: name.clone(), path: absolute(&path), sha256, reading: *reading })
 }
 
+/// Finds and hashes the definition of a task of a user's own.
+///
+/// # Errors
+/// What is missing, and what to do.
+pub(crate) fn find_task(
+    workspace: &Workspace,
+    task: &TaskSource,
+    pipeline_folder: &Path,
+) -> Result<TaskInput, String> {
+    let path = pipeline_folder.join(&task.path);
+    let sha256 = sha256_file(&path).map_err(|error| {
+        format!("task `{}`: cannot read {} ({error})", task.name, workspace.show(&path))
+    })?;
+    Ok(TaskInput { name: task.name, path: absolute(&path), sha256 })
+}
+
 /// Finds and hashes a text that is known by name.
 ///
 /// # Errors
@@ -48,7 +66,7 @@ pub(crate) fn find_known(
     lock: &DataLock,
 ) -> Result<TextInput, String> {
     let known = datasets::find(name).ok_or("it is no known text")?;
-    let path = workspace.data().join(known.file);
+    let path = workspace.data_of(&known).join(known.file);
     if path.exists() {
         let entry = lock.find(name).ok_or("it is not in data/data.lock")?;
         check_locked(workspace, &path, &entry.sha256, entry.bytes, "data/data.lock")
@@ -59,8 +77,9 @@ pub(crate) fn find_known(
     let fetch = format!("cargo xtask fetch --dataset {name}");
     let Some(entry) = entry(lock, &known) else {
         let (shown, file) = (workspace.show(&path), known.file);
+        let variable = if known.task.is_some() { "SLIM_TASKS" } else { "SLIM_DATA" };
         return Err(format!(
-            "{shown} is missing: run `{fetch}`, or set SLIM_DATA to the folder that holds {file}"
+            "{shown} is missing: run `{fetch}`, or set {variable} to the folder that holds {file}"
         ));
     };
     of_hub(workspace, &known, entry).map_err(|problem| match problem {
@@ -69,14 +88,14 @@ pub(crate) fn find_known(
     })
 }
 
-/// Puts a text that was fetched into `data/texts`; a folder that `SLIM_DATA` names is someone's own and
-/// stays as it is.
+/// Puts a text that was fetched into `data/texts`, items into `data/tasks`; a folder that `SLIM_DATA` or
+/// `SLIM_TASKS` names is someone's own and stays as it is.
 ///
 /// # Errors
 /// The file cannot be put there, or there is another one.
 pub(crate) fn place(workspace: &Workspace, known: &KnownDataset) -> Result<()> {
-    if workspace.has_own_data() {
-        eprintln!("SLIM_DATA is set: {} stays in the Hub's cache, where it is found", known.name);
+    if let Some(variable) = workspace.own_data_of(known) {
+        eprintln!("{variable} is set: {} stays in the Hub's cache, where it is found", known.name);
         return Ok(());
     }
     let lock = workspace.data_lock()?;
@@ -133,7 +152,7 @@ fn of_hub(
 /// Where the Hub's file of a text lies in the data folder.
 fn placed(workspace: &Workspace, known: &KnownDataset) -> PathBuf {
     let file = known.hub.path.rsplit('/').next().unwrap_or(known.hub.path);
-    workspace.data().join(known.name).join(file)
+    workspace.data_of(known).join(known.name).join(file)
 }
 
 /// Where the Hub's file of a text lies in the Hub's cache.

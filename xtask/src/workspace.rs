@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use plan::{DataLock, ModelsLock};
+use plan::{DataLock, ModelsLock, datasets::KnownDataset};
 
 /// The folders of the project.
 #[derive(Debug, Clone)]
@@ -31,9 +31,20 @@ impl Workspace {
         env::var_os("SLIM_DATA").map_or_else(|| self.root.join("data/texts"), PathBuf::from)
     }
 
-    /// Whether `SLIM_DATA` names the folder of the texts.
-    pub(crate) fn has_own_data(&self) -> bool {
-        env::var_os("SLIM_DATA").is_some()
+    /// The folder of the items of tasks: `SLIM_TASKS`, else `data/tasks`.
+    pub(crate) fn tasks(&self) -> PathBuf {
+        env::var_os("SLIM_TASKS").map_or_else(|| self.root.join("data/tasks"), PathBuf::from)
+    }
+
+    /// The folder in which a known text or the items of a known task lie.
+    pub(crate) fn data_of(&self, known: &KnownDataset) -> PathBuf {
+        if known.task.is_some() { self.tasks() } else { self.data() }
+    }
+
+    /// Whether the environment names that folder, and which variable does.
+    pub(crate) fn own_data_of(&self, known: &KnownDataset) -> Option<&'static str> {
+        let variable = if known.task.is_some() { "SLIM_TASKS" } else { "SLIM_DATA" };
+        env::var_os(variable).map(|_| variable)
     }
 
     /// The folder of the fetched weights: `SLIM_CACHE`, else `data/cache`.

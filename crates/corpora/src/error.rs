@@ -67,7 +67,7 @@ pub enum CorpusError {
         reason: String,
     },
     /// The file holds no text.
-    #[error("{path} holds no text")]
+    #[error("{path} holds no text and no items")]
     Empty {
         /// The file.
         path: PathBuf,
@@ -106,6 +106,61 @@ pub enum CorpusError {
         index: usize,
         /// What is missing.
         reason: String,
+    },
+    /// No protocol has this name.
+    #[error("there is no task `{name}`")]
+    UnknownTask {
+        /// The name.
+        name: String,
+    },
+    /// The definition of a task of choices cannot be used.
+    #[error("task file {path}: {reason}")]
+    TaskFile {
+        /// The file.
+        path: PathBuf,
+        /// Which field, and what is wrong.
+        reason: String,
+    },
+    /// An item does not fit the definition of its task.
+    #[error("{path}, item {item} (counted from 0): `{field}` of task `{task}`: {reason}")]
+    TaskItem {
+        /// The file of items.
+        path: PathBuf,
+        /// The task.
+        task: String,
+        /// Counted from 0.
+        item: usize,
+        /// The field of the definition.
+        field: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A line of a file of items is no object.
+    #[error("{path}, line {line}: expected a JSON object, the fields of an item: {reason}")]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What the parser said.
+        reason: String,
+    },
+    /// A Parquet file of items cannot be read.
+    #[error("{path}: expected a Parquet file with an item a row: {reason}")]
+    ParquetRecords {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said.
+        reason: String,
+    },
+    /// The protocol asks for items with named fields, the file is a text.
+    #[error(
+        "{path}: a task of choices needs items with named fields: a .jsonl, .jsonl.gz, .json.gz or \
+         .parquet file"
+    )]
+    NotRecords {
+        /// The file.
+        path: PathBuf,
     },
     /// The protocol asks for documents, the file is one running text.
     #[error("{path}: a last-word task needs documents: a .jsonl file with one item a line")]

@@ -1,4 +1,4 @@
-//! Texts, tokenizers, and what the evaluation protocols cut out of them.
+//! Texts, items and tokenizers, and what the evaluation protocols ask of a model with them.
 //!
 //! # Example
 //!
@@ -19,16 +19,21 @@
 
 mod error;
 mod formats;
-mod lambada;
 mod lines;
 mod overlap;
-mod perplexity;
+mod records;
+mod request;
+mod tasks;
 mod text;
 mod tokenizer;
 
 pub use error::CorpusError;
-pub use lambada::{Item, last_token_items, openai_items};
 pub use overlap::shared_document;
-pub use perplexity::{calibration_windows, windows};
+pub use records::{Fields, Records};
+pub use request::{Choices, Item, Length, Request};
+pub use tasks::{
+    Ask, ChoiceTask, Definition, Items, Metric, Question, Source, Task, calibration_windows,
+    definitions, last_token_items, openai_items, task, windows,
+};
 pub use text::{Reading, Shape, Text};
 pub use tokenizer::{Metadata, Tokenizer, parse_sentencepiece};

@@ -4,28 +4,31 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::{CorpusError, Text};
+use crate::{CorpusError, Source, Text};
 
 /// Documents shorter than this (characters without white space at the ends) are too ordinary to count:
 /// headings, boiler-plate.
 const SHORTEST: usize = 40;
 const EXCERPT_CHARS: usize = 60;
 
-/// Refuses two texts that have a document in common (the same characters, white space at the ends
-/// aside).
+/// Refuses a text that has a document in common with what is tested (the same characters, white space at
+/// the ends aside). Of items with named fields every string counts as one.
 ///
 /// # Errors
 /// [`CorpusError::Overlap`] with the beginning of the first shared document.
-pub fn shared_document(calibration: &Text, test: &Text) -> Result<(), CorpusError> {
+pub fn shared_document(calibration: &Text, test: Source<'_>) -> Result<(), CorpusError> {
     let known: BTreeMap<[u8; 32], ()> =
         calibration.documents().iter().filter_map(|d| Some((key(d)?, ()))).collect();
-    let shared =
-        test.documents().into_iter().find(|d| key(d).is_some_and(|k| known.contains_key(&k)));
+    let (path, tested) = match test {
+        Source::Text(text) => (text.path(), text.documents()),
+        Source::Records(records) => (records.path(), records.strings()),
+    };
+    let shared = tested.into_iter().find(|d| key(d).is_some_and(|k| known.contains_key(&k)));
     match shared {
         None => Ok(()),
         Some(document) => Err(CorpusError::Overlap {
             calibration: calibration.path().to_owned(),
-            test: test.path().to_owned(),
+            test: path.to_owned(),
             excerpt: document.trim().chars().take(EXCERPT_CHARS).collect(),
         }),
     }
@@ -55,9 +58,15 @@ mod tests {
         let a = write("a.jsonl", &[long, "short"]);
         let b = write("b.jsonl", &[other, "short"]);
         let c = write("c.jsonl", &[other, &format!("{long} ")]);
-        assert!(shared_document(&a, &b).is_ok(), "short lines do not count");
-        let error = shared_document(&a, &c).unwrap_err().to_string();
+        assert!(shared_document(&a, Source::Text(&b)).is_ok(), "short lines do not count");
+        let error = shared_document(&a, Source::Text(&c)).unwrap_err().to_string();
         assert!(error.contains("a sentence that is long"), "{error}");
-        assert!(shared_document(&a, &a).is_err());
+        assert!(shared_document(&a, Source::Text(&a)).is_err());
+        let path = folder.path().join("d.jsonl");
+        let item = serde_json::json!({ "question": "short", "choices": { "text": ["x", long] } });
+        std::fs::write(&path, item.to_string()).unwrap();
+        let items = crate::Records::read(&path).unwrap();
+        assert!(shared_document(&a, Source::Records(&items)).is_err());
+        assert!(shared_document(&b, Source::Records(&items)).is_ok());
     }
 }

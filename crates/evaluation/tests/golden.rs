@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use corpora::{Item, Text, Tokenizer, last_token_items, openai_items, windows};
 use cuts::static_sets;
-use evaluation::{evaluate_items, evaluate_windows};
+use evaluation::{Passes, evaluate};
 use importance::{Calibrating, Calibration, by_name};
 use models::{Batch, Device, Model, load};
 use serde::Deserialize;
@@ -93,8 +93,9 @@ fn subject(name: &str, expected: &OfModel, window_tokens: usize) -> Subject {
     let items = Text::read(&here("lambada.jsonl")).unwrap();
     let max = loaded.facts.max_positions;
     let openai = openai_items(&items, &tokenizer, max, None).unwrap();
-    for (item, sizes) in openai.iter().zip(&expected.items) {
-        assert_eq!((item.ids.len(), item.n_targets), (sizes.n_tokens, sizes.n_target_tokens));
+    for (item, sizes) in openai.iter().map(Item::request).zip(&expected.items) {
+        let found = (item.ids().len(), item.targets().len());
+        assert_eq!(found, (sizes.n_tokens, sizes.n_target_tokens));
     }
     Subject {
         model: loaded.model,
@@ -149,14 +150,14 @@ fn check(cell: &Cell, subject: &Subject, limit: usize, executor: &mut dyn Measur
     let model = subject.model.as_ref();
     // (NLL or log-probability, correct) a row.
     let rows: Vec<(f64, Option<bool>)> = if cell.protocol.starts_with("ppl-") {
-        let ids: Vec<&[u32]> = subject.windows[..limit].iter().map(Vec::as_slice).collect();
-        let rows = evaluate_windows(model, &mut *executor, &ids, None).unwrap();
-        rows.into_iter().map(|row| (row.nll_nats, None)).collect()
+        let windows = Item::windows(subject.windows[..limit].iter().cloned());
+        let rows = evaluate(model, &mut *executor, &windows, Passes::Whole, None).unwrap();
+        rows.into_iter().map(|row| (-row.logprob_nats, None)).collect()
     } else {
         let items =
             if cell.protocol == "lambada-openai" { &subject.openai } else { &subject.last_token };
-        let rows = evaluate_items(model, &mut *executor, items).unwrap();
-        rows.into_iter().map(|row| (row.logprob_nats, Some(row.correct))).collect()
+        let rows = evaluate(model, &mut *executor, items, Passes::Whole, None).unwrap();
+        rows.into_iter().map(|row| (row.logprob_nats, Some(row.is_greedy))).collect()
     };
     let expected = if cell.nll_nats.is_empty() { &cell.logprob_nats } else { &cell.nll_nats };
     assert_eq!(rows.len(), expected.len());
@@ -182,12 +183,16 @@ fn agrees(name: &str) {
     let expected: Expected = serde_json::from_str(&text).unwrap();
     let of_model = &expected.models[name];
     let subject = subject(name, of_model, expected.window_tokens);
-    let ids: Vec<&[u32]> = subject.windows.iter().map(Vec::as_slice).collect();
-    let dense = evaluate_windows(subject.model.as_ref(), &mut models::Dense, &ids, None).unwrap();
+    let windows = Item::windows(subject.windows.iter().cloned());
+    let model = subject.model.as_ref();
+    let dense = evaluate(model, &mut models::Dense, &windows, Passes::Whole, None).unwrap();
     for (row, (found, expected)) in
         dense.iter().zip(&of_model.dense_nll_nats_of_all_windows).enumerate()
     {
-        assert!((found.nll_nats - expected).abs() < TOLERANCE * expected, "dense window {row}");
+        assert!(
+            (-found.logprob_nats - expected).abs() < TOLERANCE * expected,
+            "dense window {row}"
+        );
         assert_eq!(found.n_targets, expected_targets(&subject, row));
     }
     assert!(of_model.cells.len() > 100);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use plan::{Policy, Protocol, Recipe, Rule, Treatment};
+use plan::{Measure, Policy, Protocol, Recipe, Rule, Treatment};
 
 use crate::baseline;
 use crate::key::{Subject, subject};
@@ -66,7 +66,7 @@ impl<'a> Archive<'a> {
     }
 
     /// The protocols by which a text was run or ordered: those of perplexity, or those of last words.
-    pub fn protocols(&self, model: &str, dataset: &str, is_perplexity: bool) -> Vec<Protocol> {
+    pub fn protocols(&self, model: &str, dataset: &str, measure: Measure) -> Vec<Protocol> {
         let done = self.cells.keys().copied();
         let ordered = self.runs.iter().flat_map(|run| &run.order).flat_map(|order| {
             let cells = order.cells.iter().map(|ordered| &ordered.cell);
@@ -75,7 +75,7 @@ impl<'a> Archive<'a> {
         let own = done.chain(ordered).filter(|(m, d, _)| (*m, *d) == (model, dataset));
         let protocols = own.map(|(_, _, protocol)| protocol);
         let own: BTreeSet<Protocol> =
-            protocols.filter(|protocol| protocol.is_perplexity() == is_perplexity).collect();
+            protocols.filter(|protocol| protocol.measure() == measure).collect();
         own.into_iter().collect()
     }
 
@@ -135,6 +135,7 @@ fn n_rows(result: &CellResult) -> usize {
     match &result.rows {
         Rows::Windows(rows) => rows.len(),
         Rows::Items(rows) => rows.len(),
+        Rows::Choices(_, rows) => rows.len(),
     }
 }
 

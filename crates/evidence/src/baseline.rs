@@ -129,8 +129,23 @@ pub fn other_units(ours: &Rows, theirs: &Rows, whose: &str) -> Option<String> {
             Rows::Items(rows) => {
                 ("item", rows.iter().map(|row| (row.item_index, row.n_target_tokens)).collect())
             }
+            Rows::Choices(_, rows) => {
+                ("choice", rows.iter().map(|row| (row.item_index, row.n_target_tokens)).collect())
+            }
         }
     };
+    if let (Rows::Choices(a, ours), Rows::Choices(b, theirs)) = (ours, theirs) {
+        let (own, other) = (&a.version, &b.version);
+        if own != other {
+            return Some(format!("version {own} of the task, {whose} has {other}"));
+        }
+        let both = ours.iter().zip(theirs);
+        let other = both.into_iter().find(|(a, b)| a.request_sha256 != b.request_sha256);
+        if let Some((own, _)) = other.filter(|_| ours.len() == theirs.len()) {
+            let (item, choice) = (own.item_index, own.choice_index);
+            return Some(format!("item {item}, choice {choice} is another text than {whose} has"));
+        }
+    }
     let ((what, ours), (_, theirs)) = (units(ours), units(theirs));
     let differing = ours.iter().zip(&theirs).find(|(ours, theirs)| ours != theirs);
     match differing {

@@ -13,6 +13,7 @@
 pub mod absent;
 mod archive;
 mod baseline;
+mod choice_rows;
 mod group;
 pub mod joined;
 mod key;

@@ -99,19 +99,29 @@ impl<M> Row<M> {
 }
 
 fn shares(rows: &Rows) -> Shares {
-    type Value<R> = fn(&R) -> Option<f64>;
-    // None where a row lacks it.
-    let mean = |windows: Value<tables::WindowRow>, items: Value<tables::ItemRow>| {
-        let (sum, n): (Option<f64>, usize) = match rows {
-            Rows::Windows(rows) => (rows.iter().map(windows).sum(), rows.len()),
-            Rows::Items(rows) => (rows.iter().map(items).sum(), rows.len()),
-        };
-        Some(sum? / n as f64)
+    let of: Vec<[Option<f64>; 3]> = match rows {
+        Rows::Windows(rows) => rows
+            .iter()
+            .map(|row| [row.kept_energy, row.natural_sparsity, Some(row.reached_sparsity)])
+            .collect(),
+        Rows::Items(rows) => rows
+            .iter()
+            .map(|row| [row.kept_energy, row.natural_sparsity, Some(row.reached_sparsity)])
+            .collect(),
+        Rows::Choices(_, rows) => rows
+            .iter()
+            .map(|row| &row.shares)
+            .map(|own| [own.kept_energy, own.natural_sparsity, Some(own.reached_sparsity)])
+            .collect(),
     };
-    let reached = mean(|row| Some(row.reached_sparsity), |row| Some(row.reached_sparsity));
+    // None where a row lacks it.
+    let mean = |which: usize| {
+        let sum: Option<f64> = of.iter().map(|values| values[which]).sum();
+        Some(sum? / of.len() as f64)
+    };
     Shares {
-        kept_energy: mean(|row| row.kept_energy, |row| row.kept_energy),
-        natural_sparsity: mean(|row| row.natural_sparsity, |row| row.natural_sparsity),
-        reached_sparsity: reached.unwrap_or_default(),
+        kept_energy: mean(0),
+        natural_sparsity: mean(1),
+        reached_sparsity: mean(2).unwrap_or_default(),
     }
 }

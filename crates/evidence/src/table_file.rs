@@ -5,7 +5,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use plan::Cell;
-use tables::{Frame, ItemRow, Left, Provenance, Store, StoredFile, Table, Touched, WindowRow};
+use tables::{
+    ChoiceRow, Frame, ItemRow, Left, Provenance, Store, StoredFile, Table, TaskColumns, Touched,
+    WindowRow,
+};
+
+use crate::choice_rows;
 
 /// The rows of one cell in full precision, sorted by their index.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +19,8 @@ pub enum Rows {
     Windows(Vec<WindowRow>),
     /// Answers, one row an item of a task.
     Items(Vec<ItemRow>),
+    /// Choices of items, one row each, by item and choice.
+    Choices(TaskColumns, Vec<ChoiceRow>),
 }
 
 /// One finished cell.
@@ -38,15 +45,23 @@ impl CellResult {
     pub fn windows(&self) -> &[WindowRow] {
         match &self.rows {
             Rows::Windows(rows) => rows,
-            Rows::Items(_) => &[],
+            Rows::Items(_) | Rows::Choices(..) => &[],
         }
     }
 
-    /// Its items; a cell of windows has none.
+    /// Its items; a cell of windows or choices has none.
     pub fn items(&self) -> &[ItemRow] {
         match &self.rows {
             Rows::Items(rows) => rows,
-            Rows::Windows(_) => &[],
+            Rows::Windows(_) | Rows::Choices(..) => &[],
+        }
+    }
+
+    /// The choices of its items, and what is said of its task; none of a cell of another kind.
+    pub fn choices(&self) -> Option<(&TaskColumns, &[ChoiceRow])> {
+        match &self.rows {
+            Rows::Choices(task, rows) => Some((task, rows)),
+            Rows::Windows(_) | Rows::Items(_) => None,
         }
     }
 }
@@ -93,7 +108,7 @@ const TOUCHED: &[&str] = &["touched_parameters", "touched_flops", "touched_state
 const LEFT: &[&str] = &["stored_bytes", "parameters_left"];
 const SHARES: &[&str] = &["reached_sparsity", "natural_sparsity", "kept_energy"];
 
-/// Reads a `windows` or `items` file and checks that it is where it says it belongs.
+/// Reads a `windows`, `items` or `choices` file and checks that it is where it says it belongs.
 ///
 /// # Errors
 /// For anything that is not a complete, finite, consistent table of one cell.
@@ -104,6 +119,7 @@ pub(crate) fn read_result(store: &Store, file: &StoredFile) -> Result<CellResult
             Table::Windows => {
                 frame(&file.path, &["window_index", "nll_nats", "n_targets", "js_nats"])?
             }
+            Table::Choices => frame(&file.path, choice_rows::COLUMNS)?,
             _ => frame(
                 &file.path,
                 &[
@@ -128,6 +144,7 @@ pub(crate) fn read_result(store: &Store, file: &StoredFile) -> Result<CellResult
         };
         let rows = match file.table {
             Table::Windows => Rows::Windows(window_rows(&frame)?),
+            Table::Choices => choice_rows::rows(&frame)?,
             _ => Rows::Items(item_rows(&frame)?),
         };
         Ok(CellResult { id: file.id.clone(), cell, touched, left, provenance, rows })
@@ -274,15 +291,15 @@ fn item_rows(frame: &Frame) -> Result<Vec<ItemRow>> {
 }
 
 /// Reached sparsity, and what a row may lack: natural sparsity and kept energy.
-type Shares = (Vec<f64>, [Vec<Option<f64>>; 2]);
+pub(crate) type Shares = (Vec<f64>, [Vec<Option<f64>>; 2]);
 
-fn shares(frame: &Frame) -> Result<Shares> {
+pub(crate) fn shares(frame: &Frame) -> Result<Shares> {
     let optional = [optional_f64s(frame, SHARES[1])?, optional_f64s(frame, SHARES[2])?];
     Ok((f64s(frame, SHARES[0])?, optional))
 }
 
 /// Refuses an index that appears twice; `sorted` is in ascending order.
-fn check_distinct(sorted: impl Iterator<Item = u32>, what: &str) -> Result<()> {
+pub(crate) fn check_distinct(sorted: impl Iterator<Item = u32>, what: &str) -> Result<()> {
     let mut previous = None;
     for index in sorted {
         ensure!(previous != Some(index), "{what} {index} appears twice");
@@ -295,12 +312,12 @@ pub(crate) fn u32s(frame: &Frame, name: &str) -> Result<Vec<u32>> {
     all(name, frame.u32s(name)?)
 }
 
-fn bools(frame: &Frame, name: &str) -> Result<Vec<bool>> {
+pub(crate) fn bools(frame: &Frame, name: &str) -> Result<Vec<bool>> {
     all(name, frame.bools(name)?)
 }
 
 /// The values of a column that every row has.
-fn all<T>(name: &str, values: Vec<Option<T>>) -> Result<Vec<T>> {
+pub(crate) fn all<T>(name: &str, values: Vec<Option<T>>) -> Result<Vec<T>> {
     values.into_iter().map(|value| value.with_context(|| is_null(name))).collect()
 }
 
@@ -339,11 +356,15 @@ fn constant_f64(frame: &Frame, name: &str) -> Result<f64> {
     constant(name, values.into_iter().map(Some))?.with_context(|| is_null(name))
 }
 
-fn constant_text(frame: &Frame, name: &str) -> Result<String> {
+pub(crate) fn constant_bool(frame: &Frame, name: &str) -> Result<bool> {
+    constant(name, frame.bools(name)?)?.with_context(|| is_null(name))
+}
+
+pub(crate) fn constant_text(frame: &Frame, name: &str) -> Result<String> {
     optional_text(frame, name)?.with_context(|| is_null(name))
 }
 
-fn optional_text(frame: &Frame, name: &str) -> Result<Option<String>> {
+pub(crate) fn optional_text(frame: &Frame, name: &str) -> Result<Option<String>> {
     constant(name, frame.texts(name)?)
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use evidence::{AgainstDense, CellResult, Run, Subject, closest, subject};
-use plan::{Protocol, Recipe, Step, Way};
+use plan::{Measure, Protocol, Recipe, Step, Way};
 use serde::Serialize;
 
 use crate::perplexity::{PerplexityRatio, Resamples, losses};
@@ -101,7 +101,8 @@ impl Recipes {
 /// which other tables have, there is nothing.
 pub fn recipes(run: &Run, resamples: &Resamples) -> Vec<Recipes> {
     let mut subjects: BTreeMap<Subject<'_>, Vec<&CellResult>> = BTreeMap::new();
-    for result in run.results.iter().filter(|own| own.cell.protocol.is_perplexity()) {
+    for result in run.results.iter().filter(|own| own.cell.protocol.measure() == Measure::MeanLoss)
+    {
         subjects.entry(subject(&result.cell)).or_default().push(result);
     }
     let of = |(subject, results): (Subject<'_>, Vec<&CellResult>)| of(subject, &results, resamples);

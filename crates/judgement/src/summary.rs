@@ -2,7 +2,7 @@
 
 use evidence::absent::{Missing, missing};
 use evidence::{Counted, Failure, Origins, Run, Unreadable, groups};
-use plan::Part;
+use plan::{Measure, Part};
 
 use crate::accuracy::{self, AccuracyTable};
 use crate::atlas::Atlas;
@@ -147,14 +147,17 @@ fn tables(run: &Run, warnings: &mut Vec<Warning>) -> Tables {
             Err(error) => warnings.push(Warning::NoRecall(name.clone(), error.to_string())),
         }
         let (model, dataset) = (model.to_owned(), dataset.to_owned());
-        if protocol.is_perplexity() {
-            let rows = perplexity::rows(&group, &resamples);
-            tables.perplexity.push(Table { model, dataset, protocol, rows });
-        } else {
-            match accuracy::rows(&group) {
+        match protocol.measure() {
+            Measure::MeanLoss => {
+                let rows = perplexity::rows(&group, &resamples);
+                tables.perplexity.push(Table { model, dataset, protocol, rows });
+            }
+            Measure::Proportion => match accuracy::rows(&group) {
                 Ok(rows) => tables.accuracy.push(Table { model, dataset, protocol, rows }),
                 Err(error) => warnings.push(Warning::NoTable(name, error.to_string())),
-            }
+            },
+            // All recipes of a model stand in one table of tasks.
+            Measure::Choice => {}
         }
     }
     tables

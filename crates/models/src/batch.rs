@@ -32,6 +32,12 @@ impl Batch {
         Self { offset: seen, ..Self::new([ids]) }
     }
 
+    /// Several sequences that all go on with one of which `seen` tokens were fed before; empty ones are
+    /// dropped.
+    pub fn branches<'a>(seen: usize, sequences: impl IntoIterator<Item = &'a [u32]>) -> Self {
+        Self { offset: seen, ..Self::new(sequences) }
+    }
+
     /// Position of the first token of every sequence: 0 unless it goes on with an earlier one.
     pub fn offset(&self) -> usize {
         self.offset

@@ -57,8 +57,8 @@ pub trait Executor {
 
     /// `y_t` of the recurrence, `D·x_t` included; the default is the plain computation.
     ///
-    /// `past` is the state that the (single) sequence of the batch left behind, to be brought up to its
-    /// last token; without it every sequence starts from zero.
+    /// `past` is the state that the sequence of the batch left behind, to be brought up to its last token;
+    /// where several sequences go on with it, it stays as it is. Without it every sequence starts from zero.
     ///
     /// # Shapes
     /// - returns: `[tokens, heads · head_dim]`

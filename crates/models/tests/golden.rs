@@ -170,6 +170,42 @@ fn decoding_with_a_cache_equals_the_whole_sequence() {
     }
 }
 
+/// Several sequences that go on with one past give what each whole sequence gives, at whatever length they
+/// part, and leave the past as it was.
+#[test]
+fn branches_equal_their_whole_sequences() {
+    for folder in folders() {
+        let (name, model) = (name(&folder), model(&folder));
+        let vocabulary = model.facts().vocabulary as u32;
+        let ids = |n: u32, salt: u32| (0..n).map(move |i| (i * i + salt) % vocabulary);
+        for n_stem in [1, 3, 11] {
+            let stem: Vec<u32> = ids(n_stem, 5).collect();
+            let mut cache = model.new_cache();
+            model.extend(&stem, &mut cache, &mut Dense).unwrap();
+            for lengths in [&[4][..], &[1, 9, 2], &[3, 3]] {
+                let branches: Vec<Vec<u32>> =
+                    lengths.iter().map(|n| ids(*n, 7 + n).collect()).collect();
+                let views: Vec<&[u32]> = branches.iter().map(Vec::as_slice).collect();
+                // Twice: the second time finds the past as the first did.
+                for _ in 0..2 {
+                    let hidden = model.branch(&views, &cache, &mut Dense).unwrap();
+                    let found = into_values(model.logits(hidden));
+                    let whole = branches.iter().flat_map(|branch| {
+                        let whole = logits(model.as_ref(), &[&[stem.as_slice(), branch].concat()]);
+                        whole[stem.len() * vocabulary as usize..].to_vec()
+                    });
+                    let whole: Vec<f32> = whole.collect();
+                    let difference = worst(&found, &whole);
+                    assert!(
+                        difference < TOLERANCE,
+                        "{name}, {n_stem}, {lengths:?}: {difference:e}"
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// All sequences in one batch give what each gives alone: padding-free batching is only a matter of
 /// rounding in the matrix products.
 #[test]

@@ -28,15 +28,11 @@ pub const DEFAULT_CALIBRATION_WINDOW_TOKENS: usize = 1024;
 
 /// Ids in one window of calibration text: as many as are given; else as a window of the protocol has,
 /// so that sets are chosen on sequences like those that are measured (and a model whose positions hold
-/// the one holds the other); for last-word protocols 1,024.
+/// the one holds the other); for protocols of items 1,024.
 ///
 /// Cells by hand and cells of a pipeline both ask here.
 pub fn calibration_window_tokens(protocol: Protocol, given: Option<usize>) -> usize {
-    let of_protocol = match protocol {
-        Protocol::Perplexity { window_tokens } => window_tokens,
-        Protocol::LambadaOpenai | Protocol::LambadaLastToken => DEFAULT_CALIBRATION_WINDOW_TOKENS,
-    };
-    given.unwrap_or(of_protocol)
+    given.or(protocol.window_tokens()).unwrap_or(DEFAULT_CALIBRATION_WINDOW_TOKENS)
 }
 
 /// One point of the grid, by names.
@@ -109,6 +105,9 @@ pub struct Inputs {
     pub tokenizer: String,
     /// The evaluated text.
     pub text: String,
+    /// The file that defines the task, where a user gives one; those of this project are code.
+    #[serde(default)]
+    pub task: Option<String>,
     /// The calibration text, where one is used.
     pub calibration_text: Option<String>,
     /// Digest of the source code that computes numbers.
@@ -154,6 +153,7 @@ pub fn cell_id(cell: &Cell, inputs: &Inputs) -> String {
     // Axes that came later are there only where they are used, so that they gave no old cell a new id.
     let later = [
         ("compare", compare.map(|c| json!(c.as_str()))),
+        ("task", inputs.task.as_ref().map(|sha256| json!(sha256))),
         ("time_steps", Some(time_steps).filter(|t| **t != TimeSteps::default()).map(|t| json!(t))),
     ];
     fields.extend(later.into_iter().filter_map(|(key, value)| Some((key, value?))));

@@ -40,6 +40,7 @@
 
 mod cell;
 mod claims;
+mod dataset_entry;
 pub mod datasets;
 mod device;
 pub mod exit;
@@ -51,6 +52,7 @@ mod model_entry;
 mod names;
 mod order;
 mod pipeline;
+mod protocol;
 mod reader;
 mod reading;
 mod recipe;
@@ -66,6 +68,7 @@ pub use cell::{
     cell_id, shortest_decimal,
 };
 pub use claims::{Claim, Claims, Expectation, ModelGroup};
+pub use dataset_entry::{CalibrationEntry, DatasetEntry};
 pub use device::{DeviceName, UnknownDevice};
 pub use filter::{Filter, FilterError};
 pub use folder_name::{FolderNameError, LONGEST_FOLDER_NAME, check_folder_name};
@@ -81,9 +84,10 @@ pub use model_entry::{HubModel, ModelEntry, ModelSource};
 pub use names::{UnknownName, most_alike, nearest};
 pub use order::{
     CalibrationText, CellInspection, CellRequest, Event, Inspection, ModelInput, ModelInspection,
-    OrderProvenance, OrderedCell, TextInput, WorkOrder,
+    OrderProvenance, OrderedCell, TaskInput, TextInput, WorkOrder,
 };
-pub use pipeline::{CalibrationEntry, DatasetEntry, Pipeline, TextSource};
+pub use pipeline::{Pipeline, TaskSource, TextSource};
+pub use protocol::{Measure, Protocol, TaskName};
 pub use reader::{Mistake, Mistakes};
 pub use reading::Reading;
 pub use recipe::{
@@ -94,6 +98,6 @@ pub use treatment::{DEFAULT_DROPPED_WINDOW, DEFAULT_PROMPT_TOKENS, DEFAULT_SAMPL
 pub use treatment_error::TreatmentError;
 pub use treatment_spec::TreatmentSpec;
 pub use vocabulary::{
-    Compare, Mode, Needs, Observation, Part, Policy, Predicate, Protocol, Recalibration, Rule,
-    Score, TextShape, TimeSteps, Whole,
+    Compare, Mode, Needs, Observation, Part, Policy, Predicate, Recalibration, Rule, Score,
+    TextShape, TimeSteps, Whole,
 };

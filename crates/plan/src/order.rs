@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Calibration, Cell, Compare, DeviceName, Inputs, Protocol, Reading, Recipe, TimeSteps,
+    Calibration, Cell, Compare, DeviceName, Inputs, Protocol, Reading, Recipe, TaskName, TimeSteps,
     calibration_window_tokens,
 };
 
@@ -26,11 +26,19 @@ pub struct WorkOrder {
     pub models: Vec<ModelInput>,
     /// The texts that the cells name, calibration texts included.
     pub texts: Vec<TextInput>,
+    /// The files that define tasks of a user's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskInput>,
     /// The cells, in the order in which they are to be done.
     pub cells: Vec<OrderedCell>,
 }
 
 impl WorkOrder {
+    /// The file that defines a task; none where it is one of this project.
+    pub fn task(&self, name: TaskName) -> Option<&TaskInput> {
+        self.tasks.iter().find(|task| task.name == name)
+    }
+
     /// What the numbers of a cell rest on; none where the order lacks its model or a text of it.
     pub fn inputs_of(&self, cell: &Cell) -> Option<Inputs> {
         let model = self.models.iter().find(|model| model.name == cell.model)?;
@@ -46,6 +54,7 @@ impl WorkOrder {
             weights: model.sha256.clone(),
             tokenizer: model.tokenizer_sha256.clone(),
             text: text(&cell.dataset)?,
+            task: cell.protocol.task().and_then(|task| Some(self.task(task)?.sha256.clone())),
             calibration_text,
             code_version: self.provenance.code_version.clone(),
             dtype: "f32".to_owned(),
@@ -53,6 +62,18 @@ impl WorkOrder {
             time_steps: model.time_steps,
         })
     }
+}
+
+/// The file that defines a task of a user's own, found and hashed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskInput {
+    /// The name that the protocols of cells have.
+    pub name: TaskName,
+    /// A TOML file.
+    pub path: PathBuf,
+    /// SHA-256 of the file.
+    pub sha256: String,
 }
 
 /// Who made the numbers.
@@ -227,6 +248,9 @@ pub struct CellRequest {
     pub reading: Reading,
     /// How the text is turned into numbers.
     pub protocol: Protocol,
+    /// The file that defines the task of the protocol, where it is a user's own.
+    #[serde(default)]
+    pub task: Option<PathBuf>,
     /// What is done to the model.
     pub recipe: Recipe,
     /// With what predictions are compared, beside the text.
@@ -276,6 +300,12 @@ impl CellRequest {
         };
         let mut texts = vec![dataset];
         texts.extend(calibration.map(|(_, text)| text));
+        let task = self
+            .protocol
+            .task()
+            .zip(self.task.clone())
+            .into_iter()
+            .map(|(name, path)| TaskInput { name, path, sha256: String::new() });
         let unknown = || "unknown".to_owned();
         WorkOrder {
             run: "cell".to_owned(),
@@ -296,6 +326,7 @@ impl CellRequest {
                 time_steps: self.time_steps,
             }],
             texts,
+            tasks: task.collect(),
             cells: vec![OrderedCell { id: "cell".to_owned(), cell }],
         }
     }

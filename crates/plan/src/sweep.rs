@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::pipeline::DatasetEntry;
+use crate::dataset_entry::DatasetEntry;
 use crate::reader::{At, Raw, Reader, Section};
 use crate::recipe::read_recipes;
 use crate::{
-    Calibration, Cell, Compare, Mode, ModelEntry, Observation, Part, Policy, Protocol,
+    Calibration, Cell, Compare, Measure, Mode, ModelEntry, Observation, Part, Policy, Protocol,
     Recalibration, Recipe, Rule, Score, Treatment, TreatmentSpec, UnknownName, shortest_decimal,
 };
 
@@ -92,7 +92,7 @@ fn problem_with(recipe: &Recipe, dataset: &DatasetEntry) -> Option<String> {
             "{what} needs calibration text: give dataset `{name}` a `calibration`"
         ));
     }
-    if recipe.observation().is_some() && !dataset.protocol.is_perplexity() {
+    if recipe.observation().is_some() && dataset.protocol.measure() != Measure::MeanLoss {
         return Some(format!(
             "policy `observe` reads windows of text, and `{name}` has items: name the texts with \
              `datasets`"

@@ -1,4 +1,4 @@
-//! The closed vocabularies: protocols, policies, scores, commit rules and parts.
+//! The closed vocabularies: policies, scores, commit rules and parts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -286,76 +286,6 @@ vocabulary! {
     }
 }
 
-/// How a text is turned into numbers: `ppl-T`, `lambada-openai` or `lambada-last-token`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub enum Protocol {
-    /// Perplexity over disjoint windows of `window_tokens` ids; a unit is one window.
-    Perplexity {
-        /// Ids in one window, at least 2 (a window of T ids has T − 1 targets).
-        window_tokens: usize,
-    },
-    /// The whole last word, teacher-forced; a unit is one item.
-    LambadaOpenai,
-    /// The last token only; a unit is one item.
-    LambadaLastToken,
-}
-
-impl Protocol {
-    /// What the names look like; `ppl-1024` stands for any `ppl-T`.
-    pub const EXAMPLES: &'static [&'static str] =
-        &["ppl-1024", "lambada-openai", "lambada-last-token"];
-
-    /// Whether results are one row per window of text (else one row per item).
-    pub fn is_perplexity(self) -> bool {
-        matches!(self, Protocol::Perplexity { .. })
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Protocol::Perplexity { window_tokens } => f.pad(&format!("ppl-{window_tokens}")),
-            Protocol::LambadaOpenai => f.pad("lambada-openai"),
-            Protocol::LambadaLastToken => f.pad("lambada-last-token"),
-        }
-    }
-}
-
-impl FromStr for Protocol {
-    type Err = UnknownName;
-
-    fn from_str(text: &str) -> Result<Self, UnknownName> {
-        match text {
-            "lambada-openai" => return Ok(Protocol::LambadaOpenai),
-            "lambada-last-token" => return Ok(Protocol::LambadaLastToken),
-            _ => {}
-        }
-        let digits = text.strip_prefix("ppl-").unwrap_or("");
-        let canonical = !digits.starts_with(['0', '+']);
-        match digits.parse::<usize>() {
-            Ok(window_tokens) if canonical && window_tokens >= 2 => {
-                Ok(Protocol::Perplexity { window_tokens })
-            }
-            _ => Err(UnknownName::new("protocol", text, Self::EXAMPLES.iter().copied())),
-        }
-    }
-}
-
-impl From<Protocol> for String {
-    fn from(value: Protocol) -> String {
-        value.to_string()
-    }
-}
-
-impl TryFrom<String> for Protocol {
-    type Error = UnknownName;
-
-    fn try_from(text: String) -> Result<Self, UnknownName> {
-        text.parse()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -370,17 +300,5 @@ mod tests {
             assert_eq!(json, format!("\"{rule}\""));
             assert_eq!(serde_json::from_str::<Rule>(&json).unwrap(), *rule);
         }
-        for text in ["ppl-2", "ppl-1024", "lambada-openai", "lambada-last-token"] {
-            assert_eq!(text.parse::<Protocol>().unwrap().to_string(), text);
-        }
-    }
-
-    #[test]
-    fn bad_protocols_are_refused() {
-        for text in ["ppl-", "ppl-0", "ppl-1", "ppl-01024", "ppl-+9", "ppl--3", "ppl", "lambada"] {
-            assert!(text.parse::<Protocol>().is_err(), "{text}");
-        }
-        let error = "lambada-opnai".parse::<Protocol>().unwrap_err();
-        assert_eq!(error.nearest.as_deref(), Some("lambada-openai"));
     }
 }

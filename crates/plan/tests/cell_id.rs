@@ -2,7 +2,7 @@
 
 use plan::{
     Calibration, Cell, DeviceName, Inputs, Mode, Observation, Part, Policy, Protocol,
-    Recalibration, Recipe, Rule, Score, TimeSteps, Treatment, TreatmentSpec, cell_id,
+    Recalibration, Recipe, Rule, Score, TaskName, TimeSteps, Treatment, TreatmentSpec, cell_id,
 };
 use proptest::prelude::*;
 
@@ -48,6 +48,8 @@ fn protocols() -> impl Strategy<Value = Protocol> {
         (2usize..5000).prop_map(|window_tokens| Protocol::Perplexity { window_tokens }),
         Just(Protocol::LambadaOpenai),
         Just(Protocol::LambadaLastToken),
+        "[a-z][a-z0-9]{0,8}"
+            .prop_filter_map("a name", |name| { TaskName::new(&name).map(Protocol::Choice) }),
     ]
 }
 
@@ -76,6 +78,7 @@ fn cells() -> impl Strategy<Value = Cell> {
 
 fn inputs() -> Inputs {
     Inputs {
+        task: None,
         weights: "w".into(),
         tokenizer: "t".into(),
         text: "x".into(),
@@ -155,6 +158,7 @@ fn every_input_enters() {
         Inputs { dtype: other(), ..inputs() },
         Inputs { device: DeviceName::Cuda(0), ..inputs() },
         Inputs { time_steps: TimeSteps::Original, ..inputs() },
+        Inputs { task: Some(other()), ..inputs() },
     ];
     for changed in changes {
         assert_ne!(cell_id(&cell, &changed), id, "{changed:?}");
@@ -268,6 +272,7 @@ fn committed_pipelines_keep_their_ids() {
 /// Inputs that differ from model to model and from text to text, as real ones do.
 fn inputs_of(cell: &Cell) -> Inputs {
     Inputs {
+        task: None,
         weights: format!("weights of {}", cell.model),
         text: format!("text {}", cell.dataset),
         calibration_text: cell.calibration.as_ref().map(|c| format!("text {}", c.dataset)),

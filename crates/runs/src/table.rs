@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use plan::UnknownName;
+use plan::{Measure, UnknownName};
 use serde::{Deserialize, Serialize};
 
 /// The tables of a run.
@@ -14,6 +14,8 @@ pub enum Table {
     Windows,
     /// One row per item.
     Items,
+    /// One row per item and choice.
+    Choices,
     /// One row per FFN site and neuron.
     Neurons,
     /// One row per state site and channel.
@@ -33,6 +35,7 @@ impl Table {
     pub const ALL: &'static [Table] = &[
         Table::Windows,
         Table::Items,
+        Table::Choices,
         Table::Neurons,
         Table::Channels,
         Table::Overlaps,
@@ -44,8 +47,11 @@ impl Table {
     /// The table of a cell's results.
     pub fn of(cell: &plan::Cell) -> Table {
         let Some(step) = cell.recipe.observation() else {
-            let is_text = cell.protocol.is_perplexity();
-            return if is_text { Table::Windows } else { Table::Items };
+            return match cell.protocol.measure() {
+                Measure::MeanLoss => Table::Windows,
+                Measure::Proportion => Table::Items,
+                Measure::Choice => Table::Choices,
+            };
         };
         match (step.kind().name, step.name("observation")) {
             (_, Some("overlap")) => Table::Overlaps,
@@ -61,6 +67,7 @@ impl Table {
         match self {
             Table::Windows => "windows",
             Table::Items => "items",
+            Table::Choices => "choices",
             Table::Neurons => "neurons",
             Table::Channels => "channels",
             Table::Overlaps => "overlaps",

@@ -77,4 +77,10 @@ impl Tally {
 pub trait Measuring: Executor {
     /// The shares of each sequence of the batches since the last call, in order.
     fn take_shares(&mut self) -> Vec<Shares>;
+
+    /// Whether every token is treated by itself, whatever stands before it and in whatever sequence: then
+    /// a sequence may be fed in pieces, and several may go on from one beginning, with the same result.
+    fn takes_pieces(&self) -> bool {
+        false
+    }
 }

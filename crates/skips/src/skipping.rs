@@ -169,6 +169,18 @@ impl Measuring for Skipping {
     fn take_shares(&mut self) -> Vec<Shares> {
         self.tally.take()
     }
+
+    fn takes_pieces(&self) -> bool {
+        match &self.shared.selection {
+            Selection::All | Selection::Static(_) => true,
+            // A score that is drawn hangs on the whole sequence.
+            Selection::Windowed(windowed) => {
+                let Windowed { commitment, score, .. } = windowed;
+                let is_dynamic = commitment.window == 1 && commitment.looks_at_itself();
+                is_dynamic && score.order_in_one_token().is_some()
+            }
+        }
+    }
 }
 
 /// Nothing can be ranked by NaN.

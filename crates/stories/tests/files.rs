@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-use corpora::{Text, Tokenizer, last_token_items, openai_items, shared_document, windows};
+use corpora::{Source, Text, Tokenizer, last_token_items, openai_items, shared_document, windows};
 use stories::{
     Distances, MOST_PIECES, Split, Stories, save_tokenizer, train_tokenizer, write_jsonl,
 };
@@ -28,8 +28,8 @@ fn files_are_read_by_the_evaluation() {
     let documents: Vec<String> =
         stories.mixture(Split::Test).take(300).map(|document| document.text).collect();
     assert_eq!(test.documents(), documents);
-    shared_document(&read("train.jsonl"), &test).unwrap();
-    shared_document(&read("calibration.jsonl"), &test).unwrap();
+    shared_document(&read("train.jsonl"), Source::Text(&test)).unwrap();
+    shared_document(&read("calibration.jsonl"), Source::Text(&test)).unwrap();
     let (windows, n_ids) = windows(&test, &tokenizer, POSITIONS, None).unwrap();
     assert_eq!(windows.len(), n_ids / POSITIONS);
 
@@ -37,10 +37,10 @@ fn files_are_read_by_the_evaluation() {
     let whole = openai_items(&text, &tokenizer, POSITIONS, None).unwrap();
     let last = last_token_items(&text, &tokenizer, POSITIONS, None).unwrap();
     for ((whole, last), item) in whole.iter().zip(&last).zip(&items) {
-        assert_eq!(whole.n_targets, 1, "an answer is one token: {}", item.answer);
+        assert_eq!(whole.request().targets().len(), 1, "an answer is one token: {}", item.answer);
         assert_eq!(whole, last);
-        assert_eq!(whole.ids.len(), 1 + stories::pieces(&item.text));
-        assert!(whole.ids.len() <= 1 + MOST_PIECES);
+        assert_eq!(whole.request().ids().len(), 1 + stories::pieces(&item.text));
+        assert!(whole.request().ids().len() <= 1 + MOST_PIECES);
     }
 }
 

@@ -132,7 +132,7 @@ fn store_rows(
     let touched = Touched { parameters: 0.6, flops: 0.5, state_bytes: 0.0 };
     let left = Left { stored_bytes: 270_000_000, parameters: 135_000_000 };
     let record = CellRecord { id, cell: cell.clone(), touched, left, provenance };
-    let path = if cell.protocol.is_perplexity() {
+    let path = if cell.protocol.measure() == plan::Measure::MeanLoss {
         store.write_windows(&record, &windows(cell, &mut draws))?
     } else {
         store.write_items(&record, &items(cell, &mut draws))?
@@ -247,6 +247,7 @@ fn order(store: &Store, n_cells: usize) -> Result<WorkOrder, Box<dyn Error>> {
             command: "cargo run --release -p tables --example many_cells".to_owned(),
         },
         models: (1..=n_models).map(model).collect(),
+        tasks: Vec::new(),
         texts: texts.map(text).collect(),
         cells: Vec::new(),
     };

@@ -8,6 +8,7 @@
 //!   plan.toml, order.json                                     what was asked for
 //!   windows/model=M/dataset=D/sparsity=0.9/window=64/<cell id>.parquet    protocols `ppl-T`
 //!   items/model=M/dataset=D/sparsity=0/window=__HIVE_DEFAULT_PARTITION__/<cell id>.parquet
+//!   choices/...                                               protocols `choice-*`, one row a choice
 //!   neurons/..., channels/..., overlaps/...             what the policy `observe` measures
 //!   failures/<cell id>.parquet
 //!   atlas/*.parquet                                     what a report works out from these
@@ -68,6 +69,7 @@
 mod atlas;
 mod blocks;
 mod channels;
+mod choices;
 mod columns;
 mod directions;
 mod failures;
@@ -75,6 +77,7 @@ mod frame;
 mod items;
 mod neurons;
 mod origin;
+mod outcomes;
 mod overlaps;
 mod read;
 mod record;
@@ -89,6 +92,7 @@ pub use atlas::{
 };
 pub use blocks::{BlockRow, block_columns};
 pub use channels::{ChannelRow, channel_columns};
+pub use choices::{ChoiceRow, RowShares, TaskColumns, choice_columns};
 pub use columns::{Column, Kind};
 pub use directions::{DirectionRow, direction_columns};
 pub use failures::failure_columns;
@@ -96,10 +100,11 @@ pub use frame::Frame;
 pub use items::{ItemRow, item_columns};
 pub use neurons::{NeuronRow, neuron_columns};
 pub use origin::{about_file, read_failure_record, read_origin};
+pub use outcomes::{Outcome, outcomes};
 pub use overlaps::{OverlapRow, overlap_columns};
 pub use read::{
-    read_blocks, read_cell, read_channels, read_directions, read_failure, read_items, read_neurons,
-    read_overlaps, read_windows,
+    read_blocks, read_cell, read_channels, read_choices, read_directions, read_failure, read_items,
+    read_neurons, read_overlaps, read_windows,
 };
 pub use record::{CellRecord, Left, Touched};
 pub use runs::{

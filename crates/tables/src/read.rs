@@ -11,8 +11,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use crate::{
-    BlockRow, ChannelRow, DirectionRow, ItemRow, NeuronRow, OverlapRow, SCHEMA_VERSION, StoreError,
-    WindowRow,
+    BlockRow, ChannelRow, ChoiceRow, DirectionRow, ItemRow, NeuronRow, OverlapRow, RowShares,
+    SCHEMA_VERSION, StoreError, TaskColumns, WindowRow,
 };
 
 /// Whether `path` is a complete table of this layout: footer readable, data where it says.
@@ -138,6 +138,56 @@ pub fn read_windows(path: &Path) -> Result<Vec<WindowRow>, StoreError> {
         }));
     }
     Ok(rows)
+}
+
+/// The rows of a `choices` file, in full precision, and what is said of its task.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub fn read_choices(path: &Path) -> Result<(TaskColumns, Vec<ChoiceRow>), StoreError> {
+    let (mut rows, mut task) = (Vec::new(), None);
+    for batch in batches(path)? {
+        let number = |name| column::<UInt32Array>(path, &batch, name);
+        let value = |name| column::<Float64Array>(path, &batch, name);
+        let flag = |name| column::<BooleanArray>(path, &batch, name);
+        let text = |name| column::<StringArray>(path, &batch, name);
+        let (item, choice) = (number("item_index")?, number("choice_index")?);
+        let (targets, tokens) = (number("n_target_tokens")?, number("n_tokens")?);
+        let (characters, bytes) = (number("n_characters")?, number("n_bytes")?);
+        let (gold, greedy) = (flag("is_gold")?, flag("is_greedy")?);
+        let (logprob, reached) = (value("logprob_nats")?, value("reached_sparsity")?);
+        let (natural, kept) = (value("natural_sparsity")?, value("kept_energy")?);
+        let digest = text("request_sha256")?;
+        let optional = |of: &Float64Array, row| of.is_valid(row).then(|| of.value(row));
+        let (version, group) = (text("task_version")?, text("task_group")?);
+        let normalised = flag("is_normalised")?;
+        task = task.or_else(|| {
+            (batch.num_rows() > 0).then(|| TaskColumns {
+                version: version.value(0).to_owned(),
+                group: group.is_valid(0).then(|| group.value(0).to_owned()),
+                is_normalised: normalised.value(0),
+            })
+        });
+        rows.extend((0..batch.num_rows()).map(|row| ChoiceRow {
+            item_index: item.value(row),
+            choice_index: choice.value(row),
+            is_gold: gold.value(row),
+            logprob_nats: logprob.value(row),
+            n_target_tokens: targets.value(row),
+            n_tokens: tokens.value(row),
+            n_characters: characters.value(row),
+            n_bytes: bytes.value(row),
+            is_greedy: greedy.value(row),
+            request_sha256: digest.value(row).to_owned(),
+            shares: RowShares {
+                reached_sparsity: reached.value(row),
+                natural_sparsity: optional(natural, row),
+                kept_energy: optional(kept, row),
+            },
+        }));
+    }
+    let task = task.ok_or_else(|| unreadable(path)("it has no rows".to_owned()))?;
+    Ok((task, rows))
 }
 
 /// The rows of an `items` file, in full precision.

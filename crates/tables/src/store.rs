@@ -13,8 +13,9 @@ use runs::{
 
 use crate::write::{About, WriteError, write_atomically};
 use crate::{
-    BlockRow, CellRecord, ChannelRow, DirectionRow, ItemRow, NeuronRow, OverlapRow, WindowRow,
-    blocks, channels, directions, failures, items, neurons, overlaps, read, windows,
+    BlockRow, CellRecord, ChannelRow, ChoiceRow, DirectionRow, ItemRow, NeuronRow, OverlapRow,
+    TaskColumns, WindowRow, blocks, channels, choices, directions, failures, items, neurons,
+    overlaps, read, windows,
 };
 
 /// The results folder of one run.
@@ -114,6 +115,21 @@ impl Store {
         self.check_table(record, Table::Items)?;
         check_rows(record, rows, items::floats)?;
         self.write_results(record, Table::Items, items::encode(record, rows))
+    }
+
+    /// Stores the rows of a task of choices, replacing what was there, and forgets the cell's failure.
+    ///
+    /// # Errors
+    /// As [`Store::write_windows`].
+    pub fn write_choices(
+        &self,
+        record: &CellRecord,
+        task: &TaskColumns,
+        rows: &[ChoiceRow],
+    ) -> Result<PathBuf, StoreError> {
+        self.check_table(record, Table::Choices)?;
+        check_rows(record, rows, choices::floats)?;
+        self.write_results(record, Table::Choices, choices::encode(record, task, rows))
     }
 
     /// Stores the scores of neurons, replacing what was there, and forgets the cell's failure.

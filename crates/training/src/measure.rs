@@ -1,7 +1,7 @@
 //! What a model can do at some point of its training: held-out loss, last words, sparsity by layer.
 
-use corpora::Item;
-use evaluation::{evaluate_items, evaluate_windows};
+use corpora::{Item, Request};
+use evaluation::{Passes, evaluate};
 use models::{
     Architecture, Dense, Device, Executor, ExecutorError, FfnSite, Parameters, Tensor, Values,
 };
@@ -112,9 +112,9 @@ pub(crate) fn measure(
     let mut watching = Watching::default();
     let (mut nll, mut targets) = (0.0, 0);
     for windows in groups(heldout, TOKENS_AT_A_TIME) {
-        let windows: Vec<&[u32]> = windows.iter().map(Vec::as_slice).collect();
-        for window in evaluate_windows(model.as_ref(), &mut watching, &windows, None)? {
-            nll += window.nll_nats;
+        let windows = Item::windows(windows.iter().cloned());
+        for window in evaluate(model.as_ref(), &mut watching, &windows, Passes::Whole, None)? {
+            nll -= window.logprob_nats;
             targets += window.n_targets;
         }
     }
@@ -135,15 +135,12 @@ pub(crate) fn is_last_right(
     let model = architecture.build(parameters, &Device::flex())?;
     let mut right = Vec::with_capacity(items.len());
     for passages in groups(items, TOKENS_AT_A_TIME) {
-        let item = |ids: &Vec<u32>| Item {
-            index: 0,
-            ids: ids.clone(),
-            n_targets: 1,
-            distance_sentences: None,
-        };
-        let passages: Vec<Item> = passages.iter().map(item).collect();
-        let results = evaluate_items(model.as_ref(), &mut Dense, &passages)?;
-        right.extend(results.iter().map(|result| result.correct));
+        // A passage that has but one id asks nothing.
+        let request = |ids: &Vec<u32>| Request::continuation(ids.clone(), 1);
+        let passages: Vec<Item> =
+            passages.iter().filter_map(request).map(|own| Item::single(0, own)).collect();
+        let results = evaluate(model.as_ref(), &mut Dense, &passages, Passes::Whole, None)?;
+        right.extend(results.iter().map(|result| result.is_greedy));
     }
     Ok(right)
 }

@@ -11,7 +11,6 @@ use crate::{
     Outcome,
     evaluate::{Evaluated, Rows},
     fail::Fail,
-    material::Material,
     run::Inputs,
     runner::{Kept, Runner},
     stop::Stop,
@@ -44,6 +43,12 @@ struct Answer {
     n_items: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     word_perplexity: Option<f64>,
+    /// Share of items whose likeliest choice is the right one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acc: Option<f64>,
+    /// The same by the length of the choices in characters, where the task has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acc_norm: Option<f64>,
     /// Jensen-Shannon divergence to the dense model, mean over all targets.
     #[serde(skip_serializing_if = "Option::is_none")]
     js_nats: Option<f64>,
@@ -104,9 +109,7 @@ fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
     };
     let evaluated = runner.cell(ordered, &mut Kept::default()).map_err(Fail::Cell)?;
     let mut answer = answer(request, &evaluated.ok_or(Fail::Stopped)?);
-    if let Material::Windows { n_ids, .. } = material {
-        answer.n_ids = Some(n_ids);
-    }
+    answer.n_ids = material.n_ids;
     Ok(answer)
 }
 
@@ -152,7 +155,16 @@ fn answer(request: &CellRequest, evaluated: &Evaluated) -> Answer {
             answer.word_perplexity =
                 finite("word_perplexity", (-logprob / rows.len() as f64).exp());
         }
-        _ => unreachable!("an evaluation gives windows or items"),
+        Rows::Choices(task, rows) => {
+            let outcomes = tables::outcomes(rows);
+            let share = |is_right: fn(&tables::Outcome) -> bool| {
+                outcomes.iter().filter(|own| is_right(own)).count() as f64 / outcomes.len() as f64
+            };
+            answer.acc = Some(share(|own| own.acc));
+            answer.acc_norm = task.is_normalised.then(|| share(|own| own.acc_norm));
+            answer.n_items = Some(outcomes.len());
+        }
+        _ => unreachable!("an evaluation gives windows, items or choices"),
     }
     answer
 }

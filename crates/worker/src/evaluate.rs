@@ -1,17 +1,23 @@
 //! One recipe over one material, batch by batch.
 
-use std::{ops::Range, time::Instant};
+use std::time::Instant;
 
+use corpora::Item;
 use cuts::Storage;
-use evaluation::{evaluate_items, evaluate_windows};
+use evaluation::{Passes, RequestResult};
 use models::{ExecutorError, Model};
+use plan::Measure;
 use skips::{Shares, steps::Running};
-use tables::{BlockRow, ChannelRow, DirectionRow, ItemRow, Left, NeuronRow, OverlapRow, WindowRow};
+use tables::{
+    BlockRow, ChannelRow, ChoiceRow, DirectionRow, ItemRow, Left, NeuronRow, OverlapRow,
+    TaskColumns, WindowRow,
+};
 
 use crate::{
     material::Material,
     parallel::in_order,
     recipe::{Effort, Shown},
+    rows::rows,
     stop::Stop,
 };
 
@@ -20,6 +26,7 @@ use crate::{
 pub(crate) enum Rows {
     Windows(Vec<WindowRow>),
     Items(Vec<ItemRow>),
+    Choices(TaskColumns, Vec<ChoiceRow>),
     Neurons(Vec<NeuronRow>),
     Channels(Vec<ChannelRow>),
     Overlaps(Vec<OverlapRow>),
@@ -103,36 +110,29 @@ pub(crate) fn evaluate(
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Option<Evaluated>, ExecutorError> {
     let started = Instant::now();
-    let batches = material.batches();
+    let passes = passes(subject, material);
+    let batches = material.batches(passes);
     let (mut units_done, mut tokens) = (0, 0);
     let done = in_order(
         &batches,
         stop,
-        |units| batch_rows(subject, material, units.clone()),
+        |units| batch_results(subject, &material.items[units.clone()], passes),
         |units| {
             units_done += units.len();
-            tokens += units.clone().map(|unit| material.tokens_of(unit)).sum::<usize>();
+            tokens += units.clone().map(|unit| material.tokens_of(unit, passes)).sum::<usize>();
             progress(units_done, tokens);
         },
     )?;
     let Some(done) = done else { return Ok(None) };
-    let (mut windows, mut items, mut total) = (Vec::new(), Vec::new(), Shares::default());
-    for (rows, shares) in done {
+    let (mut results, mut total) = (Vec::new(), Shares::default());
+    for (own, shares) in done {
         total.add(&shares);
-        match rows {
-            Rows::Windows(rows) => windows.extend(rows),
-            Rows::Items(rows) => items.extend(rows),
-            _ => unreachable!("a batch gives windows or items"),
-        }
+        results.extend(own);
     }
-    let rows = match material {
-        Material::Windows { .. } => Rows::Windows(windows),
-        Material::Items(_) => Rows::Items(items),
-    };
     let seconds = started.elapsed().as_secs_f64();
-    let (tokens, units) = (material.n_tokens() as u64, material.len());
+    let (tokens, units) = (material.n_tokens(passes) as u64, material.len());
     Ok(Some(Evaluated {
-        rows,
+        rows: rows(material, &results, subject.shown),
         seconds,
         tokens,
         units,
@@ -143,58 +143,36 @@ pub(crate) fn evaluate(
     }))
 }
 
-/// Rows of one batch, and the shares of its sequences together.
-fn batch_rows(
-    subject: Subject<'_>,
-    material: &Material,
-    units: Range<usize>,
-) -> Result<(Rows, Shares), ExecutorError> {
-    let Subject { model, reference, shown, .. } = subject;
-    let mut executor = subject.executor.fresh();
-    let executor = executor.as_mut();
-    let (rows, shares) = match material {
-        Material::Windows { windows, .. } => {
-            let ids: Vec<&[u32]> = windows[units.clone()].iter().map(Vec::as_slice).collect();
-            let results = evaluate_windows(model, executor, &ids, reference)?;
-            let shares = shares_of(executor, results.len());
-            let rows = units.zip(results).zip(&shares).map(|((index, result), shares)| WindowRow {
-                window_index: index as u32,
-                nll_nats: result.nll_nats,
-                n_targets: result.n_targets as u32,
-                js_nats: result.js_nats,
-                reached_sparsity: shown.dropped.unwrap_or_else(|| shares.reached_sparsity()),
-                natural_sparsity: shown.zeros().then(|| shares.natural_sparsity()),
-                kept_energy: shown.energy().then(|| shares.kept_energy_share()),
-            });
-            (Rows::Windows(rows.collect()), shares)
-        }
-        Material::Items(items) => {
-            let results = evaluate_items(model, executor, &items[units])?;
-            let shares = shares_of(executor, results.len());
-            let rows = results.into_iter().zip(&shares).map(|(result, shares)| ItemRow {
-                item_index: result.index as u32,
-                correct: result.correct,
-                word_logprob_nats: result.logprob_nats,
-                n_target_tokens: result.n_targets as u32,
-                n_tokens: result.n_tokens as u32,
-                distance_sentences: result.distance_sentences,
-                reached_sparsity: shown.dropped.unwrap_or_else(|| shares.reached_sparsity()),
-                natural_sparsity: shown.zeros().then(|| shares.natural_sparsity()),
-                kept_energy: shown.energy().then(|| shares.kept_energy_share()),
-            });
-            (Rows::Items(rows.collect()), shares)
-        }
-    };
-    let mut total = Shares::default();
-    shares.iter().for_each(|shares| total.add(shares));
-    Ok((rows, total))
+/// What items begin with is read once where nothing hangs on the rest of the sequence; two models side by
+/// side are run on whole sequences.
+fn passes(subject: Subject<'_>, material: &Material) -> Passes {
+    let may_share = material.measure == Measure::Choice
+        && subject.reference.is_none()
+        && subject.executor.takes_pieces();
+    if may_share { Passes::SharedBeginning } else { Passes::Whole }
 }
 
-/// The shares of each sequence of a batch; a model without feed-forward blocks shows none.
-fn shares_of(executor: &mut dyn Running, sequences: usize) -> Vec<Shares> {
-    let mut shares = executor.take_shares();
-    shares.resize(sequences, Shares::default());
-    shares
+/// The results of one batch, each with its shares, and the shares of all its sequences together.
+fn batch_results(
+    subject: Subject<'_>,
+    items: &[Item],
+    passes: Passes,
+) -> Result<(Vec<(RequestResult, Shares)>, Shares), ExecutorError> {
+    let mut executor = subject.executor.fresh();
+    let executor = executor.as_mut();
+    let results = evaluation::evaluate(subject.model, executor, items, passes, subject.reference)?;
+    // A model without feed-forward blocks shows none.
+    let sequences = executor.take_shares();
+    let of_result = |result: RequestResult| {
+        let mut shares = Shares::default();
+        let own = result.sequences.iter().filter_map(|sequence| sequences.get(*sequence));
+        own.for_each(|own| shares.add(own));
+        (result, shares)
+    };
+    let results = results.into_iter().map(of_result).collect();
+    let mut total = Shares::default();
+    sequences.iter().for_each(|shares| total.add(shares));
+    Ok((results, total))
 }
 
 #[cfg(test)]
@@ -212,7 +190,7 @@ mod tests {
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/golden/mamba2");
         let model = load(&golden, &Device::flex()).unwrap().model;
         let windows = vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]];
-        let material = Material::Windows { windows, n_ids: 8 };
+        let material = Material::windows(windows);
         let stop = Stop::default();
         let executor = Skipping::new(Selection::All, 0);
         let subject = Subject {

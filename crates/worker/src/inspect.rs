@@ -2,17 +2,17 @@
 
 use std::{io::Write as _, path::Path, time::Instant};
 
-use corpora::Text;
+use corpora::{Fields, Source};
+use evaluation::Passes;
 use models::{Device, ModelFacts, Values, matrix};
 use plan::{
-    Cell, CellInspection, Inspection, ModelInspection, Needs, Observation, OrderedCell, Part,
-    Protocol, Recipe, Step, WorkOrder,
+    Cell, CellInspection, Inspection, Measure, ModelInspection, Needs, Observation, OrderedCell,
+    Part, Recipe, Step, WorkOrder,
 };
 
 use crate::{
     Outcome,
     fail::Fail,
-    material::Material,
     parallel::in_order,
     run::{Inputs, read_order},
     stop::Stop,
@@ -128,32 +128,39 @@ struct Extent {
 impl Extent {
     fn of(inputs: &Inputs, cell: &Cell) -> anyhow::Result<Self> {
         if inputs.tokenizer(&cell.model)?.is_none() {
-            return Self::guess(inputs.text(&cell.dataset)?, cell);
+            return Self::guess(inputs.source(cell)?, cell);
         }
         let material = inputs.material(cell)?;
-        let scored = match &material {
-            Material::Windows { windows, .. } => windows.iter().map(|w| w.len() - 1).sum(),
-            Material::Items(items) => items.iter().map(|item| item.n_targets).sum(),
+        // Most executors read what choices begin with once.
+        let passes = match material.measure {
+            Measure::Choice => Passes::SharedBeginning,
+            Measure::MeanLoss | Measure::Proportion => Passes::Whole,
         };
-        let (units, tokens) = (material.len(), material.n_tokens());
-        Ok(Self { units, tokens, scored, guessed: false })
+        let (units, tokens) = (material.len(), material.n_tokens(passes));
+        Ok(Self { units, tokens, scored: material.n_targets(), guessed: false })
     }
 
     /// Without a tokenizer: as many bytes a token as SmolLM2 has on WikiText-2, two targets a word.
-    fn guess(text: &Text, cell: &Cell) -> anyhow::Result<Self> {
+    fn guess(source: Source<'_>, cell: &Cell) -> anyhow::Result<Self> {
         const BYTES_PER_TOKEN: f64 = 4.23;
         const TARGETS: usize = 2;
         let limit = cell.limit.unwrap_or(usize::MAX);
         let tokens_of = |bytes: usize| (bytes as f64 / BYTES_PER_TOKEN).round() as usize;
-        let (units, tokens, scored) = match cell.protocol {
-            Protocol::Perplexity { window_tokens } => {
+        let of_items = |bytes: Vec<usize>| {
+            let units = bytes.len();
+            (units, bytes.into_iter().map(tokens_of).sum(), TARGETS * units)
+        };
+        let (units, tokens, scored) = match (source, cell.protocol.window_tokens()) {
+            (Source::Text(text), Some(window_tokens)) => {
                 let units = (tokens_of(text.joined().len()) / window_tokens).min(limit);
                 (units, units * window_tokens, units * (window_tokens - 1))
             }
-            Protocol::LambadaOpenai | Protocol::LambadaLastToken => {
-                let items = text.items()?.iter().take(limit);
-                let units = items.len();
-                (units, items.map(|item| tokens_of(item.len())).sum(), TARGETS * units)
+            (Source::Text(text), None) => {
+                of_items(text.items()?.iter().take(limit).map(String::len).collect())
+            }
+            (Source::Records(records), _) => {
+                let length = |item: &Fields| serde_json::to_string(item).map_or(0, |s| s.len());
+                of_items(records.items().iter().take(limit).map(length).collect())
             }
         };
         Ok(Self { units, tokens, scored, guessed: true })

@@ -11,6 +11,7 @@ mod observe;
 mod observe_layers;
 mod parallel;
 mod recipe;
+mod rows;
 mod run;
 mod runner;
 mod scores;

@@ -1,80 +1,77 @@
-//! What a protocol makes of a text: windows or items.
+//! What a protocol makes of a text or of items: windows or items, each with its requests.
 
 use std::ops::Range;
 
-use corpora::{CorpusError, Item, Text, Tokenizer, last_token_items, openai_items, windows};
-use plan::Protocol;
+use corpora::{Ask, CorpusError, Item, Source, Task};
+use evaluation::{Passes, tokens_read};
+use plan::{Measure, Protocol};
+use tables::TaskColumns;
 
-/// Tokens a batch holds at most (a single longer sequence makes a batch of its own).
+/// Tokens a batch holds at most (a single longer item makes a batch of its own).
 const TOKENS_PER_BATCH: usize = 1024;
 
-/// The sequences of one evaluation.
+/// The windows or items of one evaluation.
 #[derive(Debug)]
-pub(crate) enum Material {
-    /// Windows of a perplexity protocol.
-    Windows {
-        /// Token ids.
-        windows: Vec<Vec<u32>>,
-        /// Ids of the whole text.
-        n_ids: usize,
-    },
-    /// Items of a last-word protocol.
-    Items(Vec<Item>),
+pub(crate) struct Material {
+    /// What their results come to.
+    pub(crate) measure: Measure,
+    /// In the order of the text.
+    pub(crate) items: Vec<Item>,
+    /// Ids of the whole text, where it is encoded whole.
+    pub(crate) n_ids: Option<usize>,
+    /// What the definition of a task of choices says of it.
+    pub(crate) task: Option<TaskColumns>,
 }
 
 impl Material {
     pub(crate) fn of(
         protocol: Protocol,
-        text: &Text,
-        tokenizer: &Tokenizer,
-        max_positions: usize,
-        limit: Option<usize>,
+        task: &dyn Task,
+        source: Source<'_>,
+        ask: Ask<'_>,
     ) -> Result<Self, CorpusError> {
-        let material = match protocol {
-            Protocol::Perplexity { window_tokens } => {
-                let (windows, n_ids) = windows(text, tokenizer, window_tokens, limit)?;
-                Self::Windows { windows, n_ids }
-            }
-            Protocol::LambadaOpenai => {
-                Self::Items(openai_items(text, tokenizer, max_positions, limit)?)
-            }
-            Protocol::LambadaLastToken => {
-                Self::Items(last_token_items(text, tokenizer, max_positions, limit)?)
-            }
-        };
-        if let Self::Items(items) = &material {
-            items.iter().try_for_each(|item| tokenizer.check(&item.ids, text.path()))?;
-        }
-        Ok(material)
+        let corpora::Items { items, n_ids } = task.items(source, ask)?;
+        let facts = task.definition().map(|own| TaskColumns {
+            version: own.version.clone(),
+            group: own.group.as_ref().map(|_| own.name.clone()),
+            is_normalised: own.is_normalised(),
+        });
+        Ok(Self { measure: protocol.measure(), items, n_ids, task: facts })
+    }
+
+    /// Windows of token ids.
+    pub(crate) fn windows(windows: Vec<Vec<u32>>) -> Self {
+        let items = Item::windows(windows);
+        Self { measure: Measure::MeanLoss, items, n_ids: None, task: None }
     }
 
     /// Number of windows or items.
     pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Windows { windows, .. } => windows.len(),
-            Self::Items(items) => items.len(),
-        }
+        self.items.len()
     }
 
     /// Tokens that a model reads of one window or item.
-    pub(crate) fn tokens_of(&self, unit: usize) -> usize {
-        match self {
-            Self::Windows { windows, .. } => windows[unit].len(),
-            Self::Items(items) => items[unit].read().len(),
-        }
+    pub(crate) fn tokens_of(&self, unit: usize, passes: Passes) -> usize {
+        tokens_read(&self.items[unit], passes)
     }
 
     /// Tokens that a model reads.
-    pub(crate) fn n_tokens(&self) -> usize {
-        (0..self.len()).map(|unit| self.tokens_of(unit)).sum()
+    pub(crate) fn n_tokens(&self, passes: Passes) -> usize {
+        (0..self.len()).map(|unit| self.tokens_of(unit, passes)).sum()
+    }
+
+    /// Rows that are multiplied with the head.
+    pub(crate) fn n_targets(&self) -> usize {
+        let requests = self.items.iter().flat_map(|item| &item.requests);
+        requests.map(|request| request.targets().len()).sum()
     }
 
     /// Consecutive units that are run together.
-    pub(crate) fn batches(&self) -> Vec<Range<usize>> {
+    pub(crate) fn batches(&self, passes: Passes) -> Vec<Range<usize>> {
         let mut batches: Vec<Range<usize>> = Vec::new();
         let mut tokens = 0;
         for unit in 0..self.len() {
-            let more = self.tokens_of(unit);
+            let more = self.tokens_of(unit, passes);
             match batches.last_mut() {
                 Some(batch) if tokens + more <= TOKENS_PER_BATCH => batch.end = unit + 1,
                 _ => {
@@ -90,18 +87,16 @@ impl Material {
 
 #[cfg(test)]
 mod tests {
+    use corpora::Request;
+
     use super::*;
 
     #[test]
     fn batches_cover_every_unit_once() {
-        let item = |n: usize| Item {
-            index: 0,
-            ids: vec![0; n + 1],
-            n_targets: 1,
-            distance_sentences: None,
-        };
+        let item = |n: usize| Item::single(0, Request::continuation(vec![0; n + 1], 1).unwrap());
         let lengths = [600, 400, 24, 1, 3000, 5, 1020];
-        let material = Material::Items(lengths.iter().map(|n| item(*n)).collect());
-        assert_eq!(material.batches(), [0..3, 3..4, 4..5, 5..6, 6..7]);
+        let items = lengths.iter().map(|n| item(*n)).collect();
+        let material = Material { items, ..Material::windows(Vec::new()) };
+        assert_eq!(material.batches(Passes::Whole), [0..3, 3..4, 4..5, 5..6, 6..7]);
     }
 }

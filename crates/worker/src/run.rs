@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, io::Write as _, path::Path};
 
 use anyhow::Context as _;
-use corpora::{Text, Tokenizer, shared_document};
+use corpora::{Ask, ChoiceTask, Records, Source, Task, Text, Tokenizer, shared_document};
 use models::ModelFacts;
-use plan::{Cell, Event, ModelInput, OrderedCell, TextInput, WorkOrder};
+use plan::{Cell, Event, ModelInput, OrderedCell, Protocol, TextInput, WorkOrder};
 use tables::{Store, outstanding};
 
 use crate::{
@@ -85,6 +85,8 @@ pub(crate) struct Inputs {
     /// A model that is only planned has no tokenizer.
     models: BTreeMap<String, (ModelFacts, Option<Tokenizer>)>,
     texts: BTreeMap<String, Text>,
+    records: BTreeMap<String, Records>,
+    tasks: BTreeMap<Protocol, Box<dyn Task>>,
 }
 
 impl Inputs {
@@ -105,18 +107,30 @@ impl Inputs {
                 }
             }
         }
+        let tasks = tasks(order, cells, &mut errors);
+        let reads = |cell: &Cell| tasks.get(&cell.protocol).is_some_and(|own| own.reads_records());
+        let (mut records, no_task) = (BTreeMap::new(), errors.len());
         for TextInput { name, path, reading, .. } in &order.texts {
-            if cells.iter().any(|cell| uses_text(&cell.cell, name)) {
+            let mut of_text = cells.iter().map(|cell| &cell.cell).filter(|c| uses_text(c, name));
+            let wrong = |error| anyhow::Error::from(error).context(format!("text `{name}`"));
+            if of_text.clone().any(|cell| !(reads(cell) && cell.dataset == *name)) {
                 match text::read(path, *reading) {
                     Ok(text) => drop(texts.insert(name.clone(), text)),
-                    Err(error) => {
-                        errors.push(anyhow::Error::from(error).context(format!("text `{name}`")));
-                    }
+                    Err(error) => errors.push(wrong(error)),
+                }
+            }
+            if of_text.any(|cell| reads(cell) && cell.dataset == *name) {
+                match Records::read(path) {
+                    Ok(items) => drop(records.insert(name.clone(), items)),
+                    Err(error) => errors.push(wrong(error)),
                 }
             }
         }
-        errors.extend(overlaps(cells, &texts));
-        if errors.is_empty() { Ok(Self { models, texts }) } else { Err(Fail::Inputs(errors)) }
+        let inputs = Self { models, texts, records, tasks };
+        if no_task == errors.len() {
+            errors.extend(overlaps(cells, &inputs));
+        }
+        if errors.is_empty() { Ok(inputs) } else { Err(Fail::Inputs(errors)) }
     }
 
     pub(crate) fn facts(&self, name: &str) -> anyhow::Result<&ModelFacts> {
@@ -140,11 +154,52 @@ impl Inputs {
         self.texts.get(name).with_context(|| format!("the work order has no text `{name}`"))
     }
 
+    /// What a cell is evaluated on.
+    pub(crate) fn source(&self, cell: &Cell) -> anyhow::Result<Source<'_>> {
+        match self.records.get(&cell.dataset).filter(|_| self.task(cell).is_ok_and(reads_records)) {
+            Some(records) => Ok(Source::Records(records)),
+            None => Ok(Source::Text(self.text(&cell.dataset)?)),
+        }
+    }
+
+    fn task(&self, cell: &Cell) -> anyhow::Result<&dyn Task> {
+        let task = self.tasks.get(&cell.protocol).map(Box::as_ref);
+        task.with_context(|| format!("the work order has no task `{}`", cell.protocol))
+    }
+
     pub(crate) fn material(&self, cell: &Cell) -> anyhow::Result<Material> {
         let (facts, tokenizer) = (self.facts(&cell.model)?, self.ready_tokenizer(&cell.model)?);
-        let text = self.text(&cell.dataset)?;
-        Ok(Material::of(cell.protocol, text, tokenizer, facts.max_positions, cell.limit)?)
+        let ask = Ask { tokenizer, max_positions: facts.max_positions, limit: cell.limit };
+        Ok(Material::of(cell.protocol, self.task(cell)?, self.source(cell)?, ask)?)
     }
+}
+
+fn reads_records(task: &dyn Task) -> bool {
+    task.reads_records()
+}
+
+/// The tasks that the cells name: of this project, or of a file of the order.
+fn tasks(
+    order: &WorkOrder,
+    cells: &[&OrderedCell],
+    errors: &mut Vec<anyhow::Error>,
+) -> BTreeMap<Protocol, Box<dyn Task>> {
+    let mut tasks: BTreeMap<Protocol, Box<dyn Task>> = BTreeMap::new();
+    let names: std::collections::BTreeSet<Protocol> =
+        cells.iter().map(|cell| cell.cell.protocol).collect();
+    for protocol in names {
+        let own = protocol.task().and_then(|name| order.task(name));
+        let task = match own {
+            Some(own) => ChoiceTask::read(&own.path, own.name.as_str())
+                .map(|task| Box::new(task) as Box<dyn Task>),
+            None => corpora::task(&protocol.to_string()),
+        };
+        match task {
+            Ok(task) => drop(tasks.insert(protocol, task)),
+            Err(error) => errors.push(anyhow::Error::from(error)),
+        }
+    }
+    tasks
 }
 
 fn uses_text(cell: &Cell, name: &str) -> bool {
@@ -152,16 +207,18 @@ fn uses_text(cell: &Cell, name: &str) -> bool {
 }
 
 /// Pairs of calibration and test text that share a document.
-fn overlaps(cells: &[&OrderedCell], texts: &BTreeMap<String, Text>) -> Vec<anyhow::Error> {
-    let pairs: std::collections::BTreeSet<(&str, &str)> = cells
+fn overlaps(cells: &[&OrderedCell], inputs: &Inputs) -> Vec<anyhow::Error> {
+    let pairs: BTreeMap<(&str, &str, Protocol), &Cell> = cells
         .iter()
-        .filter_map(|cell| Some((cell.cell.calibration.as_ref()?.dataset.as_str(), cell)))
-        .map(|(calibration, cell)| (calibration, cell.cell.dataset.as_str()))
+        .map(|ordered| &ordered.cell)
+        .filter_map(|cell| Some((cell.calibration.as_ref()?.dataset.as_str(), cell)))
+        .map(|(calibration, cell)| ((calibration, cell.dataset.as_str(), cell.protocol), cell))
         .collect();
     pairs
         .into_iter()
-        .filter_map(|(calibration, test)| {
-            shared_document(texts.get(calibration)?, texts.get(test)?).err()
+        .filter_map(|((calibration, ..), cell)| {
+            let calibration = inputs.texts.get(calibration)?;
+            shared_document(calibration, inputs.source(cell).ok()?).err()
         })
         .map(anyhow::Error::from)
         .collect()

@@ -238,6 +238,7 @@ impl Runner<'_> {
         match &evaluated.rows {
             Rows::Windows(rows) => self.store.write_windows(&record, rows),
             Rows::Items(rows) => self.store.write_items(&record, rows),
+            Rows::Choices(task, rows) => self.store.write_choices(&record, task, rows),
             Rows::Neurons(rows) => self.store.write_neurons(&record, rows),
             Rows::Channels(rows) => self.store.write_channels(&record, rows),
             Rows::Overlaps(rows) => self.store.write_overlaps(&record, rows),

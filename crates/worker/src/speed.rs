@@ -47,7 +47,7 @@ pub(crate) fn speed(args: &Args) -> Outcome {
     let windows: Vec<Vec<u32>> =
         (0..args.windows).map(|w| made_up(w, args.tokens, facts.vocabulary)).collect();
     check(&args.model, &windows, facts.max_positions).map_err(Fail::Usage)?;
-    let material = Material::Windows { n_ids: args.windows * args.tokens, windows };
+    let material = Material::windows(windows);
     let stop = Stop::listen(false).map_err(Fail::Usage)?;
     let run = || {
         let executor = Skipping::new(Selection::All, model.ffns().len());

@@ -12,8 +12,8 @@ use std::{
 
 use common::{cells, golden_model, order, run, start, stderr};
 use tables::{
-    CellStatus, Store, Table, read_blocks, read_channels, read_directions, read_items,
-    read_neurons, read_overlaps, read_windows,
+    CellStatus, Store, Table, read_blocks, read_channels, read_choices, read_directions,
+    read_items, read_neurons, read_overlaps, read_windows,
 };
 
 /// All rows of a run as text, by cell; wall-clock columns are not among them.
@@ -24,6 +24,7 @@ fn rows(folder: &Path) -> BTreeMap<String, String> {
         let rows = match file.table {
             Table::Windows => format!("{:?}", read_windows(&file.path).unwrap()),
             Table::Items => format!("{:?}", read_items(&file.path).unwrap()),
+            Table::Choices => format!("{:?}", read_choices(&file.path).unwrap()),
             Table::Neurons => format!("{:?}", read_neurons(&file.path).unwrap()),
             Table::Channels => format!("{:?}", read_channels(&file.path).unwrap()),
             Table::Overlaps => format!("{:?}", read_overlaps(&file.path).unwrap()),

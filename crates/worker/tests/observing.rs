@@ -46,6 +46,7 @@ fn order(results: &Path, model: &str, treatments: Vec<TreatmentSpec>) -> WorkOrd
             tokenizer: None,
             time_steps: plan::TimeSteps::default(),
         }],
+        tasks: Vec::new(),
         texts: vec![text("test", "test"), text("calibration", "calibration")],
         cells: Vec::new(),
     };

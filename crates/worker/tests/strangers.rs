@@ -38,6 +38,7 @@ fn cell(model: &Path, text: &str, protocol: Protocol, time_steps: TimeSteps) -> 
         model: model.to_owned(),
         dataset: repository().join("data/stories").join(text),
         reading: Reading::default(),
+        task: None,
         protocol,
         recipe: Recipe::dense(1),
         compare: None,

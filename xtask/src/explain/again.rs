@@ -173,6 +173,7 @@ fn present_inputs(
             command: String::new(),
         },
         models: resolved.models,
+        tasks: Vec::new(),
         texts: resolved.texts,
         cells: Vec::new(),
     };

@@ -77,6 +77,8 @@ fn recorded(run: &KnownRun, id: &str, cell: &Cell, state: &State) -> Option<Inpu
         weights: from.weights_sha256.clone(),
         tokenizer: from.tokenizer_sha256.clone(),
         text: from.text_sha256.clone(),
+        // A user's own definition is known by the work order alone.
+        task: None,
         calibration_text: from.calibration_sha256.clone(),
         code_version: from.code_version.clone(),
         dtype: "f32".to_owned(),

@@ -30,6 +30,9 @@ pub(crate) fn sentence(cell: &Cell) -> String {
         Protocol::LambadaLastToken => {
             format!("`{model}` guesses the last token of {} of `{dataset}`", amount("item"))
         }
+        Protocol::Choice(task) => {
+            format!("`{model}` chooses an answer to {} of `{dataset}` ({task})", amount("item"))
+        }
     };
     let mut what = match recipe.steps() {
         [] => "with nothing dropped: the baseline of the cells that drop something".to_owned(),
@@ -94,5 +97,9 @@ fn protocol(protocol: Protocol) -> &'static str {
             "right if every token of the last word is the first choice, given those before it"
         }
         Protocol::LambadaLastToken => "right if the last token is the first choice",
+        Protocol::Choice(_) => {
+            "right if the choice of largest log-likelihood is the right one (acc), or that of the largest \
+             a character (acc_norm)"
+        }
     }
 }

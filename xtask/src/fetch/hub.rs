@@ -156,7 +156,7 @@ impl Lock {
         let locked = self.entries().iter().map(|entry| entry.repo.as_str());
         let known: Vec<&str> = match self {
             Lock::Models(_) => STUDY.to_vec(),
-            Lock::Data(_) => datasets::KNOWN.iter().map(|known| known.hub.repo).collect(),
+            Lock::Data(_) => datasets::all().map(|known| known.hub.repo).collect(),
         };
         locked.chain(known).map(str::to_owned).collect()
     }

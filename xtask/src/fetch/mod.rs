@@ -24,11 +24,12 @@ Examples:
   cargo xtask fetch Qwen/Qwen2.5-0.5B-Instruct-GGUF --file qwen2.5-0.5b-instruct-q4_0.gguf
   cargo xtask fetch state-spaces/mamba2-130m --tokenizer EleutherAI/gpt-neox-20b
   cargo xtask fetch --dataset wikitext2 wikitext2-valid lambada
+  cargo xtask fetch --dataset hellaswag piqa arc-easy mmlu-anatomy   items of tasks
   cargo xtask fetch Qwen/Qwen2.5-0.5B --offline only check what is there
 
 smollm2 and gemma3-270m go to data/cache (or SLIM_CACHE), what comes from the Hub to the Hub's own
 cache, which transformers uses too; texts are put into data/texts as well, unless SLIM_DATA names a
-folder of texts. What is fetched first is written to data/models.lock or data/data.lock (or
+folder of texts, items of tasks into data/tasks, unless SLIM_TASKS names one. What is fetched first is written to data/models.lock or data/data.lock (or
 SLIM_LOCKS) with its commit and SHA-256; from then on nothing else is accepted. To take a newer one,
 remove the entry.
 
@@ -47,8 +48,9 @@ pub(crate) struct Args {
     /// Also the tokenizer of this repository, for a model that has none
     #[arg(long, value_name = "OWNER/NAME", requires = "model")]
     tokenizer: Option<HubName>,
-    /// Texts of the Hub, by the names that pipelines use: wikitext2, wikitext2-valid, c4, c4-train,
-    /// pile, pile-calibration, lambada
+    /// Texts and items of tasks of the Hub, by the names that pipelines use: wikitext2, wikitext2-valid,
+    /// c4, c4-train, pile, pile-calibration, lambada; hellaswag, piqa, arc-easy, arc-challenge, openbookqa,
+    /// winogrande, boolq, rte, copa, sciq, mmlu-SUBJECT
     #[arg(long, value_name = "NAME", num_args = 1..)]
     dataset: Vec<String>,
     /// Use no network: check what is there

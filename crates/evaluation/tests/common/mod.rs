@@ -11,7 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use evaluation::evaluate_windows;
+use corpora::Item;
+use evaluation::{Passes, evaluate};
 use importance::{Calibration, Gradients};
 use models::{Device, Executor, Model, Options, TimeSteps, load_with};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -73,12 +74,12 @@ pub(crate) fn agree(
     windows: &[Vec<u32>],
     expected: &[f64],
 ) -> f64 {
-    let windows: Vec<&[u32]> = windows.iter().map(Vec::as_slice).collect();
-    let found = evaluate_windows(model, executor, &windows, None).unwrap();
+    let windows = Item::windows(windows.iter().cloned());
+    let found = evaluate(model, executor, &windows, Passes::Whole, None).unwrap();
     assert_eq!(found.len(), expected.len(), "windows of {what}");
     let mut largest = 0.0_f64;
     for (row, (found, expected)) in found.iter().zip(expected).enumerate() {
-        let found = found.nll_nats;
+        let found = -found.logprob_nats;
         let off = (found - expected).abs() / (1.0 + expected);
         assert!(off <= TOLERANCE, "window {row} of {what}: {found}, expected {expected}");
         largest = largest.max(off);

@@ -1,7 +1,7 @@
 //! Claims about last words: unchanged within a margin, or lost by more than one.
 
 use evidence::{Archive, CellResult};
-use plan::{ModelGroup, Protocol, Recipe};
+use plan::{Measure, ModelGroup, Protocol, Recipe};
 use statistics::{
     ConfidenceLevel, Interval, PairedCounts, StatisticsError, equivalence_paired, mcnemar_exact_p,
     newcombe_paired, newcombe_paired_p, wilson,
@@ -84,7 +84,7 @@ fn at_every_task<'a>(
         for dataset in &group.last_word {
             let what = describe(recipe);
             let place = Place { group, model, dataset: dataset.clone(), protocol: None, what };
-            let protocols = evidence.protocols(model, dataset, false);
+            let protocols = evidence.protocols(model, dataset, Measure::Proportion);
             if protocols.is_empty() {
                 findings.push(place.not_measured(Reason::NotRun));
             }

@@ -1,7 +1,7 @@
 //! Claims about perplexity: against dense, and of one score against another.
 
 use evidence::{Archive, CellResult, differences};
-use plan::{ModelGroup, Protocol, Recipe};
+use plan::{Measure, ModelGroup, Protocol, Recipe};
 use statistics::{
     Bca, Interval, PermutationPlan, StatisticsError, WindowLoss, perplexity_ratio_interval,
     perplexity_ratio_interval_bca, perplexity_ratio_p,
@@ -50,7 +50,7 @@ pub(super) fn at_every_text<'a>(
         for dataset in &group.texts {
             let (dataset, what) = (dataset.clone(), what.to_owned());
             let place = Place { group, model, dataset, protocol: None, what };
-            let protocols = evidence.protocols(model, &place.dataset, true);
+            let protocols = evidence.protocols(model, &place.dataset, Measure::MeanLoss);
             if protocols.is_empty() {
                 findings.push(place.not_measured(Reason::NotRun));
             }

@@ -8,7 +8,7 @@ use statistics::{
     ConfidenceLevel, Interval, PairedCounts, PermutationPlan, StatisticsError, WindowLoss, largest,
     mcnemar_exact_p, newcombe_paired, perplexity, perplexity_ratio, sign_flip_test,
 };
-use tables::{ItemRow, WindowRow};
+use tables::{ChoiceRow, ItemRow, RowShares, WindowRow};
 
 use super::scores::{self, ScoresChange};
 use crate::perplexity::{Resamples, losses};
@@ -157,7 +157,8 @@ pub(super) fn compare(pair: &Pair<'_>, draw: &Draw) -> Result<Compared, String> 
         (Finished::Losses(a), Finished::Losses(b)) => match (&a.rows, &b.rows) {
             (Rows::Windows(_), Rows::Windows(_)) => windows(a, b, draw),
             (Rows::Items(a), Rows::Items(b)) => items(a, b),
-            _ => return Err("windows in one run, items in the other".to_owned()),
+            (Rows::Choices(_, a), Rows::Choices(_, b)) => choices(a, b),
+            _ => return Err("rows of one kind in one run, of another in the other".to_owned()),
         },
         _ => return Err("losses in one run, scores in the other".to_owned()),
     };
@@ -239,15 +240,11 @@ impl RatioOfRuns {
     }
 }
 
-fn items(a: &[ItemRow], b: &[ItemRow]) -> Result<Compared, StatisticsError> {
-    let outcomes = |rows: &[ItemRow]| -> Vec<bool> { rows.iter().map(|row| row.correct).collect() };
+/// Right and wrong answers, and how far the rows that they follow from are apart.
+fn answers([a, b]: [&[bool]; 2], apart: Apart) -> Result<Compared, StatisticsError> {
     // B first: a difference is B − A.
-    let counts = PairedCounts::from_outcomes(&outcomes(b), &outcomes(a))?;
+    let counts = PairedCounts::from_outcomes(b, a)?;
     let interval = newcombe_paired(counts, ConfidenceLevel::P95)?;
-    let pairs = || a.iter().zip(b);
-    let nats = pairs()
-        .map(|(a, b)| per_target(b.word_logprob_nats - a.word_logprob_nats, a.n_target_tokens));
-    let apart = Apart::from_rows(nats, pairs().map(|(a, b)| (item_numbers(a), item_numbers(b))));
     let change = AccuracyChange {
         n_correct: Both { a: counts.second()?.successes(), b: counts.first()?.successes() },
         n_items: counts.items(),
@@ -263,6 +260,29 @@ fn items(a: &[ItemRow], b: &[ItemRow]) -> Result<Compared, StatisticsError> {
         test: Some(untouched(mcnemar_exact_p(counts))),
         change: Change::Accuracy(change),
     })
+}
+
+fn items(a: &[ItemRow], b: &[ItemRow]) -> Result<Compared, StatisticsError> {
+    let outcomes = |rows: &[ItemRow]| -> Vec<bool> { rows.iter().map(|row| row.correct).collect() };
+    let pairs = || a.iter().zip(b);
+    let nats = pairs()
+        .map(|(a, b)| per_target(b.word_logprob_nats - a.word_logprob_nats, a.n_target_tokens));
+    let apart = Apart::from_rows(nats, pairs().map(|(a, b)| (item_numbers(a), item_numbers(b))));
+    answers([&outcomes(a), &outcomes(b)], apart)
+}
+
+fn choices(a: &[ChoiceRow], b: &[ChoiceRow]) -> Result<Compared, StatisticsError> {
+    let outcomes = |rows: &[ChoiceRow]| -> Vec<bool> {
+        tables::outcomes(rows).iter().map(|own| own.acc).collect()
+    };
+    let numbers = |row: &ChoiceRow| {
+        let RowShares { reached_sparsity, natural_sparsity, kept_energy } = row.shares;
+        [Some(row.logprob_nats), Some(reached_sparsity), natural_sparsity, kept_energy]
+    };
+    let pairs = || a.iter().zip(b);
+    let nats = pairs().map(|(a, b)| per_target(b.logprob_nats - a.logprob_nats, a.n_target_tokens));
+    let apart = Apart::from_rows(nats, pairs().map(|(a, b)| (numbers(a), numbers(b))));
+    answers([&outcomes(a), &outcomes(b)], apart)
 }
 
 /// How far apart the rows of two measurements are.

@@ -257,6 +257,26 @@ pub trait Model: Send + Sync {
         Ok(hidden)
     }
 
+    /// Several sequences that each go on with the one that `cache` holds, which stays as it is: what
+    /// [`Model::extend`] gives for each alone, up to rounding, with one pass over the weights.
+    ///
+    /// # Shapes
+    /// - returns: `[tokens, d_model]`, branch after branch; empty ones have no rows
+    ///
+    /// # Errors
+    /// As [`Model::advance`].
+    fn branch(
+        &self,
+        branches: &[&[u32]],
+        cache: &Cache,
+        executor: &mut dyn Executor,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        let batch = Batch::branches(cache.seen, branches.iter().copied());
+        // A single branch would be written into it.
+        let mut past = cache.clone();
+        self.advance(&batch, Some(&mut past), executor)
+    }
+
     /// Logits of a range of ids.
     ///
     /// # Shapes

@@ -76,8 +76,8 @@ impl Attention {
         vec![vec![&mut self.query, &mut self.key, &mut self.value], vec![&mut self.output]]
     }
 
-    /// `rotary` holds the turns of the positions of the batch, `past` the keys and values of the
-    /// (single) sequence that the batch goes on with.
+    /// `rotary` holds the turns of the positions of the batch, `past` the keys and values of the sequence
+    /// that the batch goes on with; where several sequences go on with it, it stays as it is.
     ///
     /// # Shapes
     /// - `x`: `[tokens, d_in]`, tokens of all sequences of `batch`
@@ -87,7 +87,7 @@ impl Attention {
         x: Tensor<2>,
         batch: &Batch,
         rotary: Option<&Rotary>,
-        mut past: Option<&mut KvCache>,
+        past: Option<&mut KvCache>,
     ) -> Tensor<2> {
         let heads = self.project(x);
         let sequences: Vec<_> = batch.sequences().collect();
@@ -97,7 +97,8 @@ impl Attention {
             let tokens = 0;
             let parts = sequences.into_iter().map(|rows| {
                 let of = |t: &Tensor<2>| t.clone().narrow(tokens, rows.start, rows.len());
-                self.mix(heads.each_ref().map(of), rotary, past.as_deref_mut())
+                let mut own = past.as_deref().cloned();
+                self.mix(heads.each_ref().map(of), rotary, own.as_mut())
             });
             Tensor::cat(parts.collect(), tokens)
         };

@@ -26,7 +26,8 @@ impl Convolution {
 
     /// The CPU path: sequences of `x` one by one, the outputs cut into parts by columns.
     ///
-    /// `past` holds the `kernel − 1` rows before the (single) sequence and is brought up to its end.
+    /// `past` holds the `kernel − 1` rows before the sequence and is brought up to its end; where several
+    /// sequences go on with it, it stays as it is.
     ///
     /// # Shapes
     /// - `x`: `[tokens, width]`
@@ -35,15 +36,16 @@ impl Convolution {
         &self,
         x: Columns<'_>,
         sequences: impl Iterator<Item = Range<usize>>,
-        mut past: Option<&mut Vec<f32>>,
+        past: Option<&mut Vec<f32>>,
         parts: [Range<usize>; N],
     ) -> [Vec<f32>; N] {
         let width = x.count();
         let taps = Values::of(self.taps.clone());
         let bias = self.bias.clone().map(Values::of);
         let mut outputs = parts.each_ref().map(|part| vec![0.0; x.rows() * part.len()]);
-        for rows in sequences {
-            let before = self.before(past.as_deref().map(Vec::as_slice), width);
+        let before = self.before(past.as_deref().map(Vec::as_slice), width);
+        let sequences: Vec<_> = sequences.collect();
+        for rows in &sequences {
             let x = x.of_rows(rows.clone());
             for (part, out) in parts.iter().zip(&mut outputs) {
                 let of = |values| Columns::all(values, width).part(part.clone());
@@ -51,17 +53,17 @@ impl Convolution {
                 let out = &mut out[rows.start * part.len()..rows.end * part.len()];
                 causal_convolution(x.part(part.clone()), of(&before), of(&taps), bias, out);
             }
-            if let Some(past) = past.as_deref_mut() {
-                let mut rows = before;
-                (0..x.rows()).for_each(|row| rows.extend_from_slice(x.row(row)));
-                *past = rows.split_off(x.rows() * width);
-            }
+        }
+        if let (Some(past), [_]) = (past, &sequences[..]) {
+            let mut rows = before;
+            (0..x.rows()).for_each(|row| rows.extend_from_slice(x.row(row)));
+            *past = rows.split_off(x.rows() * width);
         }
         outputs
     }
 
-    /// The path of every other device, and the oracle of the fused one: sequences of one length, or a
-    /// single one with a past.
+    /// The path of every other device, and the oracle of the fused one: sequences of one length. A `past`
+    /// is as in [`Convolution::forward_fused`].
     ///
     /// # Shapes
     /// - `x` and result: `[sequences · tokens, width]`
@@ -76,12 +78,11 @@ impl Convolution {
         let tokens = rows / sequences;
         let mut x: Tensor<3> = x.reshape([sequences, tokens, width]);
         if self.reach() > 0 {
-            let mut before = self.before(past.as_deref().map(Vec::as_slice), width);
-            before.resize(sequences * self.reach() * width, 0.0);
+            let before = self.before(past.as_deref().map(Vec::as_slice), width).repeat(sequences);
             let before = TensorData::new(before, [sequences, self.reach(), width]);
             x = Tensor::cat(vec![Tensor::from_data(before, &x.device()), x], by_token);
         }
-        if let Some(past) = past {
+        if let Some(past) = past.filter(|_| sequences == 1) {
             let last = x.clone().narrow(by_token, tokens, self.reach());
             *past = Values::of(last).to_vec();
         }

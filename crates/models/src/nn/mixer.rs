@@ -214,7 +214,8 @@ impl Mixer {
             None => {
                 let of_sequence = |sequence: Range<usize>| {
                     let before = before.clone().narrow(rows, sequence.start, sequence.len());
-                    self.convolution.forward_composed(before, 1, None)
+                    let mut own = past.as_deref().map(|past| past.convolution.clone());
+                    self.convolution.forward_composed(before, 1, own.as_mut())
                 };
                 Tensor::cat(site.batch.sequences().map(of_sequence).collect(), rows)
             }
@@ -229,8 +230,8 @@ impl Mixer {
 
     /// The recurrence, as fast as the device allows.
     ///
-    /// `past` is the state that the (single) sequence of the batch left behind, to be brought up to its
-    /// last token; without it every sequence starts from zero.
+    /// `past` is the state that the sequence of the batch left behind, to be brought up to its last token;
+    /// where several sequences go on with it, it stays as it is. Without it every sequence starts from zero.
     ///
     /// # Shapes
     /// - returns: `[tokens, heads · head_dim]`
@@ -243,7 +244,7 @@ impl Mixer {
         let device = inputs.x.device();
         if !is_plain_cpu(&device) {
             let chunk = if device.is_autodiff() { CHUNK_WITH_GRADIENTS } else { CHUNK };
-            return match batch.equal_sequences() {
+            return match batch.equal_sequences().filter(|n| *n == 1 || past.is_none()) {
                 Some(n) => {
                     composed(self.dynamics(), inputs, n, past.map(|past| &mut past.state), chunk)
                 }
@@ -280,7 +281,7 @@ impl Mixer {
 fn by_sequence(
     inputs: StateInputs,
     batch: &Batch,
-    mut past: Option<&mut RecurrentState>,
+    past: Option<&mut RecurrentState>,
     mut run: impl FnMut(StateInputs, Option<&mut Vec<f32>>) -> Tensor<2>,
 ) -> Tensor<2> {
     let rows = 0;
@@ -296,7 +297,8 @@ fn by_sequence(
             c: of(&inputs.c),
             dt: of(&inputs.dt),
         };
-        run(inputs, past.as_deref_mut().map(|past| &mut past.state))
+        let mut own = past.as_deref().map(|past| past.state.clone());
+        run(inputs, own.as_mut())
     });
     Tensor::cat(parts.collect(), rows)
 }

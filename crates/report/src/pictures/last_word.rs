@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use evidence::Key as RowKey;
-use plan::{Cell, Protocol, shortest_decimal};
+use plan::{Cell, Measure, Protocol, shortest_decimal};
 use plotters::style::text_anchor::HPos;
 
 use super::axes::{AXIS, Area, Scale};
@@ -110,7 +110,7 @@ fn found(summary: &Summary) -> Vec<Found<'_, Ends<'_>>> {
         summary.accuracy_tables.iter().map(|table| (table.subject(), table.rows.as_slice()));
     let is_wanted = |cell: &Cell| {
         let is_shown = |key: RowKey| key.is_dense() || DYNAMIC.fits(&key) || FIXED.fits(&key);
-        !cell.protocol.is_perplexity() && RowKey::of(cell).is_some_and(is_shown)
+        cell.protocol.measure() == Measure::Proportion && RowKey::of(cell).is_some_and(is_shown)
     };
     let mut found = Vec::new();
     for model in &models(tables, &absent(&summary.failed, &summary.missing), is_wanted) {

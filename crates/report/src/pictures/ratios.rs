@@ -5,7 +5,7 @@ use evidence::place::{Model, Place, models};
 use evidence::{Key, Row};
 use judgement::Summary;
 use judgement::perplexity::{Perplexity, PerplexityRatio};
-use plan::Cell;
+use plan::{Cell, Measure};
 
 use super::choose::Choice;
 use super::words::place_cell;
@@ -33,7 +33,7 @@ pub(super) fn perplexity_models(
         summary.perplexity_tables.iter().map(|table| (table.subject(), table.rows.as_slice()));
     let is_wanted = |cell: &Cell| {
         let is_wanted = |key: Key| key.is_dense() || is_wanted(&key);
-        cell.protocol.is_perplexity() && Key::of(cell).is_some_and(is_wanted)
+        cell.protocol.measure() == Measure::MeanLoss && Key::of(cell).is_some_and(is_wanted)
     };
     models(tables, &absent(&summary.failed, &summary.missing), is_wanted)
 }

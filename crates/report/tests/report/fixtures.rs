@@ -207,6 +207,7 @@ pub(crate) fn order(store: &Store, cells: &[(&str, Cell)]) -> WorkOrder {
             command: "cargo xtask run-grid pipelines/smollm2.toml".to_owned(),
         },
         models: Vec::new(),
+        tasks: Vec::new(),
         texts: Vec::new(),
         cells,
     }

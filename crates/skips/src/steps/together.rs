@@ -50,4 +50,8 @@ impl Measuring for Together {
         }
         shares
     }
+
+    fn takes_pieces(&self) -> bool {
+        self.neurons.takes_pieces() && self.channels.takes_pieces()
+    }
 }

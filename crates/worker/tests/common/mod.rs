@@ -42,7 +42,7 @@ pub(crate) fn treatment(policy: Policy, window: Option<usize>, rule: Option<Rule
 }
 
 pub(crate) fn cell(protocol: Protocol, treatment: Treatment) -> Cell {
-    let dataset = if protocol.is_perplexity() { "text" } else { "lambada" };
+    let dataset = if protocol.measure() == plan::Measure::MeanLoss { "text" } else { "lambada" };
     let calibration = treatment.needs_calibration().then(|| Calibration {
         dataset: "calibration".to_owned(),
         limit: Some(20),
@@ -101,6 +101,7 @@ pub(crate) fn order(results: &Path, model: &Path, cells: Vec<Cell>) -> WorkOrder
             tokenizer: None,
             time_steps: plan::TimeSteps::default(),
         }],
+        tasks: Vec::new(),
         texts: vec![
             text("text", "text.raw"),
             text("calibration", "calibration.raw"),

@@ -77,6 +77,7 @@ pub(crate) fn answer(asked: Asked) -> Value {
         model: asked.model,
         dataset: data(asked.dataset),
         reading: plan::Reading::default(),
+        task: None,
         protocol: asked.protocol,
         recipe: asked.recipe,
         compare: asked.compare,

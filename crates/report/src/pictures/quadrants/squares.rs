@@ -7,7 +7,7 @@ use evidence::absent::{Absent, Why, absent};
 use evidence::{Key, Share, Subject, subject};
 use judgement::Summary;
 use judgement::quadrants::{Kind, Line, Quadrant, Quadrants, Rating, Value};
-use plan::{Cell, Score};
+use plan::{Cell, Measure, Score};
 
 use crate::pictures::choose::{Choice, Found};
 
@@ -64,7 +64,8 @@ pub(super) fn found(summary: &Summary) -> Vec<Found<'_, Squares<'_>>> {
 
 /// The quadrant of a cell of a perplexity; none for one that has no set for ever or for every token.
 fn quadrant_of(cell: &Cell) -> Option<Quadrant> {
-    let key = Key::of(cell).filter(|key| key.has_one_set() && cell.protocol.is_perplexity())?;
+    let key = Key::of(cell)
+        .filter(|key| key.has_one_set() && cell.protocol.measure() == Measure::MeanLoss)?;
     Some(Quadrant { part: key.part, policy: key.policy, mode: key.mode })
 }
 

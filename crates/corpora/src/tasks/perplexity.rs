@@ -1,6 +1,27 @@
 //! Protocol `ppl-T`: disjoint windows of a running text.
 
-use crate::{CorpusError, Text, Tokenizer};
+use super::{Ask, Items, Source, Task};
+use crate::{CorpusError, Item, Text, Tokenizer};
+
+/// Windows of so many ids.
+struct Perplexity {
+    window_tokens: usize,
+}
+
+/// `ppl-T`, T at least 2.
+pub(super) fn by_name(name: &str) -> Option<Result<Box<dyn Task>, CorpusError>> {
+    let window_tokens = name.strip_prefix("ppl-")?.parse().ok().filter(|tokens| *tokens >= 2)?;
+    Some(Ok(Box::new(Perplexity { window_tokens })))
+}
+
+impl Task for Perplexity {
+    fn items(&self, source: Source<'_>, ask: Ask<'_>) -> Result<Items, CorpusError> {
+        let Ask { tokenizer, limit, .. } = ask;
+        let (windows, n_ids) = windows(source.text()?, tokenizer, self.window_tokens, limit)?;
+        let items = Item::windows(windows);
+        Ok(Items { items, n_ids: Some(n_ids) })
+    }
+}
 
 /// Encodes the joined text once, with the special tokens that the tokenizer adds by itself, and cuts
 /// it into disjoint windows of `window_tokens` ids; the tail is dropped.

@@ -6,30 +6,34 @@
 
 use std::borrow::Cow;
 
-use crate::{CorpusError, Text, Tokenizer, lines::is_python_space};
+use super::{
+    Ask, Items, Source, Task,
+    pair::{Pairs, Refused, last_positions},
+};
+use crate::{CorpusError, Item, Request, Text, Tokenizer, lines::is_python_space};
 
-/// One item: ids to read, and how many of the last ones are to be predicted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
-    /// Number of the item in its file, from 0.
-    pub index: usize,
-    /// Context and target, at least two ids and at most one more than the model has positions.
-    pub ids: Vec<u32>,
-    /// The last `n_targets` ids are the target.
-    pub n_targets: usize,
-    /// Sentences between the place where the last word was settled and the question, where it is known.
-    pub distance_sentences: Option<u32>,
+/// Gives the items of a text.
+type OfText = fn(&Text, &Tokenizer, usize, Option<usize>) -> Result<Vec<Item>, CorpusError>;
+
+/// A last-word task.
+struct LastWord(OfText);
+
+/// The last-word tasks by name.
+pub(super) fn by_name(name: &str) -> Option<Result<Box<dyn Task>, CorpusError>> {
+    let items: OfText = match name {
+        "lambada-openai" => openai_items,
+        "lambada-last-token" => last_token_items,
+        _ => return None,
+    };
+    Some(Ok(Box::new(LastWord(items))))
 }
 
-impl Item {
-    /// What the model reads: all ids but the last, which is predicted and followed by nothing.
-    pub fn read(&self) -> &[u32] {
-        &self.ids[..self.ids.len() - 1]
-    }
-
-    /// The ids to be predicted.
-    pub fn targets(&self) -> &[u32] {
-        &self.ids[self.ids.len() - self.n_targets..]
+impl Task for LastWord {
+    fn items(&self, source: Source<'_>, ask: Ask<'_>) -> Result<Items, CorpusError> {
+        let text = source.text()?;
+        let items = (self.0)(text, ask.tokenizer, ask.max_positions, ask.limit)?;
+        items.iter().try_for_each(|item| ask.tokenizer.check(item.request().ids(), text.path()))?;
+        Ok(Items { items, n_ids: None })
     }
 }
 
@@ -48,27 +52,15 @@ pub fn openai_items(
     limit: Option<usize>,
 ) -> Result<Vec<Item>, CorpusError> {
     let items = text.items()?.iter().take(limit.unwrap_or(usize::MAX)).enumerate();
+    let mut pairs = Pairs::new(tokenizer, max_positions);
     items
         .map(|(index, item)| {
-            let bad = |reason: &str| CorpusError::Item {
-                path: text.path().to_owned(),
-                index,
-                reason: reason.to_owned(),
-            };
             let (context, target) = split(item);
-            let mut ids = tokenizer.encode_unless_begun(context)?;
-            let whole = tokenizer.encode_unless_begun(&format!("{context}{target}"))?;
-            if ids.is_empty() {
-                return Err(bad("nothing stands in front of its last word"));
+            match pairs.request(context, &target, "its last word") {
+                Ok(request) => Ok(of_request(text, index, request)),
+                Err(Refused::Tokenizer(error)) => Err(error),
+                Err(Refused::Pair(reason)) => Err(bad(text, index, reason)),
             }
-            let targets = whole.get(ids.len()..).unwrap_or_default();
-            if targets.is_empty() {
-                return Err(bad("its last word has no token id of its own"));
-            }
-            ids.extend(targets);
-            last_positions(text, index, ids, targets.len(), max_positions).ok_or_else(|| {
-                bad(&format!("its last word does not fit into {max_positions} positions"))
-            })
         })
         .collect()
 }
@@ -87,13 +79,20 @@ pub fn last_token_items(
     items
         .map(|(index, item)| {
             let whole = tokenizer.encode_unless_begun(item)?;
-            last_positions(text, index, whole, 1, max_positions).ok_or_else(|| CorpusError::Item {
-                path: text.path().to_owned(),
-                index,
-                reason: "fewer than two token ids".to_owned(),
-            })
+            last_positions(whole, 1, max_positions)
+                .map(|request| of_request(text, index, request))
+                .ok_or_else(|| bad(text, index, "fewer than two token ids".to_owned()))
         })
         .collect()
+}
+
+fn of_request(text: &Text, index: usize, request: Request) -> Item {
+    let distance_sentences = text.distance_sentences(index);
+    Item { distance_sentences, ..Item::single(index, request) }
+}
+
+fn bad(text: &Text, index: usize, reason: String) -> CorpusError {
+    CorpusError::Item { path: text.path().to_owned(), index, reason }
 }
 
 /// Context and target: cut at the last ASCII space (without one there is no context, and the target gets
@@ -107,21 +106,6 @@ fn split(text: &str) -> (&str, Cow<'_, str>) {
         }
         None => ("", Cow::Owned(format!(" {text}"))),
     }
-}
-
-/// Keeps the last `max_positions` + 1 ids, of which the model reads all but the last; at least one must
-/// be left in front of the target.
-fn last_positions(
-    text: &Text,
-    index: usize,
-    mut ids: Vec<u32>,
-    n_targets: usize,
-    max_positions: usize,
-) -> Option<Item> {
-    let surplus = ids.len().saturating_sub(max_positions.saturating_add(1));
-    ids.drain(..surplus);
-    let distance_sentences = text.distance_sentences(index);
-    (n_targets < ids.len()).then_some(Item { index, ids, n_targets, distance_sentences })
 }
 
 #[cfg(test)]
@@ -148,22 +132,16 @@ mod tests {
     }
 
     #[test]
-    fn long_items_lose_their_beginning_and_keep_their_distance() {
+    fn items_keep_their_distance() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("items.jsonl");
         let lines = "{\"text\": \"a b\", \"distance_sentences\": 3}\n{\"text\": \"c d\"}\n";
         std::fs::write(&path, lines).unwrap();
         let text = Text::read(&path).unwrap();
-        let item = last_positions(&text, 0, (0..10).collect(), 2, 4).unwrap();
-        assert_eq!(item.ids, [5, 6, 7, 8, 9]);
-        assert_eq!(item.read(), [5, 6, 7, 8]);
-        assert_eq!(item.targets(), [8, 9]);
-        assert_eq!(item.distance_sentences, Some(3));
-        let other = last_positions(&text, 1, (0..10).collect(), 2, 4).unwrap();
-        assert_eq!(other.distance_sentences, None);
-        assert_eq!(last_positions(&text, 0, (0..10).collect(), 4, 4).unwrap().ids.len(), 5);
-        let endless = last_positions(&text, 0, (0..10).collect(), 4, usize::MAX).unwrap();
-        assert_eq!(endless.ids.len(), 10);
-        assert!(last_positions(&text, 0, (0..10).collect(), 5, 4).is_none());
+        let of = |index| {
+            let request = last_positions((0..10).collect(), 2, 4).unwrap();
+            of_request(&text, index, request).distance_sentences
+        };
+        assert_eq!((of(0), of(1)), (Some(3), None));
     }
 }
