@@ -38,7 +38,10 @@ pub(crate) struct Runner<'a> {
     pub(crate) stop: &'a Stop,
     pub(crate) input: &'a ModelInput,
     pub(crate) device: &'a Device,
-    pub(crate) model: &'a dyn Model,
+    /// As its file has it; none any more where the only cell took it, see [`Runner::uncut`].
+    pub(crate) model: Option<Box<dyn Model>>,
+    /// Whether no other cell comes.
+    pub(crate) has_one_cell: bool,
     /// Whether events go to standard output.
     pub(crate) tells: bool,
 }
@@ -53,8 +56,14 @@ pub(crate) struct Kept {
 }
 
 impl Runner<'_> {
+    /// The model as its file has it.
+    pub(crate) fn model(&self) -> &dyn Model {
+        let model = self.model.as_deref();
+        model.unwrap_or_else(|| unreachable!("a cell that looks at the model again takes it not"))
+    }
+
     /// Runs the cells; what fails is recorded and the rest goes on.
-    pub(crate) fn run(&self, cells: &[&OrderedCell], tally: &mut Tally) -> Result<(), Fail> {
+    pub(crate) fn run(&mut self, cells: &[&OrderedCell], tally: &mut Tally) -> Result<(), Fail> {
         let mut kept = Kept::default();
         for ordered in cells {
             let (started, started_at_ms) = (Instant::now(), system::now_ms());
@@ -94,13 +103,13 @@ impl Runner<'_> {
 
     /// One cell; `None` if asked to stop on the way.
     pub(crate) fn cell(
-        &self,
+        &mut self,
         ordered: &OrderedCell,
         kept: &mut Kept,
     ) -> anyhow::Result<Option<Evaluated>> {
         // A part that is not there is told before anything is measured.
         for step in ordered.cell.recipe.steps() {
-            check_part(self.model, step.kind().part)?;
+            check_part(self.model(), step.kind().part)?;
         }
         match ordered.cell.recipe.observation() {
             Some(_) => self.observed(ordered, &mut kept.scores),
@@ -109,7 +118,7 @@ impl Runner<'_> {
     }
 
     fn evaluated(
-        &self,
+        &mut self,
         ordered: &OrderedCell,
         kept: &mut Kept,
     ) -> anyhow::Result<Option<Evaluated>> {
@@ -125,7 +134,7 @@ impl Runner<'_> {
         let subject = Subject {
             model: &*prepared.slim.model,
             executor: &*prepared.executor,
-            reference: cell.compare.map(|_| self.model),
+            reference: cell.compare.map(|_| self.model()),
             shown: prepared.shown,
         };
         let evaluated = evaluate(subject, material, self.stop, |done, tokens| {
@@ -165,15 +174,17 @@ impl Runner<'_> {
         let flat = cell.recipe.treatment().context("an observation of one part")?;
         let rows = match flat.observation.context("a cell that observes nothing")? {
             Observation::Ablation => {
-                observe::ablation(self.model, windows, &flat, self.stop, done)?
+                observe::ablation(self.model(), windows, &flat, self.stop, done)?
             }
-            Observation::Overlap => observe::overlaps(self.model, windows, &flat, self.stop, done)?,
+            Observation::Overlap => {
+                observe::overlaps(self.model(), windows, &flat, self.stop, done)?
+            }
             Observation::Forward | Observation::Gradient => match scores.measured(self, cell)? {
-                Some(measured) => Some(observe::rows(self.model, &measured, &flat)?),
+                Some(measured) => Some(observe::rows(self.model(), &measured, &flat)?),
                 None => None,
             },
         };
-        Ok(rows.map(|rows| Evaluated::observed(self.model, rows, started, (units, tokens))))
+        Ok(rows.map(|rows| Evaluated::observed(self.model(), rows, started, (units, tokens))))
     }
 
     fn store_failure(
@@ -216,7 +227,7 @@ impl Runner<'_> {
         let record = CellRecord {
             id: id.clone(),
             cell: cell.clone(),
-            touched: touched(self.model, &cell.recipe, evaluated.mean_length()),
+            touched: touched(self.model(), &cell.recipe, evaluated.mean_length()),
             left: evaluated.left,
             provenance: Provenance {
                 revision: self.order.provenance.revision.clone(),
