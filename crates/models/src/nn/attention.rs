@@ -86,6 +86,14 @@ impl Attention {
         self.shape
     }
 
+    /// The output projection as a matrix, without its bias, whatever form it is stored in.
+    ///
+    /// # Shapes
+    /// - returns: `[heads · head_dim, d_model]`
+    pub fn output_map(&self) -> Tensor<2> {
+        self.output.matrix()
+    }
+
     /// `rotary` holds the turns of the positions of the batch, `past` the keys and values of the sequence
     /// that the batch goes on with; where several sequences go on with it, it stays as it is.
     ///
