@@ -7,8 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use plan::{
-    CalibrationText, CellRequest, Compare, DeviceName, Mode, Part, Policy, Protocol, Reading,
-    Recalibration, Recipe, Rule, Score, Step, TaskName, TextShape, TimeSteps, Treatment,
+    CalibrationText, CellRequest, Compare, DeviceName, Measure, Mode, Part, Policy, Protocol,
+    Reading, Recalibration, Recipe, Rule, Score, Step, TaskName, TextShape, TimeSteps, Treatment,
     TreatmentSpec, UnknownName, datasets, kinds,
 };
 
@@ -226,6 +226,17 @@ fn request(workspace: &Workspace, args: &Args) -> Result<CellRequest> {
         eprintln!("note: nothing is chosen on calibration text here: --calibrate is not used");
     }
     let calibration = args.calibrate.as_deref().filter(|_| needs_calibration);
+    let is_text = args.protocol.measure() == Measure::MeanLoss;
+    if args.compare.is_some() && !is_text {
+        let message =
+            "--compare looks at the predictions of windows of text: give --protocol ppl-T";
+        return Err(Exit::usage(message).into());
+    }
+    if args.shape.is_some() && args.protocol.task().is_some() {
+        return Err(Exit::usage("--shape is of texts: a task has items").into());
+    }
+    let given = args.dataset.to_str().filter(|_| !args.dataset.exists()).unwrap_or_default();
+    datasets::check_protocol(given, args.protocol).map_err(Exit::usage)?;
     let (dataset, reading) = text(workspace, args, &args.dataset)?;
     let calibration = match calibration {
         None => None,

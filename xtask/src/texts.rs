@@ -3,8 +3,7 @@
 //!
 //! A known text is looked for in the data folder (`SLIM_DATA`, else `data/texts`; items in `SLIM_TASKS`,
 //! else `data/tasks`), where it may lie as this project cuts it or as the Hub has it, then in the Hub's
-//! cache. Each form has its hash in
-//! `data/data.lock`.
+//! cache. Each form has its hash in `data/data.lock`.
 
 use std::path::{Path, PathBuf};
 
@@ -68,7 +67,10 @@ pub(crate) fn find_known(
     let known = datasets::find(name).ok_or("it is no known text")?;
     let path = workspace.data_of(&known).join(known.file);
     if path.exists() {
-        let entry = lock.find(name).ok_or("it is not in data/data.lock")?;
+        let entry = lock.find(name).ok_or_else(|| {
+            let file = workspace.show(&path);
+            format!("{file} is not in data/data.lock: give it as `path` under another name")
+        })?;
         check_locked(workspace, &path, &entry.sha256, entry.bytes, "data/data.lock")
             .map_err(|problem| format!("{problem}: copy the file again"))?;
         let (path, sha256) = (absolute(&path), entry.sha256.clone());

@@ -113,6 +113,16 @@ pub enum CorpusError {
         /// The name.
         name: String,
     },
+    /// The definition of a task is of another name, or has no such member.
+    #[error("task file {path} is not that of `choice-{name}`: {reason}")]
+    TaskName {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for.
+        name: String,
+        /// What it is.
+        reason: String,
+    },
     /// The definition of a task of choices cannot be used.
     #[error("task file {path}: {reason}")]
     TaskFile {

@@ -7,7 +7,10 @@ use std::{
 };
 
 use flate2::read::MultiGzDecoder;
-use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::{
+    basic::{ConvertedType, Type as PhysicalType},
+    file::reader::{FileReader as _, SerializedFileReader},
+};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -101,6 +104,18 @@ fn objects(path: &Path, file: impl Read) -> Result<Vec<Fields>, CorpusError> {
 fn rows(path: &Path, file: File) -> Result<Vec<Fields>, CorpusError> {
     let bad = |reason: String| CorpusError::ParquetRecords { path: path.to_owned(), reason };
     let reader = SerializedFileReader::new(file).map_err(|error| bad(error.to_string()))?;
+    let columns = reader.metadata().file_metadata().schema_descr_ptr();
+    // Bytes that are not said to be text would come as base64.
+    let binary = columns.columns().iter().find(|column| {
+        let is_bytes = matches!(
+            column.physical_type(),
+            PhysicalType::BYTE_ARRAY | PhysicalType::FIXED_LEN_BYTE_ARRAY
+        );
+        is_bytes && column.converted_type() == ConvertedType::NONE
+    });
+    if let Some(column) = binary {
+        return Err(bad(format!("the column `{}` is binary, not text", column.path().string())));
+    }
     let rows = reader.get_row_iter(None).map_err(|error| bad(error.to_string()))?;
     rows.map(|row| match row.map_err(|error| bad(error.to_string()))?.to_json_value() {
         Value::Object(fields) => Ok(fields),

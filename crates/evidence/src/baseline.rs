@@ -4,7 +4,7 @@
 //! the same code. Anything else is refused with a reason and never averaged over.
 
 use serde::Serialize;
-use tables::Provenance;
+use tables::{ChoiceRow, Provenance, TaskColumns};
 
 use crate::group::Group;
 use crate::key::Key;
@@ -118,6 +118,34 @@ pub fn other(what: &str, ours: &str, theirs: &str, whose: &str) -> Option<String
     (ours != theirs).then(|| format!("other {what} ({}, {whose} {})", short(ours), short(theirs)))
 }
 
+/// How the choices of two cells differ in what was asked: the task, the texts, the right answers.
+fn other_choices(
+    (task, ours): (&TaskColumns, &[ChoiceRow]),
+    (other, theirs): (&TaskColumns, &[ChoiceRow]),
+    whose: &str,
+) -> Option<String> {
+    if task.version != other.version {
+        let (own, other) = (&task.version, &other.version);
+        return Some(format!("version {own} of the task, {whose} has {other}"));
+    }
+    if task != other {
+        return Some(format!("a task of another group or other metrics than {whose} has"));
+    }
+    if ours.len() != theirs.len() {
+        return Some(format!("{}, {whose} has {}", count(ours.len(), "choice"), theirs.len()));
+    }
+    ours.iter().zip(theirs).find_map(|(own, other)| {
+        let at = |row: &ChoiceRow| (row.item_index, row.choice_index);
+        let asked = |row: &ChoiceRow| (at(row), row.request_sha256.clone(), row.n_characters);
+        let (item, choice) = at(own);
+        if asked(own) != asked(other) {
+            return Some(format!("item {item}, choice {choice} is another text than {whose} has"));
+        }
+        (own.is_gold != other.is_gold)
+            .then(|| format!("item {item} has another right choice than {whose} has"))
+    })
+}
+
 /// How a set of windows or items differs from that of a cell called `whose`; none when they are the
 /// same.
 pub fn other_units(ours: &Rows, theirs: &Rows, whose: &str) -> Option<String> {
@@ -130,21 +158,12 @@ pub fn other_units(ours: &Rows, theirs: &Rows, whose: &str) -> Option<String> {
                 ("item", rows.iter().map(|row| (row.item_index, row.n_target_tokens)).collect())
             }
             Rows::Choices(_, rows) => {
-                ("choice", rows.iter().map(|row| (row.item_index, row.n_target_tokens)).collect())
+                ("choice", rows.iter().map(|row| (row.item_index, row.choice_index)).collect())
             }
         }
     };
     if let (Rows::Choices(a, ours), Rows::Choices(b, theirs)) = (ours, theirs) {
-        let (own, other) = (&a.version, &b.version);
-        if own != other {
-            return Some(format!("version {own} of the task, {whose} has {other}"));
-        }
-        let both = ours.iter().zip(theirs);
-        let other = both.into_iter().find(|(a, b)| a.request_sha256 != b.request_sha256);
-        if let Some((own, _)) = other.filter(|_| ours.len() == theirs.len()) {
-            let (item, choice) = (own.item_index, own.choice_index);
-            return Some(format!("item {item}, choice {choice} is another text than {whose} has"));
-        }
+        return other_choices((a, ours), (b, theirs), whose);
     }
     let ((what, ours), (_, theirs)) = (units(ours), units(theirs));
     let differing = ours.iter().zip(&theirs).find(|(ours, theirs)| ours != theirs);
@@ -159,5 +178,51 @@ pub fn other_units(ours: &Rows, theirs: &Rows, whose: &str) -> Option<String> {
         Some((ours, theirs)) => {
             Some(format!("{what} {} has {} targets, {whose} {}", ours.0, ours.1, theirs.1))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tables::RowShares;
+
+    use super::*;
+
+    fn choices(version: &str, change: impl Fn(&mut ChoiceRow)) -> Rows {
+        let task = TaskColumns { version: version.to_owned(), group: None, is_normalised: true };
+        let row = |index: u32| ChoiceRow {
+            item_index: index / 2,
+            choice_index: index % 2,
+            is_gold: index % 2 == 0,
+            logprob_nats: -1.0,
+            n_target_tokens: 1,
+            n_tokens: 3,
+            n_characters: 4,
+            n_bytes: 4,
+            is_greedy: false,
+            request_sha256: format!("{index:016x}"),
+            shares: RowShares { reached_sparsity: 0.0, natural_sparsity: None, kept_energy: None },
+        };
+        let mut rows: Vec<ChoiceRow> = (0..4).map(row).collect();
+        rows.iter_mut().for_each(change);
+        Rows::Choices(task, rows)
+    }
+
+    /// Two answer keys, two texts or two versions are never paired.
+    #[test]
+    fn other_questions_are_told() {
+        let ours = choices("1.0", |_| {});
+        let told = |theirs: &Rows| other_units(&ours, theirs, "dense");
+        assert_eq!(told(&ours), None);
+        // What a model makes of them may differ.
+        assert_eq!(told(&choices("1.0", |row| row.logprob_nats = -2.0)), None);
+        let gold = choices("1.0", |row| row.is_gold = row.choice_index == row.item_index);
+        assert!(told(&gold).unwrap().contains("item 1 has another right choice than dense has"));
+        let text = choices("1.0", |row| {
+            if row.item_index == 1 {
+                row.request_sha256.push('x');
+            }
+        });
+        assert!(told(&text).unwrap().contains("item 1, choice 0 is another text"));
+        assert!(told(&choices("2.0", |_| {})).unwrap().contains("version 1.0 of the task"));
     }
 }

@@ -98,8 +98,11 @@ fn read_text_file<'a>(
             let message = format!("`path`: expected a file of {endings}, found `{found}`");
             reader.mistake(&path.span, place, message);
         }
-        Some(path) if is_choice && (reading.shape.is_some() || path.value.ends_with(".raw")) => {
-            let message = "a task of choices has items: a .jsonl or .parquet file, and no shape";
+        Some(path)
+            if is_choice && (reading != Reading::default() || path.value.ends_with(".raw")) =>
+        {
+            let message = "a task of choices has items: a .jsonl or .parquet file, no `shape`, and \
+                           `limit` in place of `documents`";
             reader.mistake(&path.span, place, message);
         }
         Some(path) if !is_choice && path.value.ends_with(PARQUET) != reading.shape.is_some() => {
@@ -211,16 +214,9 @@ fn read_task<'a>(
 
 /// Known items belong to one task, and known texts to none.
 fn check_items(reader: &mut Reader<'_>, place: &str, name: &At<String>, protocol: &At<Protocol>) {
-    let Some(known) = datasets::find(&name.value) else { return };
-    let wanted = protocol.value.task().map(TaskName::as_str);
-    if known.task == wanted {
-        return;
+    if let Err(message) = datasets::check_protocol(&name.value, protocol.value) {
+        reader.mistake(&protocol.span, place, message);
     }
-    let message = match known.task {
-        Some(task) => format!("`{}` holds items of a task: use `choice-{task}`", name.value),
-        None => format!("`{}` is a text and has no items of `{}`", name.value, protocol.value),
-    };
-    reader.mistake(&protocol.span, place, message);
 }
 
 /// One (name, protocol) pair appears once, and one name stands for one file.
@@ -287,6 +283,11 @@ fn read_calibration<'a>(
         .required(&inner, "dataset", "the name of a text")
         .and_then(|value| reader.string(value, &place, "dataset"))?;
     // Its scores are stored under its name.
+    if datasets::find(&dataset.value).is_some_and(|known| known.task.is_some()) {
+        let message =
+            format!("`{}` holds items of a task, not text to calibrate on", dataset.value);
+        reader.mistake(&dataset.span, &place, message);
+    }
     let (path, reading) = match check_entry_name(reader, &dataset, &place, "dataset") {
         true => read_text_file(reader, &inner, &dataset, None),
         false => Default::default(),

@@ -29,7 +29,7 @@ pub struct WorkOrder {
     /// The files that define tasks of a user's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskInput>,
-    /// The cells, in the order in which they are to be done.
+    /// The cells, in the order of the pipeline; those that run on one cut model are done together.
     pub cells: Vec<OrderedCell>,
 }
 

@@ -65,7 +65,7 @@ pub(crate) fn read_cells<'a>(
                     continue;
                 }
                 for recipe in &sweep.recipes {
-                    if let Some(problem) = problem_with(recipe, dataset) {
+                    if let Some(problem) = problem_with(recipe, sweep.compare, dataset) {
                         reader.mistake(&sweep.span, &sweep.place, problem);
                     }
                     let cell = cell_of(model, dataset, recipe.clone(), sweep.compare);
@@ -81,8 +81,18 @@ pub(crate) fn read_cells<'a>(
 }
 
 /// Why a recipe cannot be run on a text.
-fn problem_with(recipe: &Recipe, dataset: &DatasetEntry) -> Option<String> {
+fn problem_with(
+    recipe: &Recipe,
+    compare: Option<Compare>,
+    dataset: &DatasetEntry,
+) -> Option<String> {
     let name = &dataset.name;
+    if compare.is_some() && dataset.protocol.measure() != Measure::MeanLoss {
+        return Some(format!(
+            "`compare` looks at the predictions of windows of text, and `{name}` has items: name the \
+             texts with `datasets`"
+        ));
+    }
     if recipe.needs_calibration() && dataset.calibration.is_none() {
         let what = match recipe.treatment() {
             Some(treatment) => format!("policy `{}`", treatment.policy),

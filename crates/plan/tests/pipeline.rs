@@ -397,3 +397,55 @@ sweep = [
     };
     assert_eq!(sorted(GOOD), sorted(reordered));
 }
+
+/// A task of choices in a pipeline, and what is wrong with one.
+#[test]
+fn tasks_are_named_by_protocols() {
+    const TASKS: &str = r#"name = "tasks"
+seed = 1
+[[model]]
+name = "smollm2"
+[[dataset]]
+name = "piqa"
+protocol = "choice-piqa"
+[[dataset]]
+name = "capitals"
+path = "capitals.jsonl"
+protocol = "choice-capitals"
+task = "capitals.toml"
+calibration = { dataset = "wikitext2-valid", limit = 4 }
+[[sweep]]
+policy = "dynamic"
+score = "random"
+sparsity = 0.5
+"#;
+    let pipeline = parse(TASKS).unwrap();
+    let tasks = pipeline.tasks(&pipeline.cells);
+    assert_eq!(tasks.len(), 1);
+    assert_eq!(
+        (tasks[0].name.as_str(), tasks[0].path.to_str()),
+        ("capitals", Some("capitals.toml"))
+    );
+    assert_eq!(pipeline.cells[3].label(), "smollm2 capitals choice-capitals dynamic κ=.5 random");
+    let with = |from: &str, to: &str| parse(&TASKS.replacen(from, to, 1)).unwrap_err().join("\n");
+    let own = "task = \"capitals.toml\"";
+    for (from, to, told) in [
+        ("choice-piqa", "choice-pika", "unknown task `pika`: did you mean `piqa`?"),
+        ("choice-piqa", "choice-rte", "`piqa` holds items of a task: use `choice-piqa`"),
+        ("choice-piqa", "ppl-64", "`piqa` holds items of a task: use `choice-piqa`"),
+        ("name = \"piqa\"", "name = \"wikitext2\"", "`wikitext2` is a text and has no items"),
+        (own, "", "or give `task`, the TOML file that defines it"),
+        ("choice-capitals", "choice-copa", "`copa` is a task of this project and takes no file"),
+        ("choice-capitals", "lambada-openai", "`task` belongs to choice-TASK"),
+        (own, "task = \"capitals.toml\"\ndocuments = 3", "`limit` in place of `documents`"),
+        ("capitals.jsonl", "capitals.raw", "a task of choices has items"),
+        ("\"wikitext2-valid\"", "\"rte\"", "`rte` holds items of a task, not text to calibrate on"),
+        ("sparsity = 0.5", "sparsity = 0.5\ncompare = \"dense\"", "`compare` looks at"),
+    ] {
+        let message = with(from, to);
+        assert!(message.contains(told), "{told}: {message}");
+    }
+    let twice = "[[dataset]]\nname = \"other\"\npath = \"other.jsonl\"\nprotocol = \"choice-capitals\"\n\
+                 task = \"other.toml\"\n[[sweep]]";
+    assert!(with("[[sweep]]", twice).contains("`choice-capitals` stands for two tasks"));
+}

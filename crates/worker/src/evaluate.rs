@@ -40,8 +40,8 @@ pub(crate) struct Evaluated {
     pub(crate) rows: Rows,
     pub(crate) seconds: f64,
     pub(crate) tokens: u64,
-    /// Windows or items that they were read in.
-    pub(crate) units: usize,
+    /// Tokens in front of the last prediction of a window, item or choice, on average.
+    pub(crate) mean_length: usize,
     /// Shares of all sequences together.
     pub(crate) total: Shares,
     /// What cuts and calibration took before.
@@ -77,17 +77,12 @@ impl Evaluated {
             rows,
             seconds: started.elapsed().as_secs_f64(),
             tokens,
-            units,
+            mean_length: (tokens as usize).checked_div(units).unwrap_or(0),
             total: Shares::default(),
             effort: Effort::default(),
             left: left(&Storage::of(model)),
             shown: Shown::default(),
         }
-    }
-
-    /// Tokens of a window or item, on average.
-    pub(crate) fn mean_length(&self) -> usize {
-        (self.tokens as usize).checked_div(self.units).unwrap_or(0)
     }
 
     pub(crate) fn tokens_per_second(&self) -> f64 {
@@ -130,12 +125,12 @@ pub(crate) fn evaluate(
         results.extend(own);
     }
     let seconds = started.elapsed().as_secs_f64();
-    let (tokens, units) = (material.n_tokens(passes) as u64, material.len());
+    let tokens = material.n_tokens(passes) as u64;
     Ok(Some(Evaluated {
         rows: rows(material, &results, subject.shown),
         seconds,
         tokens,
-        units,
+        mean_length: material.mean_length(),
         total,
         effort: Effort::default(),
         left: Left::default(),

@@ -37,13 +37,13 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
     let mut materials = std::collections::BTreeMap::new();
     let mut cut = std::collections::BTreeSet::new();
     for OrderedCell { id, cell } in cells {
-        let key = (cell.model.clone(), cell.dataset.clone(), cell.protocol, cell.limit);
+        let way = shares_beginnings(cell);
+        let key = (cell.model.clone(), cell.dataset.clone(), cell.protocol, cell.limit, way);
         if !materials.contains_key(&key) {
             materials.insert(key.clone(), Extent::of(&inputs, cell).map_err(Fail::input)?);
         }
-        let Extent { units, tokens, scored, guessed } = materials[&key];
+        let Extent { units, tokens, scored, length, guessed } = materials[&key];
         let facts = inputs.facts(&cell.model).map_err(Fail::input)?;
-        let length = tokens.checked_div(units).unwrap_or(0);
         let head = 2 * facts.d_model * facts.vocabulary;
         let body = facts.flops_per_token(length) - head as f64;
         let flops = body * tokens as f64 + (head * scored) as f64;
@@ -125,6 +125,8 @@ struct Extent {
     tokens: usize,
     /// Rows that are multiplied with the head.
     scored: usize,
+    /// Tokens of a sequence, on average.
+    length: usize,
     guessed: bool,
 }
 
@@ -134,13 +136,13 @@ impl Extent {
             return Self::guess(inputs.source(cell)?, cell);
         }
         let material = inputs.material(cell)?;
-        // Most executors read what choices begin with once.
-        let passes = match material.measure {
-            Measure::Choice => Passes::SharedBeginning,
-            Measure::MeanLoss | Measure::Proportion => Passes::Whole,
+        let passes = match material.measure == Measure::Choice && shares_beginnings(cell) {
+            true => Passes::SharedBeginning,
+            false => Passes::Whole,
         };
         let (units, tokens) = (material.len(), material.n_tokens(passes));
-        Ok(Self { units, tokens, scored: material.n_targets(), guessed: false })
+        let (scored, length) = (material.n_targets(), material.mean_length());
+        Ok(Self { units, tokens, scored, length, guessed: false })
     }
 
     /// Without a tokenizer: as many bytes a token as SmolLM2 has on WikiText-2, two targets a word.
@@ -166,8 +168,20 @@ impl Extent {
                 of_items(records.items().iter().take(limit).map(length).collect())
             }
         };
-        Ok(Self { units, tokens, scored, guessed: true })
+        let length = tokens.checked_div(units).unwrap_or(0);
+        Ok(Self { units, tokens, scored, length, guessed: true })
     }
+}
+
+/// Whether what choices begin with is read once: where every skip treats each token by itself. The
+/// executors say it (`takes_pieces`), but here there is none yet.
+fn shares_beginnings(cell: &Cell) -> bool {
+    let by_token = |step: &Step| {
+        step.kind().part != "state"
+            && step.value("rule").is_none()
+            && step.name("score") != Some("random")
+    };
+    cell.recipe.skips().all(by_token)
 }
 
 /// Whether a cell of a model needs gradients, on calibration text or as what it observes.

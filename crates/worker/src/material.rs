@@ -60,6 +60,13 @@ impl Material {
         (0..self.len()).map(|unit| self.tokens_of(unit, passes)).sum()
     }
 
+    /// Tokens of a sequence as one request alone has it, on average: what attention looks back on.
+    pub(crate) fn mean_length(&self) -> usize {
+        let requests = || self.items.iter().flat_map(|item| &item.requests);
+        let tokens: usize = requests().map(|request| request.read().len()).sum();
+        tokens.checked_div(requests().count()).unwrap_or(0)
+    }
+
     /// Rows that are multiplied with the head.
     pub(crate) fn n_targets(&self) -> usize {
         let requests = self.items.iter().flat_map(|item| &item.requests);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io::Write as _, path::Path};
 use anyhow::Context as _;
 use corpora::{Ask, ChoiceTask, Records, Source, Task, Text, Tokenizer, shared_document};
 use models::ModelFacts;
-use plan::{Cell, Event, ModelInput, OrderedCell, Protocol, TextInput, WorkOrder};
+use plan::{Cell, Event, Measure, ModelInput, OrderedCell, Protocol, TextInput, WorkOrder};
 use tables::{Store, outstanding};
 
 use crate::{
@@ -109,18 +109,18 @@ impl Inputs {
             }
         }
         let tasks = tasks(order, cells, &mut errors);
-        let reads = |cell: &Cell| tasks.get(&cell.protocol).is_some_and(|own| own.reads_records());
-        let (mut records, no_task) = (BTreeMap::new(), errors.len());
+        let has_items = |cell: &Cell| cell.protocol.measure() == Measure::Choice;
+        let mut records = BTreeMap::new();
         for TextInput { name, path, reading, .. } in &order.texts {
             let mut of_text = cells.iter().map(|cell| &cell.cell).filter(|c| uses_text(c, name));
             let wrong = |error| anyhow::Error::from(error).context(format!("text `{name}`"));
-            if of_text.clone().any(|cell| !(reads(cell) && cell.dataset == *name)) {
+            if of_text.clone().any(|cell| !(has_items(cell) && cell.dataset == *name)) {
                 match text::read(path, *reading) {
                     Ok(text) => drop(texts.insert(name.clone(), text)),
                     Err(error) => errors.push(wrong(error)),
                 }
             }
-            if of_text.any(|cell| reads(cell) && cell.dataset == *name) {
+            if of_text.any(|cell| has_items(cell) && cell.dataset == *name) {
                 match Records::read(path) {
                     Ok(items) => drop(records.insert(name.clone(), items)),
                     Err(error) => errors.push(wrong(error)),
@@ -128,9 +128,7 @@ impl Inputs {
             }
         }
         let inputs = Self { models, texts, records, tasks };
-        if no_task == errors.len() {
-            errors.extend(overlaps(cells, &inputs));
-        }
+        errors.extend(overlaps(cells, &inputs));
         if errors.is_empty() { Ok(inputs) } else { Err(Fail::Inputs(errors)) }
     }
 
@@ -157,10 +155,12 @@ impl Inputs {
 
     /// What a cell is evaluated on.
     pub(crate) fn source(&self, cell: &Cell) -> anyhow::Result<Source<'_>> {
-        match self.records.get(&cell.dataset).filter(|_| self.task(cell).is_ok_and(reads_records)) {
-            Some(records) => Ok(Source::Records(records)),
-            None => Ok(Source::Text(self.text(&cell.dataset)?)),
+        if cell.protocol.measure() != Measure::Choice {
+            return Ok(Source::Text(self.text(&cell.dataset)?));
         }
+        let records = self.records.get(&cell.dataset);
+        let none = || format!("the work order has no items `{}`", cell.dataset);
+        records.map(Source::Records).with_context(none)
     }
 
     fn task(&self, cell: &Cell) -> anyhow::Result<&dyn Task> {
@@ -173,10 +173,6 @@ impl Inputs {
         let ask = Ask { tokenizer, max_positions: facts.max_positions, limit: cell.limit };
         Ok(Material::of(cell.protocol, self.task(cell)?, self.source(cell)?, ask)?)
     }
-}
-
-fn reads_records(task: &dyn Task) -> bool {
-    task.reads_records()
 }
 
 /// The tasks that the cells name: of this project, or of a file of the order.

@@ -260,7 +260,7 @@ impl Runner<'_> {
         let record = CellRecord {
             id: id.clone(),
             cell: cell.clone(),
-            touched: touched(self.model(), &cell.recipe, evaluated.mean_length()),
+            touched: touched(self.model(), &cell.recipe, evaluated.mean_length),
             left: evaluated.left,
             provenance: Provenance {
                 revision: self.order.provenance.revision.clone(),
@@ -271,7 +271,8 @@ impl Runner<'_> {
                 device: self.order.device.to_string(),
                 started_at_ms,
                 seconds: evaluated.seconds,
-                peak_rss_bytes: system::peak_rss_bytes(),
+                // A cell whose model an earlier one cut has the memory of that cut too.
+                peak_rss_bytes: system::peak_rss_bytes().max(evaluated.effort.peak_rss_bytes),
                 tokens: evaluated.tokens,
                 weights_sha256: self.input.sha256.clone(),
                 tokenizer_sha256: self.input.tokenizer_sha256.clone(),

@@ -94,3 +94,59 @@ fn an_item_that_does_not_fit_is_told_with_its_number() {
     let told = format!("{told:?}");
     assert!(told.contains("item 1") && told.contains("`doc_to_target` of task `mine`"), "{told}");
 }
+
+/// Whoever plans a task finds its definition.
+#[test]
+fn every_task_with_known_items_is_defined() {
+    for name in plan::datasets::tasks() {
+        let task = corpora::task(&format!("choice-{name}")).unwrap();
+        let definition = task.definition().unwrap();
+        assert!(name.starts_with(&definition.name), "{name}");
+    }
+    let known: Vec<&str> = plan::datasets::tasks().collect();
+    for definition in corpora::definitions().unwrap() {
+        let members = definition.group.iter().flat_map(|group| &group.members);
+        let of_group = members.map(|own| format!("{}-{}", definition.name, own.replace('_', "-")));
+        let names: Vec<String> = match definition.group {
+            Some(_) => of_group.collect(),
+            None => vec![definition.name.clone()],
+        };
+        assert!(names.iter().all(|name| known.contains(&name.as_str())), "{names:?}");
+    }
+}
+
+/// Cells that run on one cut model follow each other, and have the bits that each has alone.
+#[test]
+fn a_model_that_is_cut_once_gives_what_each_cell_gives_alone() {
+    let recipe = |text: &str| plan::Recipe::new(vec![text.parse().unwrap()], 1).unwrap();
+    let wanda = || recipe("cut=weights,method=wanda,sparsity=0.5");
+    let gptq = || recipe("cut=bits,method=gptq,bits=3,group=8");
+    let calibration = Some(plan::Calibration {
+        dataset: "calibration".to_owned(),
+        limit: Some(8),
+        window_tokens: 16,
+    });
+    let of = |recipe: plan::Recipe, limit: usize| Cell {
+        recipe,
+        calibration: calibration.clone(),
+        limit: Some(limit),
+        ..cell(treatment(Policy::Dense, None, None))
+    };
+    let cells = vec![of(wanda(), 2), of(gptq(), 2), of(wanda(), 1), of(gptq(), 1)];
+    let rows = |cells: Vec<Cell>| -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let order = written(folder.path(), ITEMS, cells.clone());
+        let output = run(&order, folder.path());
+        assert_eq!(output.status.code(), Some(plan::exit::DONE), "{}", stderr(&output));
+        let store = Store::open_read_only(&order.results).unwrap();
+        let of_cell = |ordered: &plan::OrderedCell| {
+            let path = store.result_path(&ordered.id, &ordered.cell).unwrap();
+            format!("{:?}", read_choices(&path).unwrap())
+        };
+        order.cells.iter().map(of_cell).collect()
+    };
+    let together = rows(cells.clone());
+    let alone: Vec<String> = cells.into_iter().flat_map(|cell| rows(vec![cell])).collect();
+    assert_eq!(together, alone);
+    assert_ne!(together[0], together[1]);
+}

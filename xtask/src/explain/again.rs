@@ -173,7 +173,7 @@ fn present_inputs(
             command: String::new(),
         },
         models: resolved.models,
-        tasks: Vec::new(),
+        tasks: resolved.tasks,
         texts: resolved.texts,
         cells: Vec::new(),
     };

@@ -29,9 +29,9 @@ Examples:
 
 smollm2 and gemma3-270m go to data/cache (or SLIM_CACHE), what comes from the Hub to the Hub's own
 cache, which transformers uses too; texts are put into data/texts as well, unless SLIM_DATA names a
-folder of texts, items of tasks into data/tasks, unless SLIM_TASKS names one. What is fetched first is written to data/models.lock or data/data.lock (or
-SLIM_LOCKS) with its commit and SHA-256; from then on nothing else is accepted. To take a newer one,
-remove the entry.
+folder of texts, items of tasks into data/tasks, unless SLIM_TASKS names one. What is fetched first is
+written to data/models.lock or data/data.lock (or SLIM_LOCKS) with its commit and SHA-256; from then on
+nothing else is accepted. To take a newer one, remove the entry.
 
 Environment, as for every Hub client: HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_HUB_OFFLINE.";
 
@@ -50,7 +50,7 @@ pub(crate) struct Args {
     tokenizer: Option<HubName>,
     /// Texts and items of tasks of the Hub, by the names that pipelines use: wikitext2, wikitext2-valid,
     /// c4, c4-train, pile, pile-calibration, lambada; hellaswag, piqa, arc-easy, arc-challenge, openbookqa,
-    /// winogrande, boolq, rte, copa, sciq, mmlu-SUBJECT
+    /// winogrande, boolq, rte, copa, sciq, sciq-validation, mmlu-SUBJECT
     #[arg(long, value_name = "NAME", num_args = 1..)]
     dataset: Vec<String>,
     /// Use no network: check what is there

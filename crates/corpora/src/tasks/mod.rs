@@ -49,11 +49,6 @@ pub trait Task: Send + Sync {
     /// no row for.
     fn items(&self, source: Source<'_>, ask: Ask<'_>) -> Result<Items, CorpusError>;
 
-    /// Whether it reads items with named fields in place of a text.
-    fn reads_records(&self) -> bool {
-        false
-    }
-
     /// What defines it, where it is a task of choices.
     fn definition(&self) -> Option<&Definition> {
         None
@@ -102,10 +97,10 @@ mod tests {
     #[test]
     fn every_kind_is_found_by_name() {
         for name in ["ppl-64", "lambada-openai", "lambada-last-token"] {
-            assert!(!task(name).unwrap().reads_records(), "{name}");
+            assert!(task(name).unwrap().definition().is_none(), "{name}");
         }
         for name in ["choice-piqa", "choice-mmlu-anatomy"] {
-            assert!(task(name).unwrap().reads_records(), "{name}");
+            assert!(task(name).unwrap().definition().is_some(), "{name}");
         }
         for name in ["ppl-", "choice-", "choice-none", "choice-mmlu", "lambada"] {
             assert!(task(name).is_err(), "{name}");

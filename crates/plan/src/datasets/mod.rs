@@ -2,7 +2,7 @@
 
 mod choices;
 
-use crate::{Reading, TextShape};
+use crate::{Protocol, Reading, TaskName, TextShape};
 
 /// A text known by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +103,21 @@ pub fn all() -> impl Iterator<Item = &'static KnownDataset> {
 /// The known text or set of items of this name.
 pub fn find(name: &str) -> Option<KnownDataset> {
     all().copied().find(|known| known.name == name)
+}
+
+/// Known items belong to one task, and known texts to none; a name that is not known may be anything.
+///
+/// # Errors
+/// What the name stands for, where the protocol asks for something else.
+pub fn check_protocol(name: &str, protocol: Protocol) -> Result<(), String> {
+    let Some(known) = find(name) else { return Ok(()) };
+    if known.task == protocol.task().map(TaskName::as_str) {
+        return Ok(());
+    }
+    Err(match known.task {
+        Some(task) => format!("`{name}` holds items of a task: use `choice-{task}`"),
+        None => format!("`{name}` is a text and has no items of `{protocol}`"),
+    })
 }
 
 /// All known names, in the order of [`all`].

@@ -1,6 +1,9 @@
 //! What defines a task of choices: a TOML file with the keys of lm-evaluation-harness' task files.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 
@@ -145,6 +148,17 @@ impl Definition {
             return Some(
                 "`metrics`: expected `acc`, and `acc_norm` where lengths differ".to_owned(),
             );
+        }
+        if let Some(group) = &self.group {
+            let names: BTreeSet<String> =
+                group.members.iter().map(|member| member.replace('_', "-")).collect();
+            if names.len() < group.members.len() || names.is_empty() {
+                let reason = "expected members, each of a name of its own (- and _ are one)";
+                return Some(format!("`group.members`: {reason}"));
+            }
+            if let Some(bad) = names.iter().find(|name| !name.chars().all(is_plain)) {
+                return Some(format!("`group.members`: `{bad}`: use a-z, 0-9, - and _ only"));
+            }
         }
         let n_choices = match &self.doc_to_choice {
             Texts::Templates(templates) => Some(templates.len()),

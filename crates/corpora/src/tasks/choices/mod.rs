@@ -53,7 +53,7 @@ pub(super) fn by_name(name: &str) -> Option<Result<Box<dyn Task>, CorpusError>> 
     match made {
         Ok(made) => Some(Ok(Box::new(made))),
         // The group alone, or a member that it has not.
-        Err(CorpusError::UnknownTask { .. }) => None,
+        Err(CorpusError::TaskName { .. }) => None,
         Err(error) => Some(Err(error)),
     }
 }
@@ -103,16 +103,11 @@ impl ChoiceTask {
 
     /// The task of a definition that lies at `path`; of a group, the member that `name` says.
     fn new(definition: Definition, path: &Path, name: &str) -> Result<Self, CorpusError> {
-        let unknown = || CorpusError::UnknownTask { name: format!("choice-{name}") };
-        let rest = name.strip_prefix(definition.name.as_str()).ok_or_else(unknown)?;
-        let member = match (&definition.group, rest.strip_prefix('-')) {
-            (None, None) if rest.is_empty() => None,
-            (Some(group), Some(rest)) => {
-                let is_meant = |member: &&String| member.replace('_', "-") == rest;
-                Some(group.members.iter().find(is_meant).ok_or_else(unknown)?.clone())
-            }
-            _ => return Err(unknown()),
-        };
+        let member = member(&definition, name).map_err(|reason| CorpusError::TaskName {
+            path: path.to_owned(),
+            name: name.to_owned(),
+            reason,
+        })?;
         let bad = |(field, reason): Misfit| CorpusError::TaskFile {
             path: path.to_owned(),
             reason: format!("`{field}`: {reason}"),
@@ -142,7 +137,8 @@ impl ChoiceTask {
 
     fn question_of(&self, fields: &Fields) -> Result<Question, Misfit> {
         let definition = &self.definition;
-        let values = Values::new(fields, self.member.as_deref());
+        let values =
+            Values::new(fields, self.member.as_deref()).map_err(|reason| (TEXT, reason))?;
         let description = self.text(DESCRIPTION, DESCRIPTION, &values)?;
         let mut contexts = match &definition.doc_to_text {
             OneOrMany::One(_) => vec![self.text(TEXT, TEXT, &values)?],
@@ -202,7 +198,10 @@ impl ChoiceTask {
             Texts::Templates(templates) => self.several(field, templates.len(), values),
             Texts::Each(Each { each, .. }) => {
                 let elements = values.list(each).map_err(|reason| (field, reason))?;
-                let of = |element| self.text(field, field, &values.with(element));
+                let of = |element| {
+                    let values = values.with(element).map_err(|reason| (field, reason))?;
+                    self.text(field, field, &values)
+                };
                 elements.into_iter().map(of).collect()
             }
         }
@@ -246,12 +245,26 @@ impl Task for ChoiceTask {
         Ok(Items { items, n_ids: None })
     }
 
-    fn reads_records(&self) -> bool {
-        true
-    }
-
     fn definition(&self) -> Option<&Definition> {
         Some(&self.definition)
+    }
+}
+
+/// The member of a group that a task's name says; none of a task without members.
+fn member(definition: &Definition, name: &str) -> Result<Option<String>, String> {
+    let own = &definition.name;
+    match (&definition.group, name.strip_prefix(own.as_str())) {
+        (None, Some("")) => Ok(None),
+        (None, _) => Err(format!("its `name` is `{own}`, the protocol asks for `{name}`")),
+        (Some(group), rest) => {
+            let rest = rest.and_then(|rest| rest.strip_prefix('-')).unwrap_or_default();
+            let found = group.members.iter().find(|member| member.replace('_', "-") == rest);
+            let members = group.members.iter().take(3).map(|member| member.replace('_', "-"));
+            let members: Vec<String> = members.map(|member| format!("{own}-{member}")).collect();
+            let known =
+                format!("a group of {}: ask for {}, …", group.members.len(), members.join(", "));
+            found.cloned().map(Some).ok_or(known)
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, syntax::SyntaxConfig,
+    value::ValueKind,
 };
 use regex::Regex;
 use serde_json::Value as Json;
@@ -28,8 +29,22 @@ impl Templates {
     /// No template yet; `macros` stand in front of each.
     pub(super) fn new() -> Self {
         let mut environment = Environment::new();
+        // With the place of an error.
+        environment.set_debug(true);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
+        environment.set_formatter(|out, state, value| match value.kind() {
+            ValueKind::None | ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => {
+                let message = format!("a value that is printed is no text but {}", value.kind());
+                Err(Error::new(ErrorKind::InvalidOperation, message))
+            }
+            // As Jinja prints what Python has.
+            ValueKind::Bool => {
+                let text = if value.is_true() { "True" } else { "False" };
+                out.write_str(text).map_err(Error::from)
+            }
+            _ => minijinja::escape_formatter(out, state, value),
+        });
         let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
         environment.set_syntax(syntax.unwrap_or_default());
         environment.add_filter("strip", |text: &str| text.trim_matches(is_python_space).to_owned());
@@ -49,7 +64,9 @@ impl Templates {
         let source = format!("{macros}{source}");
         self.environment.add_template_owned(name.to_owned(), source).map_err(told)?;
         let template = self.environment.get_template(name).map_err(told)?;
-        let fields = template.undeclared_variables(false).into_iter().collect();
+        let globals: BTreeSet<&str> = self.environment.globals().map(|(name, _)| name).collect();
+        let fields = template.undeclared_variables(false).into_iter();
+        let fields = fields.filter(|name| !globals.contains(name.as_str())).collect();
         self.fields.insert(name.to_owned(), fields);
         Ok(())
     }
@@ -85,17 +102,24 @@ impl minijinja::value::Object for Values {
 }
 
 impl Values {
-    pub(super) fn new(fields: &Fields, member: Option<&str>) -> Self {
+    pub(super) fn new(fields: &Fields, member: Option<&str>) -> Result<Self, String> {
+        if member.is_some() && fields.contains_key(MEMBER) {
+            return Err(format!(
+                "a field `{MEMBER}` would hide the member of the group: rename it"
+            ));
+        }
         let values = fields.iter().map(|(name, value)| (name.clone(), of_json(value)));
         let member = member.map(|member| (MEMBER.to_owned(), Value::from(member)));
-        Self(values.chain(member).collect())
+        Ok(Self(values.chain(member).collect()))
     }
 
     /// The same with an element of a list.
-    pub(super) fn with(&self, element: Value) -> Self {
+    pub(super) fn with(&self, element: Value) -> Result<Self, String> {
         let mut values = self.clone();
-        values.0.insert(ELEMENT.to_owned(), element);
-        values
+        match values.0.insert(ELEMENT.to_owned(), element) {
+            None => Ok(values),
+            Some(_) => Err(format!("a field `{ELEMENT}` would hide the element: rename it")),
+        }
     }
 
     /// The list at a path like `choices.text`.
@@ -137,7 +161,9 @@ fn of_json(value: &Json) -> Value {
 /// What is wrong, without the name of the template: whoever reports it names the field.
 pub(super) fn told(error: Error) -> String {
     let kind = error.kind().to_string();
-    error.detail().map_or(kind, str::to_owned)
+    let what = error.detail().map_or(kind, str::to_owned);
+    let range = error.range().and_then(|range| error.template_source()?.get(range));
+    range.map_or(what.clone(), |place| format!("{what}, in `{place}`"))
 }
 
 /// As Python's `str.capitalize`: the first character in title case, all others in lower case. Greek
@@ -213,13 +239,19 @@ mod tests {
         templates.add("b", "", "{{ question | after('_') }}").unwrap();
         let of = |json: Json| {
             let Json::Object(fields) = json else { panic!("an object") };
-            Values::new(&fields, None)
+            Values::new(&fields, None).unwrap()
         };
         let item = of(serde_json::json!({ "question": "x", "more": { "deep": 3 } }));
         assert_eq!(templates.text("a", &item).unwrap(), "x 3");
         assert!(templates.text("b", &item).unwrap_err().contains("no `_`"));
         let item = of(serde_json::json!({ "question": "x" }));
         assert_eq!(templates.text("a", &item).unwrap_err(), "the item has no field `more`");
+        let item = of(serde_json::json!({ "question": true, "more": { "deep": null } }));
+        assert!(templates.text("a", &item).unwrap_err().contains("no text but none"));
+        let item = of(serde_json::json!({ "question": true, "more": { "deep": false } }));
+        assert_eq!(templates.text("a", &item).unwrap(), "True False");
+        let item = of(serde_json::json!({ "question": "x", "more": { "deep": [] } }));
+        assert!(templates.text("a", &item).unwrap_err().contains("in `more.deep`"));
         let item = of(serde_json::json!({ "question": null, "more": {} }));
         assert_eq!(templates.text("a", &item).unwrap_err(), "field `question` is null");
         let item = of(serde_json::json!({ "question": "x", "more": {} }));

@@ -52,6 +52,18 @@ fn bad_definitions_are_told_with_their_field() {
         let error = changed(from, to);
         assert!(error.contains(told) && error.contains(PLACE), "{error}");
     }
+    let group = |members: &str| {
+        parsed(&format!("{MINE}[group]\nversion = \"1\"\nmembers = {members}\n")).unwrap_err()
+    };
+    assert!(group("[]").contains("`group.members`"));
+    assert!(group(r#"["x_y", "x-y"]"#).contains("of a name of its own"));
+    assert!(group(r#"["X"]"#).contains("use a-z"));
+    let named = |name: &str| {
+        let made = ChoiceTask::new(parsed(MINE).unwrap(), Path::new(PLACE), name);
+        made.err().unwrap().to_string()
+    };
+    assert!(named("other").contains("its `name` is `mine`, the protocol asks for `other`"));
+    assert!(named("mine-2").contains(PLACE));
     let definition = parsed(&MINE.replace("{{ question }}", "{{ question")).unwrap();
     let error = ChoiceTask::new(definition, Path::new(PLACE), "mine").err().unwrap().to_string();
     assert!(error.contains("`doc_to_text`"), "{error}");
@@ -82,6 +94,13 @@ fn items_that_do_not_fit_are_told_with_field_and_number() {
         (r#"{"question": null, "options": ["b"], "answer": 0}"#, "doc_to_text", "is null"),
         (r#"{"question": "a", "options": "b", "answer": 0}"#, "doc_to_choice", "expected a list"),
         (r#"{"question": "a", "options": ["b"], "answer": 0}"#, "doc_to_choice", "found 1"),
+        (
+            r#"{"question": "a", "options": ["b", null], "answer": 0}"#,
+            "doc_to_choice",
+            "`it` is null",
+        ),
+        (r#"{"question": ["a"], "options": ["b"], "answer": 0}"#, "doc_to_text", "no text"),
+        (r#"{"it": 1, "question": "a", "options": ["b"], "answer": 0}"#, "doc_to_choice", "hide"),
         (r#"{"question": "a", "options": ["b", ""], "answer": 0}"#, "doc_to_choice", "1 is empty"),
         (
             r#"{"question": "a", "options": ["b", "c"], "answer": 2}"#,
