@@ -83,6 +83,24 @@ impl TaskTable {
     pub fn dense(&self) -> Option<&TaskRow> {
         self.rows.iter().find(|row| row.is_dense())
     }
+
+    /// The rows whose mean was compared with dense, those with most items right first.
+    pub fn compared(&self) -> Vec<(&TaskRow, &MeanDifference)> {
+        let with_mean = |row| -> Option<(&TaskRow, &MeanDifference)> {
+            let row: &TaskRow = row;
+            Some((row, row.mean_against_dense.compared()?))
+        };
+        let mut rows: Vec<_> = self.rows.iter().filter_map(with_mean).collect();
+        // Stable: of equals the earlier recipe.
+        rows.sort_by(|a, b| b.1.difference.total_cmp(&a.1.difference));
+        rows
+    }
+
+    /// How many compared places of the columns have each verdict.
+    pub fn n_with(&self, verdict: TaskVerdict) -> usize {
+        let entries = self.rows.iter().flat_map(|row| &row.entries).filter_map(TaskSlot::entry);
+        entries.filter_map(TaskEntry::difference).filter(|own| own.verdict == verdict).count()
+    }
 }
 
 /// The table of every model that has cells of choices; with its name where there is none, and the error.

@@ -16,6 +16,7 @@ mod published;
 mod quadrants;
 mod recipes;
 mod screen;
+mod tasks;
 mod whole;
 
 use std::fs;
