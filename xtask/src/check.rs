@@ -11,7 +11,9 @@ use crate::build::cargo;
 use crate::exit::OTHER;
 use crate::report::status;
 use crate::workspace::Workspace;
-use crate::{check_dependencies, check_fresh, check_gpu, check_notebooks, check_page};
+use crate::{
+    check_dependencies, check_fresh, check_gpu, check_harness, check_notebooks, check_page,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,7 +29,9 @@ Examples:
                              page; screenshots go to target/page
   cargo xtask check notebooks --results results/quick --require
                              execute the notebooks on the results of a run, and the queries of the
-                             README files; makes target/notebooks-venv with pip, once";
+                             README files; makes target/notebooks-venv with pip, once
+  cargo xtask check harness  every choice of the first 100 items of each task beside
+                             lm-evaluation-harness itself, on SmolLM2: some ten minutes";
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -66,6 +70,8 @@ enum What {
         #[arg(long)]
         require: bool,
     },
+    /// Downstream tasks beside lm-evaluation-harness: log-likelihoods, decisions, time
+    Harness(check_harness::Args),
     /// The notebooks, and the queries of the README files
     Notebooks {
         /// A run's folder, or a folder of runs [default: results]
@@ -86,6 +92,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         What::Gpu => check_gpu::run(workspace),
         What::Fresh { warm, keep } => check_fresh::run(workspace, *warm, keep.as_deref()),
         What::Page { html, require } => check_page::run(workspace, html.as_deref(), *require),
+        What::Harness(args) => check_harness::run(workspace, args),
         What::Notebooks { results, require } => {
             check_notebooks::run(workspace, results.as_deref(), *require)
         }

@@ -14,6 +14,7 @@ mod check;
 mod check_dependencies;
 mod check_fresh;
 mod check_gpu;
+mod check_harness;
 mod check_notebooks;
 mod check_page;
 mod code_version;

@@ -69,3 +69,73 @@ fn every_request_of_every_published_item_is_the_harness() {
     }
     println!("{n_requests} requests");
 }
+
+#[derive(Deserialize)]
+struct Golden {
+    version: f64,
+    metrics: Vec<String>,
+    items: Vec<GoldenItem>,
+}
+
+#[derive(Deserialize)]
+struct GoldenItem {
+    gold: usize,
+    lengths: Vec<usize>,
+    requests: Vec<(String, String)>,
+}
+
+/// What is refused here on purpose, by task and number of the item: the harness divides by zero there.
+const REFUSED: &[(&str, usize, &str)] = &[("hellaswag", 11, "choice 1 is empty")];
+
+/// Two choices of one text: the harness looks the right one up by its text and finds the first; here it
+/// is the one that the item says.
+const SAME_TEXT: (&str, usize) = ("copa", 6);
+
+#[test]
+fn made_up_items_have_the_requests_of_the_harness() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tasks");
+    let text = std::fs::read_to_string(golden.join("requests.json")).unwrap();
+    let expected: BTreeMap<String, Golden> = serde_json::from_str(&text).unwrap();
+    let mut wrong = Vec::new();
+    for (name, expected) in &expected {
+        let task = task(name);
+        let definition = corpora::Task::definition(&task).unwrap();
+        assert_eq!(definition.version.parse::<f64>().unwrap(), expected.version, "{name}");
+        let is_normalised = expected.metrics.iter().any(|metric| metric == "acc_norm");
+        assert_eq!(definition.is_normalised(), is_normalised, "{name}");
+        let records = Records::read(&golden.join(format!("items/{name}.jsonl"))).unwrap();
+        assert_eq!(records.items().len(), expected.items.len());
+        for (item, expected) in expected.items.iter().enumerate() {
+            let refused = REFUSED.iter().find(|own| (own.0, own.1) == (name.as_str(), item));
+            let question = match (task.question(&records, item), refused) {
+                (Ok(question), None) => question,
+                (Err(error), Some((.., reason))) => {
+                    assert!(error.to_string().contains(reason), "{error}");
+                    continue;
+                }
+                (Ok(_), Some(_)) => panic!("{name}, item {item} is not refused"),
+                (Err(error), None) => {
+                    wrong.push(format!("{name}, item {item}: {error}"));
+                    continue;
+                }
+            };
+            let own = question.contexts.into_iter().zip(question.continuations);
+            let own: Vec<(String, String)> = own.collect();
+            let is_other_gold =
+                question.gold != expected.gold && SAME_TEXT != (name.as_str(), item);
+            if own != expected.requests || is_other_gold {
+                let (theirs, gold) = (&expected.requests, expected.gold);
+                wrong.push(format!(
+                    "{name}, item {item}:\n  {own:?}, {}\n  {theirs:?}, {gold}",
+                    question.gold
+                ));
+            }
+            // Partial evaluation has no length to divide by.
+            let lengths: Vec<usize> = question.lengths.iter().map(|own| own.characters).collect();
+            if is_normalised && lengths != expected.lengths {
+                wrong.push(format!("{name}, item {item}: {lengths:?}, {:?}", expected.lengths));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of them:\n{}", wrong.len(), wrong.join("\n"));
+}

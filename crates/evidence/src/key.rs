@@ -1,61 +1,6 @@
 //! What a row is about, read from its cell in one place: which table it stands in, and where in it.
 
-use std::cmp::Ordering;
-use std::fmt;
-
-use plan::{
-    Cell, Mode, Part, Policy, Protocol, Recalibration, Rule, Score, Treatment, shortest_decimal,
-};
-use serde::{Serialize, Serializer};
-
-/// A share κ with a total order. Never NaN where it comes from a checked treatment; were it one, it
-/// would be larger than any other.
-#[derive(Debug, Clone, Copy)]
-pub struct Share(f64);
-
-impl Share {
-    /// The share as a number, without a second name for zero.
-    pub fn new(share: f64) -> Share {
-        Share(share + 0.0)
-    }
-
-    /// The number.
-    pub fn get(self) -> f64 {
-        self.0
-    }
-}
-
-impl PartialEq for Share {
-    fn eq(&self, other: &Share) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Share {}
-
-impl PartialOrd for Share {
-    fn partial_cmp(&self, other: &Share) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Share {
-    fn cmp(&self, other: &Share) -> Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-impl fmt::Display for Share {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shortest_decimal(self.0))
-    }
-}
-
-impl Serialize for Share {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(self.0)
-    }
-}
+use plan::{Cell, Mode, Part, Policy, Protocol, Recalibration, Rule, Score, Share, Treatment};
 
 /// What a table is about: one model on one text by one protocol.
 pub type Subject<'a> = (&'a str, &'a str, Protocol);
@@ -101,7 +46,8 @@ impl Key {
     pub fn of_treatment(treatment: &Treatment) -> Option<Key> {
         let Treatment { part, policy, sparsity, window, rule, prompt_tokens, .. } = *treatment;
         let Treatment { score, mode, recalibration, .. } = *treatment;
-        let sparsity = Share::new(sparsity);
+        // A treatment was checked to be a share when it was made.
+        let sparsity = Share::nearest(sparsity);
         let key =
             Key { part, policy, sparsity, window, rule, prompt_tokens, score, mode, recalibration };
         (policy != Policy::Observe).then_some(key)
@@ -134,7 +80,7 @@ mod tests {
         /// Shares sort as numbers, and as their shortest decimals do.
         #[test]
         fn shares_sort_as_their_decimals(a in 0_u32..1000, b in 0_u32..1000) {
-            let share = |n: u32| Share::new(f64::from(n) / 1000.0);
+            let share = |n: u32| Share::new(f64::from(n) / 1000.0).unwrap();
             prop_assert_eq!(share(a).cmp(&share(b)), a.cmp(&b));
             let texts = (share(a).to_string(), share(b).to_string());
             prop_assert_eq!(share(a).cmp(&share(b)), texts.0.cmp(&texts.1));
@@ -142,13 +88,12 @@ mod tests {
     }
 
     #[test]
-    fn an_observing_cell_has_no_place_and_zero_has_one_name() {
+    fn an_observing_cell_has_no_place() {
         let spec = TreatmentSpec {
             observation: Some(plan::Observation::Forward),
             ..TreatmentSpec::of(Policy::Observe, 1)
         };
         assert_eq!(Key::of_treatment(&Treatment::new(spec).unwrap()), None);
         assert!(Key::of_treatment(&Treatment::dense(1)).unwrap().is_dense());
-        assert_eq!(Share::new(-0.0), Share::new(0.0));
     }
 }

@@ -34,7 +34,7 @@ pub use baseline::{
     AgainstDense, closest, dense_of, differences, other, other_inputs, other_units,
 };
 pub use group::{Distinction, Group, groups};
-pub use key::{Key, Share, Subject, subject};
+pub use key::{Key, Subject, subject};
 pub use observed::{Measured, Observed};
 pub use origins::{Counted, Origins, counted};
 pub use quantity::Quantity;

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plan::Cell;
+use plan::{Cell, Share};
 
 use crate::absent::{Absent, Why};
-use crate::key::{Key, Share, Subject, subject};
+use crate::key::{Key, Subject, subject};
 use crate::query::{Paired, Query, Wanted};
 use crate::row::Row;
 

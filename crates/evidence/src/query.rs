@@ -4,9 +4,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use plan::{Part, Policy, Score};
+use plan::{Part, Policy, Score, Share};
 
-use crate::key::{Key, Share};
+use crate::key::Key;
 use crate::row::Row;
 
 /// What was measured beside a dense cell.
@@ -36,7 +36,7 @@ impl Wanted {
 
     /// The same at one κ.
     pub fn at(self, sparsity: f64) -> Wanted {
-        Wanted { sparsity: Some(Share::new(sparsity)), ..self }
+        Wanted { sparsity: Some(Share::nearest(sparsity)), ..self }
     }
 
     /// Whether a row of this key is meant.

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evidence::{Key, Newest, Query, Share, Subject, Wanted};
-use plan::{Mode, Part, Policy, Protocol, Rule, Score};
+use evidence::{Key, Newest, Query, Subject, Wanted};
+use plan::{Mode, Part, Policy, Protocol, Rule, Score, Share};
 use serde::Serialize;
 
 use crate::perplexity::{Perplexity, PerplexityTable};

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evidence::{Key, Paired, Share, Subject, Touches, Wanted, newest};
-use plan::{Mode, Part, Policy, Protocol, Recalibration, Score};
+use evidence::{Key, Paired, Subject, Touches, Wanted, newest};
+use plan::{Mode, Part, Policy, Protocol, Recalibration, Score, Share};
 use serde::Serialize;
 
 use crate::accuracy::{Accuracy, AccuracyTable};

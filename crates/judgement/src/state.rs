@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evidence::{Paired, Row, Share, Wanted, newest};
-use plan::{Mode, Part, Policy, Recalibration, Rule, Score};
+use evidence::{Paired, Row, Wanted, newest};
+use plan::{Mode, Part, Policy, Recalibration, Rule, Score, Share};
 
 use crate::accuracy::Accuracy;
 use crate::dial::{Dial, DialRow};

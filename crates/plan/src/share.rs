@@ -44,6 +44,12 @@ impl Share {
         if share.get() == value { Ok(share) } else { Err(ShareError::Digits(value)) }
     }
 
+    /// The share nearest to a number, such as one that [`Share::get`] gave; NaN is as nothing.
+    pub fn nearest(value: f64) -> Share {
+        // A number that is too large or negative is brought to the nearest end by `as`.
+        Share(((value * WHOLE as f64).round() as u64).min(WHOLE - 1))
+    }
+
     /// The number nearest to its decimals.
     pub fn get(self) -> f64 {
         // Both are whole numbers below 2^53, so the quotient is the correctly rounded one.
@@ -89,5 +95,10 @@ mod tests {
         }
         assert_eq!(Share::new(1.0 / 3.0), Err(ShareError::Digits(1.0 / 3.0)));
         assert!(Share::new(0.5).unwrap() < Share::new(0.75).unwrap());
+        for (value, nearest) in [(0.95, 0.95), (-0.0, 0.0), (-1.0, 0.0), (f64::NAN, 0.0)] {
+            assert_eq!(Share::nearest(value), Share::new(nearest).unwrap(), "{value}");
+        }
+        assert_eq!(Share::nearest(1.0 / 3.0).to_string(), "0.333333333333");
+        assert_eq!(Share::nearest(2.0).to_string(), "0.999999999999");
     }
 }

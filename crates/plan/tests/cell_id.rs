@@ -1,7 +1,7 @@
 //! Cell ids: stable, sensitive to everything that changes numbers, blind to names.
 
 use plan::{
-    Calibration, Cell, DeviceName, Inputs, Mode, Observation, Part, Policy, Protocol,
+    Calibration, Cell, DeviceName, Inputs, Measure, Mode, Observation, Part, Policy, Protocol,
     Recalibration, Recipe, Rule, Score, TaskName, TimeSteps, Treatment, TreatmentSpec, cell_id,
 };
 use proptest::prelude::*;
@@ -262,9 +262,11 @@ fn committed_pipelines_keep_their_ids() {
     for (name, cells, digest) in KNOWN {
         let text = std::fs::read_to_string(root.join("pipelines").join(name)).unwrap();
         let pipeline = plan::Pipeline::parse(&text, &models).unwrap();
-        let ids: String =
-            pipeline.cells.iter().map(|cell| cell_id(cell, &inputs_of(cell)) + "\n").collect();
-        assert_eq!(pipeline.cells.len(), *cells, "{name}");
+        // Tasks of choices were added later, beside what was there.
+        let is_old = |cell: &&Cell| cell.protocol.measure() != Measure::Choice;
+        let old: Vec<&Cell> = pipeline.cells.iter().filter(is_old).collect();
+        let ids: String = old.iter().map(|cell| cell_id(cell, &inputs_of(cell)) + "\n").collect();
+        assert_eq!(old.len(), *cells, "{name}");
         assert_eq!(sha256(&ids), *digest, "{name}");
     }
 }

@@ -97,14 +97,15 @@ fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
     let store = Store::open(&order.results).map_err(|e| Fail::Results(e.into()))?;
     let input = &order.models[0];
     let model = subject::model(&input.path, &device, input.time_steps).map_err(Fail::input)?.model;
-    let runner = Runner {
+    let mut runner = Runner {
         order: &order,
         inputs: &inputs,
         store: &store,
         stop,
         input,
         device: &device,
-        model: model.as_ref(),
+        model: Some(model),
+        has_one_cell: true,
         tells: false,
     };
     let evaluated = runner.cell(ordered, &mut Kept::default()).map_err(Fail::Cell)?;

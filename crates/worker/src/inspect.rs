@@ -35,6 +35,7 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
     let flops_per_second = product_rate(cores) * EFFICIENCY;
     let mut costs = Vec::new();
     let mut materials = std::collections::BTreeMap::new();
+    let mut cut = std::collections::BTreeSet::new();
     for OrderedCell { id, cell } in cells {
         let key = (cell.model.clone(), cell.dataset.clone(), cell.protocol, cell.limit);
         if !materials.contains_key(&key) {
@@ -46,14 +47,16 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
         let head = 2 * facts.d_model * facts.vocabulary;
         let body = facts.flops_per_token(length) - head as f64;
         let flops = body * tokens as f64 + (head * scored) as f64;
+        // Cells of one cut model share it.
+        let is_first = cut.insert((&cell.model, cell.recipe.json(), cell.calibration.as_ref()));
+        let calibrated = if is_first { calibrated(cell) } else { 0.0 };
         costs.push(CellInspection {
             id: id.clone(),
             units: units as u64,
             tokens: tokens as u64,
             guessed,
             flops_per_token: flops / tokens.max(1) as f64,
-            seconds_expected: (flops * passes(cell, facts) + body * calibrated(cell))
-                / flops_per_second,
+            seconds_expected: (flops * passes(cell, facts) + body * calibrated) / flops_per_second,
         });
     }
     let mut models = Vec::new();

@@ -2,6 +2,7 @@
 //! and starts it; people rarely call it by hand.
 
 mod cell;
+mod choices;
 mod evaluate;
 mod fail;
 mod inspect;
@@ -68,6 +69,12 @@ enum Command {
         #[arg(long)]
         cells: bool,
     },
+    /// Say what every choice of a results folder came to, one JSON object a cell.
+    Choices {
+        /// The folder of a run.
+        #[arg(long)]
+        results: PathBuf,
+    },
     /// Say what one file of a results folder says of itself, as one JSON object.
     About {
         /// The Parquet file.
@@ -112,6 +119,7 @@ fn main() -> ExitCode {
         Command::Run { order } => run::run(&order),
         Command::Inspect { order, json } => inspect::inspect(&order, json),
         Command::Survey { results, cells } => survey::survey(&results, cells),
+        Command::Choices { results } => choices::choices(&results),
         Command::About { file, table } => survey::about(&file, table),
         Command::Speed(args) => speed::speed(&args),
         Command::Cell { request } => cell::cell(&request),

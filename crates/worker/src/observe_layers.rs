@@ -40,13 +40,13 @@ impl Runner<'_> {
             Some("linearity") => {
                 let fitted = scores.calibration_windows(self, cell)?;
                 let fitted_tokens = fitted.iter().map(Vec::len).sum::<usize>() as u64;
-                let blocks = linear_blocks(self.model, fitted, &windows, &watch)?;
+                let blocks = linear_blocks(self.model(), fitted, &windows, &watch)?;
                 blocks.map(|blocks| Rows::Blocks(block_rows(&blocks, fitted_tokens, tokens)))
             }
             Some("directions") => self.directions(&windows, &watch)?,
             _ => bail!("`{step}` is not measured"),
         };
-        Ok(rows.map(|rows| Evaluated::observed(self.model, rows, started, (units, tokens))))
+        Ok(rows.map(|rows| Evaluated::observed(self.model(), rows, started, (units, tokens))))
     }
 
     /// The model is read again for a device that records.

@@ -70,12 +70,12 @@ pub(crate) fn check_part(model: &dyn Model, part: &str) -> anyhow::Result<()> {
 impl Runner<'_> {
     /// What a cell runs on; none if asked to stop while it was made.
     pub(crate) fn prepared(
-        &self,
+        &mut self,
         cell: &Cell,
         scores: &mut Scores,
     ) -> anyhow::Result<Option<Prepared>> {
         let (recipe, started) = (&cell.recipe, Instant::now());
-        let (mut slim, mut shown) = (Slim::sharing(self.model), Shown::default());
+        let (mut slim, mut shown) = (self.uncut(cell), Shown::default());
         for (index, step) in recipe.steps().iter().enumerate() {
             check_part(&*slim.model, step.kind().part)?;
             if step.way() != Way::Cut {
@@ -101,6 +101,23 @@ impl Runner<'_> {
         Ok((!stopped).then_some(Prepared { slim, executor, shown, effort }))
     }
 
+    /// What the cuts of a cell begin with: the model itself where nothing looks at it again, so that its
+    /// weights are freed as they are cut; else one that shares its tensors.
+    fn uncut(&mut self, cell: &Cell) -> Slim {
+        let steps = cell.recipe.steps();
+        let is_compared = cell.compare.is_some();
+        let is_fitted_on = steps.iter().any(|step| step.name("inputs") == Some("dense"));
+        // What ranks neurons and channels in a first step are scores of the dense model.
+        let is_ranked = |step: &Step| matches!(step.kind().name, "ffn" | "state");
+        let cuts_first =
+            steps.first().is_some_and(|step| step.way() == Way::Cut && !is_ranked(step));
+        let is_free = self.has_one_cell && cuts_first && !is_compared && !is_fitted_on;
+        match self.model.take_if(|_| is_free) {
+            Some(model) => Slim::dense(model),
+            None => Slim::sharing(self.model()),
+        }
+    }
+
     /// One cut, on the model as the cuts before it left it.
     fn cut(
         &self,
@@ -120,7 +137,7 @@ impl Runner<'_> {
         let stop = || self.stop.asked();
         let watch = Watch { stop: &stop, ..Watch::default() };
         let seed = cell.recipe.seed();
-        let ground = Ground { dense: self.model, windows, sets: &sets, seed, watch };
+        let ground = Ground { dense: self.model.as_deref(), windows, sets: &sets, seed, watch };
         apply(step, slim, &ground).with_context(|| format!("step `{step}`"))
     }
 

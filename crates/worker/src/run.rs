@@ -49,14 +49,15 @@ pub(crate) fn run(order: &Path) -> Outcome {
         }
         say(&Event::Phase { message: format!("loading {}", model.name) });
         let loaded = subject::model(&model.path, &device, model.time_steps).map_err(Fail::input)?;
-        let runner = Runner {
+        let mut runner = Runner {
             order: &order,
             inputs: &inputs,
             store: &store,
             stop: &stop,
             input: model,
             device: &device,
-            model: loaded.model.as_ref(),
+            model: Some(loaded.model),
+            has_one_cell: false,
             tells: true,
         };
         runner.run(&of_model, &mut tally)?;

@@ -8,7 +8,9 @@ use std::{
 
 use anyhow::Context as _;
 use models::{Device, Model, PartShare, ffn_share, matrix_share, state_share};
-use plan::{Event, ModelInput, Observation, OrderedCell, Protocol, Recipe, WorkOrder};
+use plan::{
+    Calibration, Cell, Event, ModelInput, Observation, OrderedCell, Protocol, Recipe, WorkOrder,
+};
 use tables::{CellRecord, FailureRecord, Provenance, Store, StoreError, Touched};
 
 use crate::{
@@ -16,7 +18,7 @@ use crate::{
     fail::Fail,
     material::Material,
     observe,
-    recipe::check_part,
+    recipe::{Prepared, check_part},
     run::{Inputs, say},
     scores::Scores,
     stop::Stop,
@@ -38,25 +40,59 @@ pub(crate) struct Runner<'a> {
     pub(crate) stop: &'a Stop,
     pub(crate) input: &'a ModelInput,
     pub(crate) device: &'a Device,
-    pub(crate) model: &'a dyn Model,
+    /// As its file has it; none any more where the only cell took it, see [`Runner::uncut`].
+    pub(crate) model: Option<Box<dyn Model>>,
+    /// Whether no other cell comes.
+    pub(crate) has_one_cell: bool,
     /// Whether events go to standard output.
     pub(crate) tells: bool,
 }
 
 type Materials = BTreeMap<(String, Protocol, Option<usize>), Material>;
 
-/// What is read or measured once for all cells of a model.
+/// What is read, measured or cut once for several cells of a model.
 #[derive(Default)]
 pub(crate) struct Kept {
     materials: Materials,
     scores: Scores,
+    /// What the cell before ran on, for the cells after it that ask for the same.
+    prepared: Option<(Ground, Prepared)>,
+}
+
+/// What a model that is cut hangs on.
+type Ground = (Recipe, Option<Calibration>);
+
+fn ground(cell: &Cell) -> Ground {
+    (cell.recipe.clone(), cell.calibration.clone())
+}
+
+/// The cells in their order, but those that run on one cut model behind the first of them: it is cut once.
+pub(crate) fn grouped<'a>(cells: &[&'a OrderedCell]) -> Vec<&'a OrderedCell> {
+    let mut first: BTreeMap<(String, Option<&Calibration>), usize> = BTreeMap::new();
+    let mut place = |(index, ordered): (usize, &&'a OrderedCell)| {
+        let Cell { recipe, calibration, .. } = &ordered.cell;
+        match recipe.cuts().next() {
+            Some(_) => *first.entry((recipe.json(), calibration.as_ref())).or_insert(index),
+            None => index,
+        }
+    };
+    let mut placed: Vec<(usize, &OrderedCell)> =
+        cells.iter().enumerate().map(|(index, own)| (place((index, own)), *own)).collect();
+    placed.sort_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, cell)| cell).collect()
 }
 
 impl Runner<'_> {
+    /// The model as its file has it.
+    pub(crate) fn model(&self) -> &dyn Model {
+        let model = self.model.as_deref();
+        model.unwrap_or_else(|| unreachable!("a cell that looks at the model again takes it not"))
+    }
+
     /// Runs the cells; what fails is recorded and the rest goes on.
-    pub(crate) fn run(&self, cells: &[&OrderedCell], tally: &mut Tally) -> Result<(), Fail> {
+    pub(crate) fn run(&mut self, cells: &[&OrderedCell], tally: &mut Tally) -> Result<(), Fail> {
         let mut kept = Kept::default();
-        for ordered in cells {
+        for ordered in grouped(cells) {
             let (started, started_at_ms) = (Instant::now(), system::now_ms());
             system::reset_peak();
             let result = catch_unwind(AssertUnwindSafe(|| self.cell(ordered, &mut kept)))
@@ -94,13 +130,13 @@ impl Runner<'_> {
 
     /// One cell; `None` if asked to stop on the way.
     pub(crate) fn cell(
-        &self,
+        &mut self,
         ordered: &OrderedCell,
         kept: &mut Kept,
     ) -> anyhow::Result<Option<Evaluated>> {
         // A part that is not there is told before anything is measured.
         for step in ordered.cell.recipe.steps() {
-            check_part(self.model, step.kind().part)?;
+            check_part(self.model(), step.kind().part)?;
         }
         match ordered.cell.recipe.observation() {
             Some(_) => self.observed(ordered, &mut kept.scores),
@@ -109,7 +145,7 @@ impl Runner<'_> {
     }
 
     fn evaluated(
-        &self,
+        &mut self,
         ordered: &OrderedCell,
         kept: &mut Kept,
     ) -> anyhow::Result<Option<Evaluated>> {
@@ -120,12 +156,18 @@ impl Runner<'_> {
         }
         let material = &kept.materials[&key];
         let units = material.len() as u64;
-        let Some(prepared) = self.prepared(cell, &mut kept.scores)? else { return Ok(None) };
+        if kept.prepared.as_ref().is_none_or(|(known, _)| *known != ground(cell)) {
+            // The one before goes first: there is room for one cut model beside the dense one.
+            kept.prepared = None;
+            let Some(prepared) = self.prepared(cell, &mut kept.scores)? else { return Ok(None) };
+            kept.prepared = Some((ground(cell), prepared));
+        }
+        let Some((_, prepared)) = &kept.prepared else { return Ok(None) };
         self.say(&Event::CellStart { id: id.clone(), label: cell.label(), units });
         let subject = Subject {
             model: &*prepared.slim.model,
             executor: &*prepared.executor,
-            reference: cell.compare.map(|_| self.model),
+            reference: cell.compare.map(|_| self.model()),
             shown: prepared.shown,
         };
         let evaluated = evaluate(subject, material, self.stop, |done, tokens| {
@@ -165,15 +207,17 @@ impl Runner<'_> {
         let flat = cell.recipe.treatment().context("an observation of one part")?;
         let rows = match flat.observation.context("a cell that observes nothing")? {
             Observation::Ablation => {
-                observe::ablation(self.model, windows, &flat, self.stop, done)?
+                observe::ablation(self.model(), windows, &flat, self.stop, done)?
             }
-            Observation::Overlap => observe::overlaps(self.model, windows, &flat, self.stop, done)?,
+            Observation::Overlap => {
+                observe::overlaps(self.model(), windows, &flat, self.stop, done)?
+            }
             Observation::Forward | Observation::Gradient => match scores.measured(self, cell)? {
-                Some(measured) => Some(observe::rows(self.model, &measured, &flat)?),
+                Some(measured) => Some(observe::rows(self.model(), &measured, &flat)?),
                 None => None,
             },
         };
-        Ok(rows.map(|rows| Evaluated::observed(self.model, rows, started, (units, tokens))))
+        Ok(rows.map(|rows| Evaluated::observed(self.model(), rows, started, (units, tokens))))
     }
 
     fn store_failure(
@@ -216,7 +260,7 @@ impl Runner<'_> {
         let record = CellRecord {
             id: id.clone(),
             cell: cell.clone(),
-            touched: touched(self.model, &cell.recipe, evaluated.mean_length()),
+            touched: touched(self.model(), &cell.recipe, evaluated.mean_length()),
             left: evaluated.left,
             provenance: Provenance {
                 revision: self.order.provenance.revision.clone(),
@@ -276,4 +320,51 @@ fn is_of_the_folder(error: &anyhow::Error) -> bool {
 fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown cause")
+}
+
+#[cfg(test)]
+mod tests {
+    use plan::{Step, Treatment};
+
+    use super::*;
+
+    #[test]
+    fn cells_of_one_cut_model_follow_each_other() {
+        let cut = |text: &str| Recipe::new(vec![text.parse::<Step>().unwrap()], 1).unwrap();
+        let wanda = cut("cut=weights,method=wanda,sparsity=0.5");
+        let gptq = cut("cut=bits,method=gptq,bits=4");
+        let skip = cut("skip=ffn,score=magnitude,sparsity=0.5");
+        let dense = || Recipe::from(Treatment::dense(1));
+        let cell = |id: usize, dataset: &str, recipe: Recipe, limit: usize| OrderedCell {
+            id: id.to_string(),
+            cell: Cell {
+                model: "m".to_owned(),
+                dataset: dataset.to_owned(),
+                protocol: Protocol::LambadaOpenai,
+                limit: None,
+                calibration: Some(Calibration {
+                    dataset: "c".to_owned(),
+                    limit: Some(limit),
+                    window_tokens: 16,
+                }),
+                recipe,
+                compare: None,
+            },
+        };
+        let cells = [
+            cell(0, "a", dense(), 1),
+            cell(1, "a", skip.clone(), 1),
+            cell(2, "a", wanda.clone(), 1),
+            cell(3, "a", gptq.clone(), 1),
+            cell(4, "b", dense(), 1),
+            cell(5, "b", skip, 1),
+            cell(6, "b", wanda.clone(), 1),
+            cell(7, "b", gptq, 1),
+            // Another calibration text is another model.
+            cell(8, "c", wanda, 2),
+        ];
+        let cells: Vec<&OrderedCell> = cells.iter().collect();
+        let order: Vec<&str> = grouped(&cells).iter().map(|cell| cell.id.as_str()).collect();
+        assert_eq!(order, ["0", "1", "2", "6", "3", "7", "4", "5", "8"]);
+    }
 }

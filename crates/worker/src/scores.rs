@@ -50,9 +50,9 @@ impl Scores {
                     let Some(calibration) = self.measured(runner, cell)? else { return Ok(None) };
                     let windows = self.windows(runner, cell)?;
                     let tokens = windows.iter().map(Vec::len).sum::<usize>() as u64;
-                    let rows = observe::rows(runner.model, &calibration, &observed(cell)?)?;
+                    let rows = observe::rows(runner.model(), &calibration, &observed(cell)?)?;
                     let read = (windows.len(), tokens);
-                    let evaluated = Evaluated::observed(runner.model, rows, started, read);
+                    let evaluated = Evaluated::observed(runner.model(), rows, started, read);
                     let ordered = OrderedCell { id: id.clone(), cell: cell.clone() };
                     runner
                         .store_rows(&ordered, &evaluated, started_at_ms)
@@ -79,10 +79,10 @@ impl Scores {
         if !self.sets.contains_key(&key) {
             runner.say(&Event::Phase { message: format!("recalibrating on {}", text.dataset) });
             let windows = self.windows(runner, text)?;
-            let none = Calibration::of_no_text(runner.model);
+            let none = Calibration::of_no_text(runner.model());
             let stop = || runner.stop.asked();
             let watch = Watch { stop: &stop, ..Watch::default() };
-            let sets = kept_channels(step, runner.model, &none, windows, seed, &watch)?;
+            let sets = kept_channels(step, runner.model(), &none, windows, seed, &watch)?;
             let Some(sets) = sets else { return Ok(None) };
             self.sets.insert(key.clone(), sets);
         }
@@ -134,7 +134,7 @@ impl Scores {
     ) -> anyhow::Result<Option<Calibration>> {
         let pass = pass(cell)?;
         if !self.passes.contains_key(&pass) {
-            let (model, stop, dataset) = (runner.model, runner.stop, &cell.dataset);
+            let (model, stop, dataset) = (runner.model(), runner.stop, &cell.dataset);
             let windows = self.windows(runner, cell)?;
             let calibration = match observed(cell)?.observation {
                 Some(Observation::Gradient) => {
@@ -179,7 +179,7 @@ fn stored(runner: &Runner<'_>, id: &str, cell: &Cell) -> anyhow::Result<Option<C
     let calibration = match observed(cell)?.part {
         Part::Ffn => observe::from_neurons(&tables::read_neurons(&path).with_context(unusable)?),
         Part::State => {
-            observe::from_channels(runner.model, &read_channels(&path).with_context(unusable)?)
+            observe::from_channels(runner.model(), &read_channels(&path).with_context(unusable)?)
         }
     };
     Ok(Some(calibration))

@@ -10,8 +10,12 @@
 
 mod common;
 
-use common::real::{Asked, TEST, answer, calibration, close, gguf, ready};
+use common::{
+    real::{Asked, TEST, answer, calibration, close, gguf, ready, request},
+    run, stderr,
+};
 use plan::{Compare, Recipe};
+use tables::{Store, read_blocks};
 
 /// Where nothing is calibrated, where something is, and where the model has collapsed.
 const EXACT: f64 = 0.0005;
@@ -93,4 +97,38 @@ fn sparsegpt() {
 #[test]
 fn gptq() {
     check(&[swept("cut=bits,method=gptq,bits=4", 29.028, 0.05347)]);
+}
+
+/// Of what each layer adds to the stream, by a linear map of what it gets: R² on the test windows, given
+/// with three decimals.
+const LINEAR_BLOCKS: [f64; 30] = [
+    0.827, 0.293, 0.629, 0.090, 0.088, 0.197, 0.157, 0.221, 0.281, 0.501, 0.536, 0.890, 0.397,
+    0.374, 0.389, 0.439, 0.336, 0.369, 0.503, 0.473, 0.499, 0.300, 0.430, 0.106, 0.234, 0.118,
+    0.177, 0.343, 0.914, 0.871,
+];
+
+/// They do not grow with depth.
+#[test]
+fn linear_blocks() {
+    if !ready() {
+        return;
+    }
+    let step = "observe=layers,observation=linearity".parse().unwrap();
+    let recipe = Recipe::new(vec![step], 1).unwrap();
+    let calibration = Some(calibration(16, Some(512)));
+    let asked = Asked { calibration, ..Asked::of(gguf(), TEST, recipe) };
+    let folder = tempfile::tempdir().unwrap();
+    let order = request(asked).order(folder.path().join("results"));
+    let output = run(&order, folder.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let store = Store::open(&order.results).unwrap();
+    let ordered = &order.cells[0];
+    let rows = read_blocks(&store.result_path(&ordered.id, &ordered.cell).unwrap()).unwrap();
+    assert_eq!(rows.len(), LINEAR_BLOCKS.len());
+    for (row, expected) in rows.iter().zip(LINEAR_BLOCKS) {
+        assert_eq!((row.fitted_tokens, row.tokens), (16 * 512, 4 * 1024));
+        let off = row.r2 - expected;
+        println!("layer {}: R² {:.4}, check value {expected}, off by {off:+.4}", row.layer, row.r2);
+        assert!(off.abs() <= 0.002, "layer {}: R² {}, expected {expected}", row.layer, row.r2);
+    }
 }

@@ -7,10 +7,14 @@ mod common;
 
 use std::path::Path;
 
-use common::{golden_model, order, run, stderr};
+use common::{
+    golden_model, golden_text, order,
+    real::{Asked, answered, request},
+    run, stderr,
+};
 use importance::{Calibrating, Magnitude};
 use models::{Batch, Device, load};
-use plan::{Calibration, Cell, Compare, Protocol, Recipe, Way};
+use plan::{Calibration, CalibrationText, Cell, CellRequest, Compare, Protocol, Recipe, Way};
 use skips::{Masking, Selection};
 use tables::{Store, WindowRow, read_blocks, read_directions, read_windows};
 
@@ -140,6 +144,39 @@ fn steps_combine() {
     let losses: Vec<f64> = rows.iter().map(|rows| nll(rows)).collect();
     let distinct: std::collections::BTreeSet<u64> = losses.iter().map(|n| n.to_bits()).collect();
     assert_eq!(distinct.len(), 4, "{losses:?}");
+}
+
+/// A cell by hand gives its model to the first cut where nothing asks for it again; the numbers are those
+/// beside a dense model that stays.
+#[test]
+fn a_model_that_is_given_away_is_cut_as_one_that_stays() {
+    let protocol = Protocol::Perplexity { window_tokens: WINDOW_TOKENS };
+    let reading = plan::Reading::default();
+    for recipe in [
+        "cut=weights,method=sparsegpt,sparsity=0.5 + cut=bits,method=rtn,bits=4,group=8",
+        "cut=weights,method=magnitude-global,sparsity=0.5",
+        "cut=weights,method=wanda,sparsity=0.5 + cut=ffn,score=wanda,sparsity=0.5",
+        "cut=rotate + skip=ffn,score=magnitude,sparsity=0.5",
+        "cut=low-rank,method=svd,rank=4",
+        "cut=layers,method=drop,score=angular,n=1",
+        "cut=layers,method=linearise,layer=1,inputs=dense",
+        "cut=ffn,score=wanda,sparsity=0.5 + cut=bits,method=gptq,bits=4,group=8",
+    ] {
+        let steps = recipe.split(" + ").map(|step| step.parse().unwrap()).collect();
+        let recipe = Recipe::new(steps, 1).unwrap();
+        let asked = Asked::of(golden_model("llama"), "", recipe);
+        let asked = CellRequest { dataset: golden_text("text.raw"), protocol, ..request(asked) };
+        let path = golden_text("calibration.raw");
+        let text = CalibrationText { path, reading, limit: Some(20), window_tokens: None };
+        let calibration = asked.recipe.needs_calibration().then_some(text);
+        let asked = CellRequest { calibration, ..asked };
+        let alone = answered(&asked);
+        let beside = answered(&CellRequest { compare: Some(Compare::Dense), ..asked });
+        assert!(beside["js_nats"].is_number() && alone["js_nats"].is_null());
+        for name in ["nll_nats", "stored_bytes", "parameters_left", "reached_sparsity"] {
+            assert!(alone[name].is_number() && alone[name] == beside[name], "{alone} {beside}");
+        }
+    }
 }
 
 /// The same order gives the same bits, in whatever order cells stand.

@@ -38,7 +38,11 @@ fn linearised(step: &Step, slim: Slim, ground: &Ground<'_>) -> Result<Option<Don
     let layers = [count(step, "layer")?];
     // Earlier steps replaced other layers; the dense model still has what these would have handed on.
     let (inputs, reference) = match step.name("inputs") {
-        Some("dense") => (FitInputs::Dense, ground.dense),
+        Some("dense") => {
+            let reason = "are those of the dense model, which is not here any more".to_owned();
+            let gone = CutError::Setting { setting: "inputs", reason };
+            (FitInputs::Dense, ground.dense.ok_or(gone)?)
+        }
         _ => (FitInputs::Drifted, &*slim.model),
     };
     let rank = step.count("rank").map(|_| count(step, "rank")).transpose()?;

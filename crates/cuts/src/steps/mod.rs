@@ -20,8 +20,8 @@ use crate::{CutError, Slim, Watch};
 
 /// What a cut may look at beside the model that it changes.
 pub struct Ground<'a> {
-    /// The model as its file has it.
-    pub dense: &'a dyn Model,
+    /// The model as its file has it; none where no step asks for it and it was given to the first cut.
+    pub dense: Option<&'a dyn Model>,
     /// Windows of calibration text, token ids; empty where the step needs none.
     pub windows: &'a [Vec<u32>],
     /// The static set of every site, for steps on neurons and state channels; else empty.

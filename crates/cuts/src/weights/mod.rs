@@ -70,16 +70,19 @@ pub enum WeightMethod {
     Score(&'static dyn WeightScore),
     /// Those that stay make up for what goes.
     SparseGpt,
+    /// Of a matrix the same go, and those that stay are as they were.
+    SparseGptMask,
 }
 
 /// All methods by their names.
-pub const WEIGHTS: [(&str, WeightMethod); 7] = [
+pub const WEIGHTS: [(&str, WeightMethod); 8] = [
     ("magnitude", WeightMethod::Score(&Magnitude(Pool::Matrix))),
     ("magnitude-global", WeightMethod::Score(&Magnitude(Pool::Model))),
     ("magnitude-rows", WeightMethod::Score(&Magnitude(Pool::Row))),
     ("wanda", WeightMethod::Score(&Wanda)),
     ("obd", WeightMethod::Score(&Obd)),
     ("sparsegpt", WeightMethod::SparseGpt),
+    ("sparsegpt-mask", WeightMethod::SparseGptMask),
     ("random", WeightMethod::Score(&Random)),
 ];
 
@@ -96,7 +99,7 @@ impl WeightMethod {
     pub fn needs(self) -> Needs {
         match self {
             Self::Score(score) => score.needs(),
-            Self::SparseGpt => Needs::Products,
+            Self::SparseGpt | Self::SparseGptMask => Needs::Products,
         }
     }
 }
@@ -127,7 +130,7 @@ impl WeightCut {
         }
         match (self.rounding, self.method) {
             (Some(rounding), WeightMethod::SparseGpt) => rounding.check(),
-            (Some(_), WeightMethod::Score(_)) => Err(CutError::Setting {
+            (Some(_), _) => Err(CutError::Setting {
                 setting: "bits",
                 reason: "only `sparsegpt` rounds in the same sweep; add a step that rounds"
                     .to_owned(),
@@ -143,9 +146,9 @@ impl WeightCut {
             Pattern::Share(_) => old.index,
             Pattern::NofM { n, m } => Index::NofM { n, m },
         };
-        // A score leaves what stays on its grid, a sweep does not.
+        // A mask leaves what stays on its grid, a sweep does not.
         let rounding = match self.method {
-            WeightMethod::Score(_) => old.rounding,
+            WeightMethod::Score(_) | WeightMethod::SparseGptMask => old.rounding,
             WeightMethod::SparseGpt => self.rounding,
         };
         StoredMatrix { rounding, index, rank: None, ..*old }
@@ -205,7 +208,10 @@ impl WeightCut {
             (WeightMethod::SparseGpt, Some(gram)) => {
                 sparsegpt::cut(matrices, gram, self, zeros_stay)
             }
-            (WeightMethod::SparseGpt, None) => Err(CutError::NoText),
+            (WeightMethod::SparseGptMask, Some(gram)) => {
+                sparsegpt::mask(matrices, gram, self, zeros_stay)
+            }
+            (WeightMethod::SparseGpt | WeightMethod::SparseGptMask, None) => Err(CutError::NoText),
         }
     }
 }

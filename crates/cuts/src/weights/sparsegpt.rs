@@ -1,4 +1,6 @@
 //! `sparsegpt`: what is dropped is made up for by what stays (Frantar & Alistarh 2023, arXiv:2301.00774).
+//! `sparsegpt-mask`: the same is dropped of a matrix, and nothing makes up for it; what the two differ by is
+//! what the update is worth.
 
 use rayon::prelude::*;
 
@@ -24,4 +26,23 @@ pub(super) fn cut(
         sweep.run(&matrix)
     });
     swept.collect()
+}
+
+/// The matrices without the entries that the sweep drops, which it chooses by weights that are updated on
+/// the way; the others as they were.
+pub(super) fn mask(
+    mut matrices: Vec<Matrix>,
+    gram: &Gram,
+    how: &WeightCut,
+    zeros_stay: &(dyn Fn(&str) -> bool + Sync),
+) -> Result<Vec<Matrix>, CutError> {
+    let swept = cut(matrices.clone(), gram, how, zeros_stay)?;
+    for (matrix, swept) in matrices.iter_mut().zip(swept) {
+        for (weight, swept) in matrix.values.iter_mut().zip(swept.values) {
+            if swept == 0.0 {
+                *weight = 0.0;
+            }
+        }
+    }
+    Ok(matrices)
 }

@@ -39,6 +39,7 @@ CASES = {
     "wanda-2-4": [{"cut": "weights", "method": "wanda", "pattern": "2:4"}],
     "obd": [HALF | {"method": "obd"}],
     "sparsegpt": [HALF | {"method": "sparsegpt"}],
+    "sparsegpt-mask": [HALF | {"method": "sparsegpt-mask"}],
     "sparsegpt-2-4": [{"cut": "weights", "method": "sparsegpt", "pattern": "2:4"}],
     "sparsegpt-4-bits": [HALF | {"method": "sparsegpt", "bits": 4, "group": GROUP}],
     "rtn-4": [FOUR_BITS | {"method": "rtn"}],
@@ -74,10 +75,11 @@ def cut_weights(model, step, windows):
         return cut_everywhere(model, sparsity)
 
     def change(_name, weight, gram):
-        if method == "sparsegpt":
-            return cuts.sweep(
+        if method.startswith("sparsegpt"):
+            swept = cuts.sweep(
                 weight, gram, len(windows), sparsity, pattern, step.get("bits"), step.get("group")
             )
+            return weight * (swept != 0) if method == "sparsegpt-mask" else swept
         scores = cuts.weight_scores(method, weight, gram, len(windows))
         return weight * cuts.mask_of(method, scores, sparsity, pattern)
 

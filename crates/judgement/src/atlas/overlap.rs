@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use evidence::{Measured, Observed, Share};
-use plan::Score;
+use evidence::{Measured, Observed};
+use plan::{Score, Share};
 use serde::Serialize;
 use tables::OverlapRow;
 
@@ -50,7 +50,7 @@ pub(super) fn by_distance(observed: &[Observed]) -> Vec<Overlap> {
         let cell = &observed.cell;
         let Some(treatment) = cell.recipe.treatment() else { continue };
         if let (Measured::Overlaps(rows), Some(score)) = (&observed.measured, treatment.score) {
-            let sparsity = Share::new(treatment.sparsity);
+            let sparsity = Share::nearest(treatment.sparsity);
             let key = (cell.model.as_str(), cell.dataset.as_str(), score, sparsity);
             let age =
                 |other: &Observed| (other.provenance.started_at_ms, Reverse(other.id.clone()));

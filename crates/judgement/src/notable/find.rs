@@ -1,7 +1,7 @@
 //! What a run found that may stand first: every question of every model and text.
 
-use evidence::{Quantity, Row, Share, Wanted};
-use plan::{Part, Policy, Rule, Score};
+use evidence::{Quantity, Row, Wanted};
+use plan::{Part, Policy, Rule, Score, Share};
 
 use super::choose::{Candidate, Question};
 use super::effect::{Effect, Ratio};
@@ -239,8 +239,8 @@ fn dial<'a>(dial: &'a Dial, tables: &'a [PerplexityTable]) -> Option<Candidate<N
     let table = tables.iter().find(|table| dial.is_of(table))?;
     let query = table.query();
     let lines = || dial.rows.iter().filter(|row| row.rule == Rule::WindowMean);
-    let largest = lines().map(|row| Share::new(row.sparsity)).max()?;
-    let at_largest = lines().filter(|row| Share::new(row.sparsity) == largest);
+    let largest = lines().map(|row| Share::nearest(row.sparsity)).max()?;
+    let at_largest = lines().filter(|row| Share::nearest(row.sparsity) == largest);
     let rated = at_largest.filter(|row| !is_control(Some(row.score))).filter_map(|line| {
         let end = |(window, row): (usize, &Row<Perplexity>)| {
             query.is_comparable(row).then(|| Some((window, Ratio::of(row)?)))?

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evidence::{Row, Share, Subject};
+use evidence::{Row, Subject};
 use judgement::Summary;
 use judgement::perplexity::Perplexity;
-use plan::{Protocol, shortest_decimal};
+use plan::{Protocol, Share, shortest_decimal};
 
 use crate::format::count;
 
@@ -71,9 +71,9 @@ pub(super) fn choose<'a, T>(
     for measured in measured().filter(|found| is_of_text(found)) {
         let is_at = |other: &&Found<'a, T>| other.sparsity.total_cmp(&measured.sparsity).is_eq();
         let n_models = found.iter().filter(|found| is_of_text(found)).filter(is_at).count();
-        counts.insert(Share::new(measured.sparsity), n_models);
+        counts.insert(Share::nearest(measured.sparsity), n_models);
     }
-    let is_preferred = |sparsity: Share| preferred.sparsity.map(Share::new) == Some(sparsity);
+    let is_preferred = |sparsity: Share| preferred.sparsity.map(Share::nearest) == Some(sparsity);
     let rank =
         |(sparsity, n_models): &(Share, usize)| (*n_models, is_preferred(*sparsity), *sparsity);
     let sparsity = counts.into_iter().max_by_key(rank)?.0.get();

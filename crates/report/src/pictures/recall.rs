@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use evidence::{Key as CellKey, Share};
-use plan::{Mode, Part, Policy, Score, shortest_decimal};
+use evidence::Key as CellKey;
+use plan::{Mode, Part, Policy, Score, Share, shortest_decimal};
 
 use super::axes::{Area, Scale, panels, panels_height};
 use super::canvas::{self, Key, Words, head};

@@ -72,8 +72,8 @@ pub(crate) fn calibration(limit: usize, window_tokens: Option<usize>) -> Calibra
     CalibrationText { path, reading, limit: Some(limit), window_tokens }
 }
 
-pub(crate) fn answer(asked: Asked) -> Value {
-    let request = CellRequest {
+pub(crate) fn request(asked: Asked) -> CellRequest {
+    CellRequest {
         model: asked.model,
         dataset: data(asked.dataset),
         reading: plan::Reading::default(),
@@ -86,10 +86,18 @@ pub(crate) fn answer(asked: Asked) -> Value {
         device: DeviceName::Cpu,
         time_steps: plan::TimeSteps::default(),
         json: true,
-    };
+    }
+}
+
+pub(crate) fn answer(asked: Asked) -> Value {
+    answered(&request(asked))
+}
+
+/// What `worker cell` prints.
+pub(crate) fn answered(request: &CellRequest) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("request.json");
-    std::fs::write(&file, serde_json::to_string(&request).unwrap()).unwrap();
+    std::fs::write(&file, serde_json::to_string(request).unwrap()).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_worker"))
         .args(["cell", "--request"])
         .arg(&file)

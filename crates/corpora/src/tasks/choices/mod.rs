@@ -160,8 +160,10 @@ impl ChoiceTask {
         if n < 2 || contexts.len() != choices.len() {
             return Err((CHOICE, format!("expected at least two choices, found {n}")));
         }
-        if let Some(empty) = choices.iter().position(String::is_empty) {
-            return Err((CHOICE, format!("choice {empty} is empty")));
+        let empty = choices.iter().position(String::is_empty);
+        if let Some(empty) = empty.filter(|_| definition.is_normalised()) {
+            let reason = format!("choice {empty} is empty, and acc_norm divides by its length");
+            return Err((CHOICE, reason));
         }
         let target = self.text(TARGET, TARGET, &values)?;
         let labels = definition.labels.as_ref();

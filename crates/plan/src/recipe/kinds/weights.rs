@@ -33,6 +33,10 @@ const METHOD: Setting = Setting {
         ("wanda", "largest |w|·‖x‖₂ within each output row (Sun 2023)"),
         ("obd", "largest H·w², pooled over the matrix, without an update (LeCun 1990)"),
         ("sparsegpt", "largest w²/U², and the rest makes up for what goes (Frantar 2023)"),
+        (
+            "sparsegpt-mask",
+            "the same entries, and the rest stays as it is: what the update is worth",
+        ),
         ("random", "seeded, pooled over the matrix: the control"),
     ]),
     needed: true,
@@ -91,7 +95,7 @@ fn check(step: &mut Step) -> Result<(), StepError> {
 
 fn needs(step: &Step) -> Needs {
     match step.name("method") {
-        Some("wanda" | "obd" | "sparsegpt") => Needs::Inputs,
+        Some("wanda" | "obd" | "sparsegpt" | "sparsegpt-mask") => Needs::Inputs,
         _ => Needs::Nothing,
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evidence::place::{Model, Place};
-use evidence::{Key, Row, Share, Wanted};
+use evidence::{Key, Row, Wanted};
 use judgement::Summary;
 use judgement::contrast::{DYNAMIC, FIXED, SCORE};
 use judgement::dial::{Dial, DialRow, SAME_AT_ONE};
 use judgement::perplexity::Perplexity;
-use plan::{Part, Policy, Rule, Score};
+use plan::{Part, Policy, Rule, Score, Share};
 
 use crate::pictures::choose::Found;
 use crate::pictures::ratios::perplexity_models;
@@ -73,7 +73,7 @@ fn sparsities(model: &Model<'_, Perplexity>, dial: Option<&Dial>) -> Vec<f64> {
     let absent = model.absent.iter().filter_map(|absent| Key::of(absent.cell));
     let absent = absent.filter(|key| key.policy == Policy::Window).map(|key| key.sparsity);
     let measured = dial.into_iter().flat_map(|dial| &dial.rows);
-    let measured = measured.map(|row| Share::new(row.sparsity));
+    let measured = measured.map(|row| Share::nearest(row.sparsity));
     let sparsities: BTreeSet<Share> = measured.chain(absent).collect();
     sparsities.into_iter().map(Share::get).collect()
 }
@@ -99,7 +99,7 @@ fn panel<'a>(model: &Model<'a, Perplexity>, dial: Option<&Dial>, sparsity: f64) 
         }
     }
     for absent in &model.absent {
-        let own = Key::of(absent.cell).filter(|key| key.sparsity == Share::new(sparsity));
+        let own = Key::of(absent.cell).filter(|key| key.sparsity == Share::nearest(sparsity));
         let Some(key) = own else { continue };
         if let (Policy::Window, Some(rule), Some(window)) = (key.policy, key.rule, key.window) {
             let line = lines.entry((rule, key.prompt_tokens)).or_default();

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use evidence::absent::{Absent, Why, absent};
-use evidence::{Key, Share, Subject, subject};
+use evidence::{Key, Subject, subject};
 use judgement::Summary;
 use judgement::quadrants::{Kind, Line, Quadrant, Quadrants, Rating, Value};
-use plan::{Cell, Measure, Score};
+use plan::{Cell, Measure, Score, Share};
 
 use crate::pictures::choose::{Choice, Found};
 
@@ -52,7 +52,7 @@ pub(super) fn found(summary: &Summary) -> Vec<Found<'_, Squares<'_>>> {
         let sparsities = table.into_iter().flat_map(|table| table.sparsities.iter().copied());
         let of_absent = absent.iter().filter_map(|absent| Key::of(absent.cell));
         let of_absent = of_absent.map(|key| key.sparsity);
-        let sparsities: BTreeSet<Share> = sparsities.map(Share::new).chain(of_absent).collect();
+        let sparsities: BTreeSet<Share> = sparsities.map(Share::nearest).chain(of_absent).collect();
         for sparsity in sparsities.into_iter().map(Share::get) {
             let value = squares(table, &absent, sparsity);
             let is_measured = value.values().flatten().flatten().any(|best| best.value().is_some());
@@ -94,7 +94,7 @@ fn squares<'a>(table: Option<&'a Quadrants>, absent: &[Absent<'a>], sparsity: f6
     }
     for absent in absent {
         if let Some(key) = Key::of(absent.cell)
-            && key.sparsity == Share::new(sparsity)
+            && key.sparsity == Share::nearest(sparsity)
             && let Some(quadrant) = quadrant_of(absent.cell)
             && let Some(side) = key.score.and_then(side_of)
         {
@@ -110,7 +110,7 @@ pub(super) fn fullest(found: &[Found<'_, Squares<'_>>]) -> Option<f64> {
     let mut counts: BTreeMap<Share, usize> = BTreeMap::new();
     for found in found {
         let numbers = found.value.values().flatten().flatten().filter_map(Best::value);
-        *counts.entry(Share::new(found.sparsity)).or_default() += numbers.count();
+        *counts.entry(Share::nearest(found.sparsity)).or_default() += numbers.count();
     }
     counts.into_iter().map(|(sparsity, n)| (n, sparsity)).max().map(|(_, own)| own.get())
 }
