@@ -6,6 +6,7 @@ mod atlas;
 mod claims;
 mod compare;
 mod damage;
+mod export;
 mod figures;
 mod fixtures;
 mod html;
