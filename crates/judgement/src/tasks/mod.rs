@@ -84,13 +84,16 @@ impl TaskTable {
         self.rows.iter().find(|row| row.is_dense())
     }
 
-    /// The rows whose mean was compared with dense, those with most items right first.
+    /// The rows whose mean was compared with dense over as many tasks as any row's, those with most items
+    /// right first. Means over fewer tasks are no rank among these.
     pub fn compared(&self) -> Vec<(&TaskRow, &MeanDifference)> {
         let with_mean = |row| -> Option<(&TaskRow, &MeanDifference)> {
             let row: &TaskRow = row;
             Some((row, row.mean_against_dense.compared()?))
         };
         let mut rows: Vec<_> = self.rows.iter().filter_map(with_mean).collect();
+        let most = rows.iter().map(|(_, own)| own.n_tasks).max();
+        rows.retain(|(_, own)| Some(own.n_tasks) == most);
         // Stable: of equals the earlier recipe.
         rows.sort_by(|a, b| b.1.difference.total_cmp(&a.1.difference));
         rows

@@ -180,6 +180,10 @@ fn tasks(table: &TaskTable, dense: &TaskMean, ends: &[(&TaskRow, &MeanDifference
     if !ends.is_empty() {
         let [differs, same] =
             [TaskVerdict::Differs, TaskVerdict::Equivalent].map(|own| table.n_with(own));
+        let over = ends.first().map_or(0, |(_, own)| own.n_tasks);
+        if over < dense.n_tasks {
+            text += &format!(" over {}", count(over, "task"));
+        }
         text += &format!(
             "; of {} {differs} differ, {same} are equivalent",
             count(table.n_tests, "comparison")

@@ -63,7 +63,7 @@ fn note(own: &TaskTable) -> String {
          exact, adjusted by Holm over {} of this table. {}: the 95 % interval lies within the margin (two \
          one-sided tests at 2.5 %); differs: significant after Holm; open: neither. Detectable: the smallest \
          difference found with power 0.8 at level 0.05. Of the mean the interval is a bootstrap with the \
-         same draws for both sides.",
+         same draws for both sides; it is adjusted for no other recipe.",
         count(own.n_tests, "comparison"),
         task_verdict(judgement::tasks::TaskVerdict::Equivalent, own.margin),
     )
@@ -123,7 +123,8 @@ fn matrix(own: &TaskTable) -> Table {
         [("recipe", Left)].into_iter().chain(columns).chain([("mean", Right), ("tasks", Right)]),
     );
     for row in &own.rows {
-        let places = row.entries.iter().map(|slot| Field::Number(place(slot)));
+        let places = own.tasks.iter().zip(&row.entries);
+        let places = places.map(|(task, slot)| Field::Number(whole_place(task, slot)));
         let mean = row.mean.as_ref().map(|own| match own.lower.zip(own.upper) {
             Some((lower, upper)) => in_percent(own.value, lower, upper),
             None => format!("{:.1}", 100.0 * own.value),
@@ -138,6 +139,15 @@ fn matrix(own: &TaskTable) -> Table {
 /// `65.0 [55.3, 73.6]`
 fn in_percent(value: f64, lower: f64, upper: f64) -> String {
     format!("{:.1} [{:.1}, {:.1}]", 100.0 * value, 100.0 * lower, 100.0 * upper)
+}
+
+/// The same, and of a group of which a member is not there how many are.
+fn whole_place(task: &Task, slot: &TaskSlot) -> String {
+    let n_members = slot.entry().map_or(task.members.len(), |own| own.cell_ids.len());
+    match n_members < task.members.len() {
+        true => format!("{} ({n_members} of {} members)", place(slot), task.members.len()),
+        false => place(slot),
+    }
 }
 
 fn place(slot: &TaskSlot) -> String {
