@@ -16,8 +16,8 @@ Examples:
   cargo xtask report --full | less -S            all of it, as Markdown
   cargo xtask report --results results/smollm2
   cargo xtask report --results results/smollm2 --json
-  cargo xtask report --results results/smollm2-tasks --margin 0.01              within one point of items
-  cargo xtask report --results results/smollm2-tasks --export lm-eval out       as lm-evaluation-harness
+  cargo xtask report --results results/smollm2-tasks --margin 0.01          tasks, within a point
+  cargo xtask report --results results/smollm2-tasks --export lm-eval out   as the harness writes
   cargo xtask report --compare results/quick old/quick            what changed, cell by cell
   cargo xtask report --compare results/quick old/quick --out compare.md";
 
