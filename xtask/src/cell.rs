@@ -207,7 +207,7 @@ const NO_OBSERVATION: &str =
 
 /// The arguments as one checked request.
 fn request(workspace: &Workspace, args: &Args) -> Result<CellRequest> {
-    let recipe = recipe(args)?;
+    let (recipe, task) = (recipe(args)?, own_task(args)?);
     let needs_calibration = recipe.needs_calibration();
     if needs_calibration && args.calibrate.is_none() {
         let step = recipe.steps().iter().find(|step| step.needs_calibration());
@@ -241,7 +241,7 @@ fn request(workspace: &Workspace, args: &Args) -> Result<CellRequest> {
         dataset,
         reading,
         protocol: args.protocol,
-        task: own_task(args)?,
+        task,
         recipe,
         compare: args.compare,
         limit: as_count(args.limit),

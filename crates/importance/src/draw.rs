@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 
 /// Number of the first state site: those of feed-forward blocks, counted from 0, never get there.
 const STATE_SITES: u64 = 1 << 32;
+/// Number of the first attention.
+const ATTENTION_SITES: u64 = 2 << 32;
 
 /// Where a random score is drawn: the same place gives the same numbers in every run, whatever else
 /// shares the batch and whatever the sparsity (so kept sets stay nested).
@@ -39,6 +41,12 @@ impl Draw {
     pub fn of_state_window(seed: u64, site: usize, sequence: u64, window: usize) -> Self {
         let ffn = Self::of_window(seed, site, sequence, window);
         Self { site: ffn.site + STATE_SITES, ..ffn }
+    }
+
+    /// One draw a window of an attention; the sequence is known by its token ids.
+    pub fn of_attention_window(seed: u64, site: usize, sequence: u64, window: usize) -> Self {
+        let ffn = Self::of_window(seed, site, sequence, window);
+        Self { site: ffn.site + ATTENTION_SITES, ..ffn }
     }
 
     /// A number that stands for a sequence of token ids.
@@ -81,6 +89,7 @@ mod tests {
             Draw::of_window(1, 2, 3, 5),
             Draw::of_site(1, 2),
             Draw::of_state_window(1, 2, 3, 4),
+            Draw::of_attention_window(1, 2, 3, 4),
             Draw::of_state_site(1, 2),
         ] {
             assert_ne!(here, other.uniform(5));

@@ -39,14 +39,14 @@ impl Cache {
 
 /// Keys (already turned by their positions) and values of the tokens that are still visible.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct KvCache {
+pub struct KvCache {
     /// Both `[kv_heads, tokens, head_dim]`; `None` before the first token.
     past: Option<[Tensor<3>; 2]>,
 }
 
 impl KvCache {
     /// Tokens held.
-    pub(crate) fn held(&self) -> usize {
+    pub fn held(&self) -> usize {
         self.past.as_ref().map_or(0, |[keys, _]| keys.dims()[1])
     }
 

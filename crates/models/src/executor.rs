@@ -1,8 +1,10 @@
-//! The seam: who computes a feed-forward block or steps a recurrent state.
+//! The seam: who computes a feed-forward block, steps a recurrent state or mixes what heads see.
 
 use burn::tensor::Tensor;
 
-use crate::{Batch, ExecutorError, Ffn, Mixer, RecurrentState};
+use crate::{
+    Attention, AttentionInputs, Batch, ExecutorError, Ffn, KvCache, Mixer, RecurrentState,
+};
 
 /// One use of a feed-forward block in a forward pass.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +16,19 @@ pub struct FfnSite<'a> {
     /// The weights.
     pub ffn: &'a Ffn,
     /// The sequences whose tokens are the rows of the input.
+    pub batch: &'a Batch,
+}
+
+/// One use of an attention in a forward pass.
+#[derive(Clone, Copy, Debug)]
+pub struct AttentionSite<'a> {
+    /// Index of the site, counted from the first attention of the model.
+    pub index: usize,
+    /// Layer it stands in.
+    pub layer: usize,
+    /// The weights and sizes.
+    pub attention: &'a Attention,
+    /// The sequences whose tokens are the queries.
     pub batch: &'a Batch,
 }
 
@@ -72,6 +87,26 @@ pub trait Executor {
         past: Option<&mut RecurrentState>,
     ) -> Result<Tensor<2>, ExecutorError> {
         Ok(site.mixer.scan(inputs, site.batch, past))
+    }
+
+    /// What every head gives, before the output projection; the default is the plain computation.
+    ///
+    /// `inputs` has one entry a sequence of the batch, without what came before it; `past` is what the
+    /// sequence of the batch left behind, to be brought up to its last token; where several sequences go
+    /// on with it, it stays as it is.
+    ///
+    /// # Shapes
+    /// - returns: `[tokens, heads · head_dim]`, rows in the order of the batch
+    ///
+    /// # Errors
+    /// Where the heads cannot be run as asked; the forward pass ends with it.
+    fn attention(
+        &mut self,
+        site: &AttentionSite<'_>,
+        inputs: Vec<AttentionInputs>,
+        past: Option<&mut KvCache>,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        Ok(site.attention.attend(inputs, past))
     }
 
     /// Shows the residual stream after a layer, `[tokens, d_model]`; the default does not look.

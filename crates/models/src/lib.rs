@@ -52,14 +52,17 @@ pub use batch::Batch;
 #[cfg(feature = "wgpu")]
 pub use burn::tensor::DeviceKind;
 pub use burn::tensor::{Device, Gradients as RecordedGradients, Tensor};
-pub use cache::{Cache, RecurrentState};
+pub use cache::{Cache, KvCache, RecurrentState};
 pub use divergence::divergence_by_sequence;
 pub use error::{ExecutorError, LayersError, LoadError, RotationError};
-pub use executor::{Dense, Executor, FfnSite, StateInputs, StateSite};
+pub use executor::{AttentionSite, Dense, Executor, FfnSite, StateInputs, StateSite};
 pub use layered::{Layered, Place};
 pub use linears::{LinearMapper, MatrixUse};
 pub use load::{LoadedModel, inspect, inspect_with, load, load_with, sizes};
-pub use nn::{Activation, AffineLayer, Ffn, Linear, LowRank, Mixer, MixerShape, Tap};
+pub use nn::{
+    Activation, AffineLayer, Attention, AttentionInputs, AttentionShape, Ffn, Linear, LowRank,
+    Mixer, MixerShape, Tap,
+};
 pub use options::{Options, TimeSteps};
 pub use predictions::{Prediction, nll_and_slope, nll_by_sequence, predictions};
 pub use share::{PartShare, ffn_share, matrix_share, state_share};

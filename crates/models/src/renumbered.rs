@@ -5,7 +5,8 @@ use std::{iter::Sum, ops::Add};
 use burn::tensor::Tensor;
 
 use crate::{
-    Cache, Executor, ExecutorError, FfnSite, LayerFacts, RecurrentState, StateInputs, StateSite,
+    AttentionInputs, AttentionSite, Cache, Executor, ExecutorError, FfnSite, KvCache, LayerFacts,
+    RecurrentState, StateInputs, StateSite,
 };
 
 /// How many sites of each kind.
@@ -71,6 +72,18 @@ impl Executor for Renumbered<'_> {
         let [from, to] = self.sites;
         let (index, layer) = (site.index - from.states + to.states, self.layer(site.layer));
         self.executor.state(&StateSite { index, layer, ..*site }, inputs, past)
+    }
+
+    fn attention(
+        &mut self,
+        site: &AttentionSite<'_>,
+        inputs: Vec<AttentionInputs>,
+        past: Option<&mut KvCache>,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        let [from, to] = self.sites;
+        let index = site.index - from.attentions + to.attentions;
+        let layer = self.layer(site.layer);
+        self.executor.attention(&AttentionSite { index, layer, ..*site }, inputs, past)
     }
 
     fn layer_end(&mut self, layer: usize, stream: &Tensor<2>) {

@@ -54,6 +54,9 @@ pub struct UnknownName {
     pub known: Vec<String>,
 }
 
+/// Names that a message lists; more would bury what it says.
+const MOST_SHOWN: usize = 24;
+
 impl UnknownName {
     /// The error for `given`, which is none of `known`.
     pub fn new<'a>(
@@ -77,7 +80,12 @@ impl fmt::Display for UnknownName {
         if self.known.is_empty() {
             write!(f, " (there are none to choose from)")
         } else {
-            write!(f, " (one of: {})", self.known.join(", "))
+            let (shown, rest) = self.known.split_at(self.known.len().min(MOST_SHOWN));
+            write!(f, " (one of: {}", shown.join(", "))?;
+            match rest.len() {
+                0 => f.write_str(")"),
+                n => write!(f, ", and {n} more)"),
+            }
         }
     }
 }
@@ -111,5 +119,8 @@ mod tests {
             error.to_string(),
             "unknown policy `statik`: did you mean `static`? (one of: dense, static)"
         );
+        let many: Vec<String> = (0..30).map(|n| format!("name-{n}")).collect();
+        let error = UnknownName::new("task", "zzz", many.iter().map(String::as_str));
+        assert!(error.to_string().ends_with(", name-23, and 6 more)"), "{error}");
     }
 }

@@ -95,7 +95,8 @@ impl FromStr for Protocol {
         }
         let known = || {
             let tasks = datasets::tasks().map(|task| format!("{CHOICE}{task}"));
-            Self::EXAMPLES.iter().map(|&name| name.to_owned()).chain(tasks)
+            let others = Self::EXAMPLES.iter().filter(|name| !name.starts_with(CHOICE));
+            others.map(|&name| name.to_owned()).chain(tasks)
         };
         let unknown = || {
             let known: Vec<String> = known().collect();

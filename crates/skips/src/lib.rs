@@ -39,6 +39,7 @@
 //! ```
 
 mod commitment;
+mod heads;
 mod masking;
 mod overlap;
 mod selection;
@@ -50,6 +51,7 @@ mod state_selection;
 pub mod steps;
 
 pub use commitment::{Commitment, Rule};
+pub use heads::{HeadScore, HeadSelection, HeadSkipping};
 pub use masking::Masking;
 pub use overlap::{LagOverlap, Overlapping, SiteOverlaps, sum_overlaps};
 pub use selection::{Selection, Windowed};

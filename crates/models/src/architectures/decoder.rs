@@ -324,7 +324,9 @@ impl Model for Decoder {
             let rotary = &rotaries[self.config.layers[index].rope];
             let past = past.as_deref_mut().map(|past| &mut past.attention[index]);
             let (normed, residual) = layer.attention_norm.forward(x);
-            let mut change = layer.attention.forward(normed, batch, Some(rotary), past);
+            let sites = [index, index];
+            let mut change =
+                layer.attention.forward(normed, sites, batch, Some(rotary), past, executor)?;
             if let Some([after_attention, _]) = &layer.after {
                 change = after_attention.forward(change).0;
             }

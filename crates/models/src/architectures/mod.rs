@@ -171,6 +171,11 @@ pub trait Model: Send + Sync {
     /// The past of a sequence that has not begun.
     fn new_cache(&self) -> Cache;
 
+    /// Number of attentions in a forward pass: the sites of [`AttentionSite`](crate::AttentionSite).
+    fn attentions(&self) -> usize {
+        self.new_cache().attention.len()
+    }
+
     /// The residual stream before the first layer.
     ///
     /// # Shapes

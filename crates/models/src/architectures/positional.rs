@@ -151,7 +151,7 @@ impl Model for PositionalDecoder {
             let layer = &self.layers[index];
             let past = past.as_deref_mut().map(|past| &mut past.attention[index]);
             x = with_norm(x, &layer.attention_norm, self.norm_first, |x| {
-                Ok(layer.attention.forward(x, batch, None, past))
+                layer.attention.forward(x, [index, index], batch, None, past, executor)
             })?;
             let site = FfnSite { index, layer: index, ffn: &layer.ffn, batch };
             x = with_norm(x, &layer.ffn_norm, self.norm_first, |x| executor.ffn(&site, x))?;

@@ -1,11 +1,13 @@
 //! Causal self-attention with grouped key and value heads, over sequences laid end to end.
 
+use std::ops::Range;
+
 use burn::tensor::{Bool, Tensor, TensorData, activation::softmax};
 use vector::{Rotary, Visible, causal_softmax, gather_heads, scatter_heads};
 
 use super::{Linear, RmsNorm};
 use crate::{
-    Batch,
+    AttentionSite, Batch, Executor, ExecutorError,
     cache::KvCache,
     tensor::{Values, is_plain_cpu, matrix},
 };
@@ -16,7 +18,7 @@ const QUERIES_PER_BLOCK: usize = 128;
 /// `softmax(Q·Kᵀ · scale)·V`, causal, then the output projection (Vaswani et al. 2017;
 /// grouped heads: Ainslie et al. 2023, arXiv:2305.13245).
 #[derive(Clone, Debug)]
-pub(crate) struct Attention {
+pub struct Attention {
     pub(crate) query: Linear,
     pub(crate) key: Linear,
     pub(crate) value: Linear,
@@ -28,16 +30,17 @@ pub(crate) struct Attention {
 
 /// Sizes of an attention and what its queries may see.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AttentionShape {
+pub struct AttentionShape {
     /// Query heads.
-    pub(crate) heads: usize,
+    pub heads: usize,
     /// Key and value heads; divides `heads`.
-    pub(crate) kv_heads: usize,
-    pub(crate) head_dim: usize,
+    pub kv_heads: usize,
+    /// Numbers of a head.
+    pub head_dim: usize,
     /// Factor of the scores, `1/sqrt(head_dim)` unless the architecture says otherwise.
-    pub(crate) scale: f32,
+    pub scale: f32,
     /// Tokens a query sees at most, itself among them; `None` for all before it.
-    pub(crate) window: Option<usize>,
+    pub window: Option<usize>,
 }
 
 impl AttentionShape {
@@ -54,15 +57,17 @@ impl AttentionShape {
 }
 
 /// Queries, keys and values of one sequence, as rows of heads.
-struct Sequence {
-    /// `[heads, tokens, head_dim]`, turned and scaled.
-    queries: Tensor<3>,
-    /// `[kv_heads, visible, head_dim]`, turned; with the past of the cache in front.
-    keys: Tensor<3>,
+#[derive(Clone, Debug)]
+pub struct AttentionInputs {
+    /// Turned by their positions and scaled: `[heads, tokens, head_dim]`.
+    pub queries: Tensor<3>,
+    /// Turned; once [`Attention::remembered`], with the past of the cache in front:
     /// `[kv_heads, visible, head_dim]`.
-    values: Tensor<3>,
+    pub keys: Tensor<3>,
+    /// `[kv_heads, visible, head_dim]`.
+    pub values: Tensor<3>,
     /// Position of the first query, counted from the first key.
-    first: usize,
+    pub first: usize,
 }
 
 impl Attention {
@@ -76,6 +81,19 @@ impl Attention {
         vec![vec![&mut self.query, &mut self.key, &mut self.value], vec![&mut self.output]]
     }
 
+    /// Its sizes.
+    pub fn shape(&self) -> AttentionShape {
+        self.shape
+    }
+
+    /// The output projection as a matrix, without its bias, whatever form it is stored in.
+    ///
+    /// # Shapes
+    /// - returns: `[heads · head_dim, d_model]`
+    pub fn output_map(&self) -> Tensor<2> {
+        self.output.matrix()
+    }
+
     /// `rotary` holds the turns of the positions of the batch, `past` the keys and values of the sequence
     /// that the batch goes on with; where several sequences go on with it, it stays as it is.
     ///
@@ -85,37 +103,60 @@ impl Attention {
     pub(crate) fn forward(
         &self,
         x: Tensor<2>,
+        [index, layer]: [usize; 2],
         batch: &Batch,
         rotary: Option<&Rotary>,
         past: Option<&mut KvCache>,
-    ) -> Tensor<2> {
+        executor: &mut dyn Executor,
+    ) -> Result<Tensor<2>, ExecutorError> {
         let heads = self.project(x);
-        let sequences: Vec<_> = batch.sequences().collect();
-        let mixed = if sequences.len() == 1 {
-            self.mix(heads, rotary, past)
-        } else {
-            let tokens = 0;
-            let parts = sequences.into_iter().map(|rows| {
-                let of = |t: &Tensor<2>| t.clone().narrow(tokens, rows.start, rows.len());
-                let mut own = past.as_deref().cloned();
-                self.mix(heads.each_ref().map(of), rotary, own.as_mut())
-            });
-            Tensor::cat(parts.collect(), tokens)
+        let gathered = |heads: [Tensor<2>; 3]| match is_plain_cpu(&heads[0].device()) {
+            true => self.gathered(heads, rotary),
+            false => self.gathered_composed(heads, rotary),
         };
-        self.output.forward(mixed)
+        let sequences: Vec<_> = batch.sequences().collect();
+        let inputs = match sequences.as_slice() {
+            [_] => vec![gathered(heads)],
+            several => {
+                let of = |rows: &Range<usize>| {
+                    gathered(heads.each_ref().map(|t| t.clone().narrow(0, rows.start, rows.len())))
+                };
+                several.iter().map(of).collect()
+            }
+        };
+        let site = AttentionSite { index, layer, attention: self, batch };
+        Ok(self.output.forward(executor.attention(&site, inputs, past)?))
     }
 
-    /// One sequence: `[tokens, heads · head_dim]` of queries, keys and values to the same of outputs.
-    fn mix(
+    /// The plain computation: the head outputs of every sequence, in the order of the batch.
+    ///
+    /// # Shapes
+    /// - returns: `[tokens, heads · head_dim]`
+    pub fn attend(
         &self,
-        heads: [Tensor<2>; 3],
-        rotary: Option<&Rotary>,
+        mut inputs: Vec<AttentionInputs>,
         past: Option<&mut KvCache>,
     ) -> Tensor<2> {
-        if is_plain_cpu(&heads[0].device()) {
-            self.mix_blocks(&self.remember(self.gathered(heads, rotary), past))
-        } else {
-            self.mix_composed(&self.remember(self.gathered_composed(heads, rotary), past))
+        if inputs.len() == 1
+            && let Some(only) = inputs.pop()
+        {
+            return self.mixed(&self.remembered(only, past));
+        }
+        let parts = inputs.into_iter().map(|own| {
+            let mut past = past.as_deref().cloned();
+            self.mixed(&self.remembered(own, past.as_mut()))
+        });
+        Tensor::cat(parts.collect(), 0)
+    }
+
+    /// `softmax(Q·Kᵀ)·V` of one sequence whose keys and values hold its past.
+    ///
+    /// # Shapes
+    /// - returns: `[tokens, heads · head_dim]`
+    pub fn mixed(&self, inputs: &AttentionInputs) -> Tensor<2> {
+        match is_plain_cpu(&inputs.queries.device()) {
+            true => self.mix_blocks(inputs),
+            false => self.mix_composed(inputs),
         }
     }
 
@@ -136,16 +177,20 @@ impl Attention {
         [query, key, value]
     }
 
-    /// Puts the past in front of the keys and values.
-    fn remember(&self, sequence: Sequence, past: Option<&mut KvCache>) -> Sequence {
+    /// The past in front of the keys and values, which it takes up.
+    pub fn remembered(
+        &self,
+        sequence: AttentionInputs,
+        past: Option<&mut KvCache>,
+    ) -> AttentionInputs {
         let Some(past) = past else { return sequence };
         let first = past.held();
         let [keys, values] = past.append(sequence.keys, sequence.values, self.shape.window);
-        Sequence { keys, values, first, ..sequence }
+        AttentionInputs { keys, values, first, ..sequence }
     }
 
     /// The CPU path: heads are gathered, turned and scaled in one pass over plain memory.
-    fn gathered(&self, heads: [Tensor<2>; 3], rotary: Option<&Rotary>) -> Sequence {
+    fn gathered(&self, heads: [Tensor<2>; 3], rotary: Option<&Rotary>) -> AttentionInputs {
         let AttentionShape { heads: n, kv_heads, head_dim, scale, .. } = self.shape;
         let device = heads[0].device();
         let [query, key, value] = heads.map(Values::of);
@@ -154,7 +199,7 @@ impl Attention {
             let shape = [heads, rows.len() / (heads * head_dim), head_dim];
             Tensor::from_data(TensorData::new(values, shape), &device)
         };
-        Sequence {
+        AttentionInputs {
             queries: cube(&query, n, scale, rotary),
             keys: cube(&key, kv_heads, 1.0, rotary),
             values: cube(&value, kv_heads, 1.0, None),
@@ -163,7 +208,7 @@ impl Attention {
     }
 
     /// The CPU path: blocks of queries against the keys they may see, softmax in one pass.
-    fn mix_blocks(&self, sequence: &Sequence) -> Tensor<2> {
+    fn mix_blocks(&self, sequence: &AttentionInputs) -> Tensor<2> {
         let AttentionShape { heads, kv_heads, head_dim, window, .. } = self.shape;
         let (by_head, tokens) = (0, 1);
         let device = sequence.queries.device();
@@ -192,7 +237,7 @@ impl Attention {
     }
 
     /// Every other device, and the oracle of [`Attention::gathered`].
-    fn gathered_composed(&self, heads: [Tensor<2>; 3], rotary: Option<&Rotary>) -> Sequence {
+    fn gathered_composed(&self, heads: [Tensor<2>; 3], rotary: Option<&Rotary>) -> AttentionInputs {
         let AttentionShape { heads: n, kv_heads, head_dim, scale, .. } = self.shape;
         let (by_head, tokens) = (0, 1);
         let cube = |x: Tensor<2>, heads: usize| -> Tensor<3> {
@@ -204,7 +249,7 @@ impl Attention {
             Some(rotary) => turn(x, rotary),
             None => x,
         };
-        Sequence {
+        AttentionInputs {
             queries: turned(cube(query, n)) * scale,
             keys: turned(cube(key, kv_heads)),
             values: cube(value, kv_heads),
@@ -213,7 +258,7 @@ impl Attention {
     }
 
     /// Every other device, and the oracle of [`Attention::mix_blocks`].
-    fn mix_composed(&self, sequence: &Sequence) -> Tensor<2> {
+    fn mix_composed(&self, sequence: &AttentionInputs) -> Tensor<2> {
         let AttentionShape { heads, kv_heads, head_dim, .. } = self.shape;
         let (by_head, tokens, features) = (0, 1, 2);
         let length = sequence.queries.dims()[tokens];
@@ -229,7 +274,7 @@ impl Attention {
     }
 
     /// True where a query may not see a key: `[1, tokens, visible]`.
-    fn hidden(&self, sequence: &Sequence, length: usize, visible: usize) -> Tensor<3, Bool> {
+    fn hidden(&self, sequence: &AttentionInputs, length: usize, visible: usize) -> Tensor<3, Bool> {
         let mask: Vec<bool> = (0..length)
             .flat_map(|row| {
                 let query = sequence.first + row;
@@ -312,7 +357,7 @@ mod tests {
                 if past > 0 {
                     cache.append(old.keys, old.values, window);
                 }
-                layer.remember(sequence, Some(&mut cache))
+                layer.remembered(sequence, Some(&mut cache))
             };
             let composed = remembered(layer.gathered_composed(heads.clone(), rotary));
             let composed = layer.mix_composed(&composed).into_data();

@@ -79,6 +79,14 @@ impl Linear {
         }
     }
 
+    /// The whole map without its bias: `[d_in, d_out]`.
+    pub(crate) fn matrix(&self) -> Tensor<2> {
+        match &self.adapter {
+            None => self.weight.clone(),
+            Some(own) => self.weight.clone() + own.down.clone().matmul(own.up.clone()),
+        }
+    }
+
     /// `(d_in, d_out)`.
     pub fn widths(&self) -> (usize, usize) {
         let [d_in, d_out] = self.weight.dims();

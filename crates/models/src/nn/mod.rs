@@ -17,7 +17,7 @@ mod scan;
 mod scan_composed;
 
 pub use affine::AffineLayer;
-pub(crate) use attention::{Attention, AttentionShape};
+pub use attention::{Attention, AttentionInputs, AttentionShape};
 pub(crate) use convolution::Convolution;
 pub use ffn::{Activation, Ffn};
 pub(crate) use gated_norm::GatedNorm;

@@ -3,6 +3,7 @@
 //! One file a kind, each beside the file of the same name in `plan`'s kinds; [`ALL`] is the table.
 
 mod ffn;
+mod heads;
 mod state;
 mod together;
 
@@ -50,7 +51,7 @@ pub trait Skip: Sync {
 }
 
 /// Every skip.
-pub const ALL: &[&dyn Skip] = &[&ffn::Neurons, &state::Channels];
+pub const ALL: &[&dyn Skip] = &[&ffn::Neurons, &state::Channels, &heads::Heads];
 
 /// Why a skip cannot be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -90,11 +91,10 @@ pub fn executor<E: From<SkipError>>(
         executors.insert(step.kind().part, skip.executor(step, ground)?);
     }
     // A recipe has at most one skip a part.
-    Ok(match (executors.remove("ffn"), executors.remove("state")) {
-        (Some(neurons), Some(channels)) => Box::new(Together::new(neurons, channels)),
-        (None, Some(channels)) => channels,
-        (Some(neurons), None) => neurons,
-        (None, None) => Box::new(Skipping::new(Selection::All, model.ffns().len())),
+    let of_part = ["ffn", "state", "heads"].map(|part| executors.remove(part));
+    Ok(match Together::new(of_part) {
+        Some(together) => together,
+        None => Box::new(Skipping::new(Selection::All, model.ffns().len())),
     })
 }
 

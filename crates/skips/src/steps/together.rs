@@ -1,34 +1,59 @@
 //! Several skips in one forward pass, each on its own part.
 
-use models::{Executor, ExecutorError, FfnSite, RecurrentState, StateInputs, StateSite, Tensor};
+use models::{
+    AttentionInputs, AttentionSite, Dense, Executor, ExecutorError, FfnSite, KvCache,
+    RecurrentState, StateInputs, StateSite, Tensor,
+};
 
 use super::Running;
 use crate::{Measuring, Shares};
 
-/// One executor for neurons and one for state channels.
+/// One executor for each part that something is skipped of.
 ///
-/// Their shares are added up: what a sequence drops is what both of them drop.
+/// Their shares are added up: what a sequence drops is what all of them drop.
 pub struct Together {
-    neurons: Box<dyn Running>,
-    channels: Box<dyn Running>,
+    neurons: Option<Box<dyn Running>>,
+    channels: Option<Box<dyn Running>>,
+    heads: Option<Box<dyn Running>>,
 }
 
 impl Together {
-    /// The first executor computes feed-forward blocks, the second steps recurrent states.
-    pub fn new(neurons: Box<dyn Running>, channels: Box<dyn Running>) -> Self {
-        Self { neurons, channels }
+    /// The first executor computes feed-forward blocks, the second steps recurrent states, the third mixes
+    /// what heads see. None where nothing is skipped; one alone is that executor itself.
+    pub fn new(
+        [neurons, channels, heads]: [Option<Box<dyn Running>>; 3],
+    ) -> Option<Box<dyn Running>> {
+        match (neurons, channels, heads) {
+            (None, None, None) => None,
+            (Some(only), None, None) | (None, Some(only), None) | (None, None, Some(only)) => {
+                Some(only)
+            }
+            (neurons, channels, heads) => Some(Box::new(Self { neurons, channels, heads })),
+        }
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &dyn Running> {
+        [&self.neurons, &self.channels, &self.heads].into_iter().flatten().map(Box::as_ref)
     }
 }
 
 impl Clone for Together {
     fn clone(&self) -> Self {
-        Self { neurons: self.neurons.fresh(), channels: self.channels.fresh() }
+        let fresh = |own: &Option<Box<dyn Running>>| own.as_ref().map(|own| own.fresh());
+        Self {
+            neurons: fresh(&self.neurons),
+            channels: fresh(&self.channels),
+            heads: fresh(&self.heads),
+        }
     }
 }
 
 impl Executor for Together {
     fn ffn(&mut self, site: &FfnSite<'_>, x: Tensor<2>) -> Result<Tensor<2>, ExecutorError> {
-        self.neurons.ffn(site, x)
+        match &mut self.neurons {
+            Some(neurons) => neurons.ffn(site, x),
+            None => Dense.ffn(site, x),
+        }
     }
 
     fn state(
@@ -37,21 +62,37 @@ impl Executor for Together {
         inputs: StateInputs,
         past: Option<&mut RecurrentState>,
     ) -> Result<Tensor<2>, ExecutorError> {
-        self.channels.state(site, inputs, past)
+        match &mut self.channels {
+            Some(channels) => channels.state(site, inputs, past),
+            None => Dense.state(site, inputs, past),
+        }
+    }
+
+    fn attention(
+        &mut self,
+        site: &AttentionSite<'_>,
+        inputs: Vec<AttentionInputs>,
+        past: Option<&mut KvCache>,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        match &mut self.heads {
+            Some(heads) => heads.attention(site, inputs, past),
+            None => Dense.attention(site, inputs, past),
+        }
     }
 }
 
 impl Measuring for Together {
     fn take_shares(&mut self) -> Vec<Shares> {
-        let (mut shares, others) = (self.neurons.take_shares(), self.channels.take_shares());
-        shares.resize(shares.len().max(others.len()), Shares::default());
-        for (own, other) in shares.iter_mut().zip(&others) {
-            own.add(other);
+        let mut sum: Vec<Shares> = Vec::new();
+        for part in [&mut self.neurons, &mut self.channels, &mut self.heads].into_iter().flatten() {
+            let own = part.take_shares();
+            sum.resize(sum.len().max(own.len()), Shares::default());
+            sum.iter_mut().zip(&own).for_each(|(sum, own)| sum.add(own));
         }
-        shares
+        sum
     }
 
     fn takes_pieces(&self) -> bool {
-        self.neurons.takes_pieces() && self.channels.takes_pieces()
+        self.parts().all(Measuring::takes_pieces)
     }
 }

@@ -112,7 +112,8 @@ impl Use {
         let features = 1;
         let block = &self.block;
         let (normed, _) = block.norm.forward(Tensor::cat(vec![x, embedding], features));
-        let mixed = block.attention.forward(normed, site.batch, rotary, past);
+        let sites = [site.index, site.layer];
+        let mixed = block.attention.forward(normed, sites, site.batch, rotary, past, executor)?;
         let (normed, _) = block.ffn_norm.forward(mixed);
         Ok(self.linear.forward(executor.ffn(site, normed)?))
     }

@@ -2,6 +2,7 @@
 
 mod bits;
 mod ffn;
+mod heads;
 mod layers;
 mod low_rank;
 mod rotate;
@@ -22,6 +23,7 @@ pub(crate) const ALL: &[&Kind] = &[
     &low_rank::CUT,
     &ffn::SKIP,
     &state::SKIP,
+    &heads::SKIP,
     &ffn::OBSERVE,
     &state::OBSERVE,
     &layers::OBSERVE,
