@@ -46,7 +46,7 @@ use crate::sections::comparison;
     after_help = "\
 Examples:
   report --results results/smollm2-tasks                          the page, its pictures, one screen
-  report --results results/smollm2-tasks --margin 0.01            tasks are equivalent within one point
+  report --results results/smollm2-tasks --margin 0.01            equivalent within a point
   report --results results/smollm2-tasks --export lm-eval out     results_*.json and samples_*.jsonl
 Exit codes: 0 done, 2 usage or claims file, 4 the results folder cannot be used"
 )]
