@@ -16,6 +16,8 @@ Examples:
   cargo xtask report --full | less -S            all of it, as Markdown
   cargo xtask report --results results/smollm2
   cargo xtask report --results results/smollm2 --json
+  cargo xtask report --results results/smollm2-tasks --margin 0.01          tasks, within a point
+  cargo xtask report --results results/smollm2-tasks --export lm-eval out   as the harness writes
   cargo xtask report --compare results/quick old/quick            what changed, cell by cell
   cargo xtask report --compare results/quick old/quick --out compare.md";
 
@@ -38,6 +40,17 @@ pub(crate) struct Args {
     /// Sentences to be judged on the tables [default: pipelines/claims/two-ways.toml]
     #[arg(long, value_name = "FILE.toml")]
     claims: Option<PathBuf>,
+    /// Share of a task's items below which a difference counts as none [default: 0.02]
+    #[arg(long, value_name = "SHARE")]
+    margin: Option<f64>,
+    /// Also write results and samples as lm-evaluation-harness does: `lm-eval DIR`
+    #[arg(
+        long,
+        num_args = 2,
+        value_names = ["FORMAT", "DIR"],
+        conflicts_with_all = ["compare", "json"]
+    )]
+    export: Option<Vec<PathBuf>>,
     /// Where the Markdown goes [default: report.md in each run's folder; of a comparison nowhere]
     #[arg(long, value_name = "FILE.md")]
     out: Option<PathBuf>,
@@ -58,6 +71,12 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     }
     if let Some(file) = &args.out {
         command.arg("--out").arg(file);
+    }
+    if let Some(margin) = args.margin {
+        command.arg("--margin").arg(margin.to_string());
+    }
+    if let Some(export) = &args.export {
+        command.arg("--export").args(export);
     }
     if args.full {
         command.arg("--full");

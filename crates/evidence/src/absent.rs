@@ -43,7 +43,8 @@ pub fn missing(run: &Run) -> Vec<Missing> {
 }
 
 /// Why a place is empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Why {
     /// The cell was run and gave an error.
     Failed,

@@ -41,7 +41,7 @@ pub struct Observed {
 
 /// Whether a table's rows are scores and overlaps, and not losses.
 pub(crate) fn is_observed(table: Table) -> bool {
-    !matches!(table, Table::Windows | Table::Items | Table::Failures)
+    !matches!(table, Table::Windows | Table::Items | Table::Choices | Table::Failures)
 }
 
 /// Reads a `neurons`, `channels` or `overlaps` file and checks that it is where it says it belongs.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::accuracy::AccuracyTable;
 use crate::perplexity::PerplexityTable;
+use crate::tasks::{TaskSlot, TaskTable};
 
 /// How many cells of the last work order are where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -30,11 +31,29 @@ pub struct Counts {
 }
 
 /// Rows of which a comparison with dense was refused.
-pub(crate) fn n_refused(perplexity: &[PerplexityTable], accuracy: &[AccuracyTable]) -> usize {
+pub(crate) fn n_refused(
+    perplexity: &[PerplexityTable],
+    accuracy: &[AccuracyTable],
+    tasks: &[TaskTable],
+) -> usize {
     let perplexity = perplexity.iter().flat_map(|table| &table.rows);
     let accuracy = accuracy.iter().flat_map(|table| &table.rows);
     perplexity.filter(|row| row.measured.against_dense.is_refused()).count()
         + accuracy.filter(|row| row.measured.against_dense.is_refused()).count()
+        + tasks.iter().map(n_refused_of_tasks).sum::<usize>()
+}
+
+/// Cells of tasks; what a group refuses its members refused already.
+fn n_refused_of_tasks(table: &TaskTable) -> usize {
+    let is_single = table.tasks.iter().map(|task| task.members.is_empty());
+    let is_single: Vec<bool> = is_single.collect();
+    let refused = |slot: &TaskSlot| slot.entry().is_some_and(|own| own.against_dense.is_refused());
+    let of_row = |row: &crate::tasks::TaskRow| {
+        let single = row.entries.iter().zip(&is_single).filter(|(_, is_single)| **is_single);
+        single.filter(|(slot, _)| refused(slot)).count()
+            + row.parts.iter().filter(|slot| refused(slot)).count()
+    };
+    table.rows.iter().map(of_row).sum()
 }
 
 /// Counts the cells of a run.

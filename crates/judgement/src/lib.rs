@@ -25,6 +25,7 @@ mod remark;
 pub mod state;
 mod summary;
 mod table;
+pub mod tasks;
 pub mod unequal;
 
 pub use counts::Counts;

@@ -17,6 +17,7 @@ use crate::quadrants::{Quadrants, quadrants};
 use crate::recall::{Recall, recall};
 use crate::recipes::{Recipes, recipes};
 use crate::table::Table;
+use crate::tasks::{self, TaskTable};
 
 /// What a reader is warned of.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +59,8 @@ pub struct Summary {
     pub dials: Vec<Dial>,
     /// One a model, text and protocol of last words.
     pub accuracy_tables: Vec<AccuracyTable>,
+    /// One a model of multiple-choice tasks.
+    pub task_tables: Vec<TaskTable>,
     /// Accuracy by the distance of the answer.
     pub recall: Vec<Recall>,
     /// Part × method.
@@ -89,8 +92,9 @@ struct Tables {
 }
 
 impl Summary {
-    /// Judges the tables of a run, and the claims of a file on them.
-    pub fn from_run(run: &Run, claims_file: Option<&ClaimsFile>) -> Summary {
+    /// Judges the tables of a run, and the claims of a file on them; `margin` is what counts as no
+    /// difference on a task, a share of items ([`tasks::DEFAULT_MARGIN`]).
+    pub fn from_run(run: &Run, claims_file: Option<&ClaimsFile>, margin: f64) -> Summary {
         let origins = Origins::from_run(run);
         let mut warnings = Vec::new();
         if origins.code_versions.len() > 1 {
@@ -99,6 +103,15 @@ impl Summary {
         let Tables { perplexity, accuracy, recall } = tables(run, &mut warnings);
         let recipes = recipes(run, &Resamples::for_results(&run.results));
         let missing = missing(run);
+        let mut task_tables = Vec::new();
+        for table in tasks::tables(run, &missing, margin) {
+            match table {
+                Ok(table) => task_tables.push(table),
+                Err((model, error)) => {
+                    warnings.push(Warning::NoTable(format!("{model} tasks"), error.to_string()));
+                }
+            }
+        }
         if run.order.is_none() {
             let damaged = run.unreadable.iter().find(|file| file.file == tables::ORDER);
             warnings.push(Warning::NoOrder(damaged.map(|file| file.reason.clone())));
@@ -117,7 +130,11 @@ impl Summary {
             glance: glance(&perplexity, &accuracy),
             claims,
             warnings,
-            counts: count_cells(run, missing.len(), n_refused(&perplexity, &accuracy)),
+            counts: count_cells(
+                run,
+                missing.len(),
+                n_refused(&perplexity, &accuracy, &task_tables),
+            ),
             origins,
             dials: perplexity.iter().flat_map(both_dials).collect(),
             recall,
@@ -125,6 +142,7 @@ impl Summary {
             gradients: perplexity.iter().filter_map(gradients).collect(),
             perplexity_tables: perplexity,
             accuracy_tables: accuracy,
+            task_tables,
             atlas,
             linearity: linearity(run, &recipes),
             directions: directions(run),
@@ -156,7 +174,7 @@ fn tables(run: &Run, warnings: &mut Vec<Warning>) -> Tables {
                 Ok(rows) => tables.accuracy.push(Table { model, dataset, protocol, rows }),
                 Err(error) => warnings.push(Warning::NoTable(name, error.to_string())),
             },
-            // All recipes of a model stand in one table of tasks.
+            // All recipes of a model stand in one table of tasks: `task_tables`.
             Measure::Choice => {}
         }
     }

@@ -17,6 +17,11 @@ pub(crate) fn of_recipes(subject: Subject<'_>) -> String {
     format!("{}: recipes", of_table(subject))
 }
 
+/// The heading of the tasks of a model.
+pub(crate) fn of_tasks(model: &str) -> String {
+    format!("{model}: tasks")
+}
+
 /// The heading of a table of recall by distance.
 pub(crate) fn of_recall(recall: &Recall) -> String {
     format!("Recall by distance: {} · {} · {}", recall.model, recall.dataset, recall.protocol)

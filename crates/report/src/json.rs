@@ -14,6 +14,7 @@ use judgement::perplexity::Perplexity;
 use judgement::quadrants::{Line, Quadrants, Rating};
 use judgement::recall::Recall;
 use judgement::recipes::Recipes;
+use judgement::tasks::TaskTable;
 use judgement::{Counts, Glance, Remarked, Table};
 use plan::{Part, Predicate, Protocol};
 use serde::Serialize;
@@ -56,6 +57,7 @@ struct OfRun<'a> {
     perplexity_tables: Vec<OfTable<'a, Perplexity>>,
     dials: &'a [Dial],
     accuracy_tables: Vec<OfTable<'a, Accuracy>>,
+    task_tables: &'a [TaskTable],
     recall: &'a [Recall],
     quadrants: Vec<OfQuadrants<'a>>,
     gradients: Vec<OfGradients<'a>>,
@@ -84,6 +86,7 @@ impl<'a> OfRun<'a> {
             perplexity_tables: summary.perplexity_tables.iter().map(OfTable::of).collect(),
             dials: &summary.dials,
             accuracy_tables: summary.accuracy_tables.iter().map(OfTable::of).collect(),
+            task_tables: &summary.task_tables,
             recall: &summary.recall,
             quadrants: summary.quadrants.iter().map(OfQuadrants::of).collect(),
             gradients: summary.gradients.iter().map(OfGradients::of).collect(),

@@ -7,6 +7,7 @@
 
 mod atlas_tables;
 mod document;
+mod export;
 mod format;
 mod headings;
 mod html;
@@ -30,8 +31,10 @@ use clap::Parser;
 use evidence::{Run, Sweeps, find_runs};
 use judgement::claims::{self, Assessment, ClaimsFile};
 use judgement::compare::Comparison;
+use judgement::tasks::DEFAULT_MARGIN;
 use serde::Serialize;
 
+use crate::export::Exported;
 use crate::report::Report;
 use crate::screen::Ending;
 use crate::sections::comparison;
@@ -40,7 +43,12 @@ use crate::sections::comparison;
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit codes: 0 done, 2 usage or claims file, 4 the results folder cannot be used"
+    after_help = "\
+Examples:
+  report --results results/smollm2-tasks                          the page, its pictures, one screen
+  report --results results/smollm2-tasks --margin 0.01            equivalent within a point
+  report --results results/smollm2-tasks --export lm-eval out     results_*.json and samples_*.jsonl
+Exit codes: 0 done, 2 usage or claims file, 4 the results folder cannot be used"
 )]
 struct Args {
     /// A run's folder (with windows/, items/, neurons/ or the like), or a folder that holds runs
@@ -66,6 +74,14 @@ struct Args {
     /// where it exists]
     #[arg(long, value_name = "DIR")]
     sweeps: Option<PathBuf>,
+    /// Two recipes count as equally good at a task where they are sure to differ by less than this
+    /// share of its items
+    #[arg(long, value_name = "SHARE", default_value_t = DEFAULT_MARGIN, value_parser = share)]
+    margin: f64,
+    /// Also write what lm-evaluation-harness 0.4.13 would have written, results and samples of every model
+    /// and recipe, into a folder: `lm-eval DIR`. Files that are there are never overwritten
+    #[arg(long, num_args = 2, value_names = ["FORMAT", "DIR"], conflicts_with_all = ["compare", "json"])]
+    export: Option<Vec<PathBuf>>,
     /// Seconds that the whole run took, where whoever calls knows: the screen says it
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     took: Option<f64>,
@@ -76,6 +92,14 @@ fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => Ok(seconds),
         _ => Err("expected a number of seconds, 0 or more".to_owned()),
+    }
+}
+
+/// A share between 0 and 1.
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
+        _ => Err("expected a share of items between 0 and 1, such as 0.02".to_owned()),
     }
 }
 
@@ -97,7 +121,14 @@ fn main() -> ExitCode {
             return ExitCode::from(plan::exit::BAD_PIPELINE as u8);
         }
     };
-    match report(&args, claims.as_ref()) {
+    let export = match args.export.as_deref().map(export_folder).transpose() {
+        Ok(export) => export,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(plan::exit::BAD_PIPELINE as u8);
+        }
+    };
+    match report(&args, claims.as_ref(), export) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -107,11 +138,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn report(args: &Args, claims: Option<&ClaimsFile>) -> Result<()> {
+/// The folder of `--export lm-eval DIR`.
+fn export_folder(given: &[PathBuf]) -> Result<&Path, String> {
+    match given {
+        [format, folder] if format.as_os_str() == "lm-eval" => Ok(folder),
+        [format, _] => Err(format!("--export knows no format {}, only lm-eval", format.display())),
+        _ => Err("--export takes a format and a folder: --export lm-eval DIR".to_owned()),
+    }
+}
+
+fn report(args: &Args, claims: Option<&ClaimsFile>, export: Option<&Path>) -> Result<()> {
     if let Some([a, b]) = args.compare.as_deref() {
         return compare(a, b, args);
     }
-    let reported = |folder: &PathBuf| Ok(Report::from_run(Run::load(folder)?, claims));
+    let reported = |folder: &PathBuf| Ok(Report::from_run(Run::load(folder)?, claims, args.margin));
     let folders = find_runs(&args.results)?;
     let runs = folders.iter().map(reported).collect::<Result<Vec<Report>>>()?;
     let sweeps = Sweeps::read(args.sweeps.as_deref());
@@ -119,6 +159,11 @@ fn report(args: &Args, claims: Option<&ClaimsFile>) -> Result<()> {
         claims.filter(|_| runs.len() > 1).map(|file| together(file, &runs)).transpose()?;
     if args.json {
         return print_json(&json::Output::of(&runs, together.as_ref(), &sweeps));
+    }
+    if let Some(folder) = export {
+        let Exported { n_files, n_same } = export::lm_eval(&runs, folder)?;
+        let same = if n_same > 0 { format!(" ({n_same} were there)") } else { String::new() };
+        eprintln!("exported {}{same} to {}", format::count(n_files, "file"), folder.display());
     }
     let pages = pages::of(&runs, &sweeps, args.out.is_some())?;
     let overview = pages::overview(&args.results, &runs, together.as_ref());

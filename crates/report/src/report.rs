@@ -18,8 +18,9 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn from_run(run: Run, claims: Option<&ClaimsFile>) -> Report {
-        let summary = Summary::from_run(&run, claims);
+    /// `margin` is what counts as no difference on a task.
+    pub(crate) fn from_run(run: Run, claims: Option<&ClaimsFile>, margin: f64) -> Report {
+        let summary = Summary::from_run(&run, claims, margin);
         let atlas = sentences::of_atlas(&summary.atlas);
         let findings = sentences::all(&summary, &atlas);
         Report { run, summary, findings, atlas }

@@ -47,6 +47,8 @@ mod perplexity;
 mod power;
 mod ratio_power;
 mod ratio_test;
+mod standard_error;
+mod stratified;
 mod unpaired;
 mod wilson;
 
@@ -71,5 +73,7 @@ pub use perplexity::{WindowLoss, mean_nll_nats, perplexity, perplexity_ratio, wo
 pub use power::minimum_detectable_difference_paired;
 pub use ratio_power::{minimum_detectable_ratio_paired, ratio_spread_nats};
 pub use ratio_test::{RatioTest, perplexity_ratio_p};
+pub use standard_error::{pooled_stderr, proportion_stderr};
+pub use stratified::{Stratum, stratified_mean_interval};
 pub use unpaired::{PooledZ, fisher_exact_p, pooled_z};
 pub use wilson::wilson;

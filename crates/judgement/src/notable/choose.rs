@@ -28,6 +28,8 @@ pub enum Question {
     Dial,
     /// How many last words are lost?
     LastWords,
+    /// How many items of downstream tasks are lost?
+    Tasks,
     /// What do channels of a recurrent state cost?
     State,
     /// Does it pay to look at the output, and not at a size alone?

@@ -6,6 +6,7 @@ use crate::accuracy::{Accuracy, AccuracyDifference};
 use crate::atlas::Mean;
 use crate::perplexity::Perplexity;
 use crate::quadrants::Value;
+use crate::tasks::MeanDifference;
 
 /// A perplexity as a multiple of dense, with the limits of its 95 % interval where it has one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,6 +68,18 @@ impl Effect {
             |difference: f64| ((accuracy + difference).max(least) / accuracy.max(least)).ln().abs();
         let nearest = nearest_to(0.0, compared.lower, compared.upper);
         Effect::new(left(nearest), left(compared.difference))
+    }
+
+    /// Of the mean over tasks, as the logarithm of the share that is left of dense.
+    pub fn of_tasks(own: &MeanDifference) -> Effect {
+        /// A mean over tasks of which less is left counts as this.
+        const LEAST: f64 = 1e-3;
+        let left = |difference: f64| {
+            ((own.dense + difference).max(LEAST) / own.dense.max(LEAST)).ln().abs()
+        };
+        let limits = own.lower.zip(own.upper);
+        let nearest = limits.map(|(lower, upper)| nearest_to(0.0, lower, upper));
+        Effect::new(nearest.map_or(0.0, left), left(own.difference))
     }
 
     /// Of a correlation, by Fisher's transformation; 1 itself counts as .9999.

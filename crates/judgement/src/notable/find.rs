@@ -14,6 +14,7 @@ use crate::perplexity::{Perplexity, PerplexityRatio, PerplexityTable};
 use crate::quadrants::{Kind, Quadrant, Quadrants, of_each_model};
 use crate::recipes::{MethodRow, Methods, RecipeRow, Recipes};
 use crate::summary::Summary;
+use crate::tasks::{MeanDifference, TaskMean, TaskRow, TaskTable};
 
 /// A row with its perplexity as a multiple of dense.
 type WithRatio<'a> = (&'a Row<Perplexity>, Ratio);
@@ -53,6 +54,15 @@ pub enum Notable<'a> {
         dense: &'a Row<Accuracy>,
         /// The best row of a policy, and what it loses.
         best: Vec<(Policy, &'a Row<Accuracy>, &'a AccuracyDifference)>,
+    },
+    /// The mean over downstream tasks: dense, and the recipes that lose least and most of it.
+    Tasks {
+        /// The table.
+        table: &'a TaskTable,
+        /// Of dense.
+        dense: &'a TaskMean,
+        /// The best recipe and the worst; one where there is one, none where dense alone was run.
+        ends: Vec<(&'a TaskRow, &'a MeanDifference)>,
     },
     /// The cheapest cut of state channels for the whole run and the cheapest choice for every token, at the
     /// largest sparsity that both have; else one of them.
@@ -135,6 +145,8 @@ pub fn notable(summary: &Summary) -> Vec<Candidate<Notable<'_>>> {
     all.extend(tables.iter().filter_map(static_against_dynamic));
     all.extend(summary.dials.iter().filter_map(|own| dial(own, tables)));
     all.extend(summary.accuracy_tables.iter().filter_map(last_words));
+    let tasks = || summary.task_tables.iter().filter_map(tasks);
+    all.extend(tasks().filter(|(has_recipes, _)| *has_recipes).map(|(_, own)| own));
     all.extend(tables.iter().filter_map(state));
     all.extend(of_each_model(&summary.quadrants).into_iter().flat_map(by_effect));
     if summary.atlas.opens_page {
@@ -144,6 +156,7 @@ pub fn notable(summary: &Summary) -> Vec<Candidate<Notable<'_>>> {
     all.extend(summary.recipes.iter().filter_map(methods));
     if all.is_empty() {
         all.extend(tables.iter().filter_map(dense));
+        all.extend(tasks().map(|(_, own)| own));
     }
     all
 }
@@ -200,6 +213,18 @@ fn methods(recipes: &Recipes) -> Option<Candidate<Notable<'_>>> {
     });
     let content = Notable::Methods { recipes, strength: &own.strength, best, worst };
     Some(candidate(Question::Methods, &recipes.model, effect, content))
+}
+
+/// Whether a recipe was compared, and what there is to say.
+fn tasks(table: &TaskTable) -> Option<(bool, Candidate<Notable<'_>>)> {
+    let dense = table.dense()?.mean.as_ref()?;
+    let compared = table.compared();
+    let effects = compared.iter().map(|(_, own)| Effect::of_tasks(own));
+    let effect = effects.reduce(Effect::larger).unwrap_or(Effect { sure: 0.0, estimate: 0.0 });
+    let mut ends: Vec<_> = compared.first().into_iter().chain(compared.last()).copied().collect();
+    ends.truncate(compared.len());
+    let content = Notable::Tasks { table, dense, ends };
+    Some((!compared.is_empty(), candidate(Question::Tasks, &table.model, effect, content)))
 }
 
 fn static_against_dynamic(table: &PerplexityTable) -> Option<Candidate<Notable<'_>>> {

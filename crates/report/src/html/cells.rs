@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evidence::Row;
 use judgement::Summary;
+use judgement::tasks::{TaskRow, TaskSlot};
 use maud::{Markup, html};
 
 use crate::format::short;
@@ -15,12 +16,15 @@ pub(crate) struct Cells {
 }
 
 impl Cells {
-    /// The cells in the perplexity and accuracy tables of some runs.
+    /// The cells in the tables of perplexity, accuracy and tasks of some runs.
     pub(crate) fn of<'a>(summaries: impl IntoIterator<Item = &'a Summary>) -> Cells {
         let mut cells = Cells { labels: BTreeMap::new() };
         for summary in summaries {
             summary.perplexity_tables.iter().for_each(|table| cells.add(&table.rows));
             summary.accuracy_tables.iter().for_each(|table| cells.add(&table.rows));
+            for table in &summary.task_tables {
+                table.rows.iter().for_each(|row| cells.add_tasks(&table.model, row));
+            }
         }
         cells
     }
@@ -28,6 +32,15 @@ impl Cells {
     fn add<M>(&mut self, rows: &[Row<M>]) {
         let labels = rows.iter().map(|row| (short(&row.cell_id).to_owned(), row.label.clone()));
         self.labels.extend(labels);
+    }
+
+    /// The cells of a recipe's tasks; those of a group are the ones of its members.
+    fn add_tasks(&mut self, model: &str, row: &TaskRow) {
+        let entries = row.entries.iter().chain(&row.parts).filter_map(TaskSlot::entry);
+        for entry in entries.filter(|entry| entry.cell_ids.len() == 1) {
+            let label = format!("{model} {} {}", entry.task, row.label);
+            self.labels.entry(short(&entry.cell_ids[0]).to_owned()).or_insert(label);
+        }
     }
 
     /// The ids of all places that mentions lead to.

@@ -23,6 +23,7 @@ mod sparsity_and_loss;
 mod static_and_dynamic;
 mod stored_bytes;
 mod strips;
+mod tasks;
 mod words;
 
 use anyhow::{Context, Result};
@@ -59,6 +60,12 @@ pub(crate) fn of(summary: &Summary, sweeps: &Sweeps, prefix: &str) -> Result<Vec
     if !summary.recipes.is_empty() {
         let name = "stored-bytes";
         let content = stored_bytes::draw(summary, &id_of(prefix, name));
+        let content = content.with_context(|| format!("cannot draw {name}"))?;
+        pictures.push(Picture { name, content });
+    }
+    if !summary.task_tables.is_empty() {
+        let name = "tasks";
+        let content = tasks::draw(summary, &id_of(prefix, name));
         let content = content.with_context(|| format!("cannot draw {name}"))?;
         pictures.push(Picture { name, content });
     }

@@ -4,6 +4,7 @@ use evidence::Row;
 use judgement::atlas::Mean;
 use judgement::notable::{Candidate, Notable, Ratio, notable};
 use judgement::perplexity::{Perplexity, PerplexityTable};
+use judgement::tasks::{MeanDifference, TaskMean, TaskRow, TaskTable, TaskVerdict};
 use judgement::{Summary, accuracy};
 use plan::{Policy, Score, shortest_decimal};
 
@@ -74,6 +75,7 @@ fn sentence(own: &Notable<'_>) -> String {
             )
         }
         Notable::LastWords { table, dense, best } => last_words(table, dense, best),
+        Notable::Tasks { table, dense, ends } => tasks(table, dense, ends),
         Notable::State { table, sparsity, fixed, dynamic } => {
             state(table, *sparsity, [*fixed, *dynamic])
         }
@@ -154,6 +156,40 @@ fn last_words(
         percent(*accuracy),
         ways.collect::<Vec<_>>().join(", "),
     )
+}
+
+fn tasks(table: &TaskTable, dense: &TaskMean, ends: &[(&TaskRow, &MeanDifference)]) -> String {
+    let on = count(dense.n_tasks, "task");
+    let mut text =
+        format!("{} on {on}: dense {} right in the mean", table.model, percent(dense.value));
+    let last = ends.len().saturating_sub(1);
+    for (index, (row, own)) in ends.iter().enumerate() {
+        let which = match (index, last) {
+            (_, 0) => "",
+            (0, _) => " at best",
+            _ => " at worst",
+        };
+        let limits = own.lower.zip(own.upper);
+        let limits = limits
+            .map(|(lower, upper)| format!(" {}", bracket(&points(lower), &points(upper))))
+            .unwrap_or_default();
+        let joint = if index == 0 { ";" } else { "," };
+        text +=
+            &format!("{joint}{which} {}{limits} points ({})", points(own.difference), row.label);
+    }
+    if !ends.is_empty() {
+        let [differs, same] =
+            [TaskVerdict::Differs, TaskVerdict::Equivalent].map(|own| table.n_with(own));
+        let over = ends.first().map_or(0, |(_, own)| own.n_tasks);
+        if over < dense.n_tasks {
+            text += &format!(" over {}", count(over, "task"));
+        }
+        text += &format!(
+            "; of {} {differs} differ, {same} are equivalent",
+            count(table.n_tests, "comparison")
+        );
+    }
+    text + "."
 }
 
 fn state(

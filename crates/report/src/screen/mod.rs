@@ -93,14 +93,19 @@ fn what(summary: &Summary) -> String {
         perplexity.map(|own| (&own.model, format!("{} ({})", own.dataset, own.protocol)));
     let accuracy = summary.accuracy_tables.iter();
     let accuracy = accuracy.map(|own| (&own.model, format!("{} ({})", own.dataset, own.protocol)));
+    let tasks = summary
+        .task_tables
+        .iter()
+        .flat_map(|own| own.tasks.iter().map(move |task| (&own.model, task.name.clone())));
     // What was stored on the way to static sets was not asked for.
     let observed = summary.atlas.entries.iter().filter(|own| !own.is_by_product);
     let observed = observed.map(|own| (&own.model, format!("{} ({})", own.dataset, own.protocol)));
     let overlaps = summary.atlas.overlaps.iter().map(|own| (&own.model, own.dataset.clone()));
     let all = || perplexity.clone().chain(accuracy.clone()).chain(observed.clone());
     let mut texts: BTreeSet<String> = all().map(|(_, text)| text).collect();
+    let names: BTreeSet<String> = tasks.clone().map(|(_, name)| name).collect();
     let models: BTreeSet<&str> =
-        all().chain(overlaps.clone()).map(|(model, _)| model.as_str()).collect();
+        all().chain(overlaps.clone()).chain(tasks).map(|(model, _)| model.as_str()).collect();
     if texts.is_empty() {
         texts.extend(overlaps.map(|(_, text)| text));
     }
@@ -110,11 +115,14 @@ fn what(summary: &Summary) -> String {
     let listed = |thing: &str, n: usize, names: Vec<&str>| {
         format!("{}: {}", count(n, thing), names.join(", "))
     };
-    format!(
-        "{}; {}.",
+    let parts = [
         listed("model", models.len(), models.iter().copied().collect()),
         listed("text", texts.len(), texts.iter().map(String::as_str).collect()),
-    )
+        listed("task", names.len(), names.iter().map(String::as_str).collect()),
+    ];
+    let is_there = [true, !texts.is_empty(), !names.is_empty()];
+    let parts = parts.into_iter().zip(is_there).filter(|(_, is_there)| *is_there);
+    format!("{}.", parts.map(|(part, _)| part).collect::<Vec<_>>().join("; "))
 }
 
 /// How long: all cells together, the whole of this time where the caller said it, and when the last cell

@@ -16,3 +16,4 @@ mod quadrants_glance;
 mod recall;
 mod recipes;
 mod rows;
+mod tasks;

@@ -5,7 +5,7 @@ use judgement::Summary;
 
 use super::{
     absent, atlas, claims, findings, glance, gradients, layers, pictures, quadrants,
-    quadrants_glance, recall, recipes, rows,
+    quadrants_glance, recall, recipes, rows, tasks,
 };
 use crate::document::{Block, Line};
 use crate::format::{count, significant, utc};
@@ -35,6 +35,7 @@ pub(crate) fn page(report: &Report, drawn: &[Picture], prefix: &str) -> Vec<Bloc
         page.extend(matching.flat_map(rows::of_dial));
     }
     page.extend(summary.accuracy_tables.iter().flat_map(rows::of_accuracy));
+    page.extend(tasks::section(&summary.task_tables));
     page.extend(recall::section(&summary.recall));
     page.extend(summary.claims.iter().flat_map(claims::details));
     page.extend(quadrants::section(&summary.quadrants));

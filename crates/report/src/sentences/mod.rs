@@ -13,6 +13,7 @@ mod rows;
 mod run;
 mod state;
 mod tables;
+mod tasks;
 mod unequal;
 
 pub(crate) use atlas::{AtlasSentences, of_each_model as of_atlas};
@@ -23,4 +24,5 @@ pub(crate) use numbers::with_limits;
 pub(crate) use opening::all;
 pub(crate) use rows::notes;
 pub(crate) use run::{cells, warning};
+pub(crate) use tasks::{at_chance, verdict as task_verdict};
 pub(crate) use unequal::{at as unequal_at, flag as unequal};

@@ -4,12 +4,13 @@ use judgement::Summary;
 
 use super::atlas::{self, AtlasSentences};
 use super::finding::{Finding, OfModel};
-use super::{claims, gradients, quadrants, run, tables};
+use super::{claims, gradients, quadrants, run, tables, tasks};
 
 /// The sentences of a run first, then model by model in the order in which models first appear; within one
 /// by what they are about.
 pub(crate) fn all(summary: &Summary, atlas: &[AtlasSentences]) -> Vec<Finding> {
     let mut of_models: Vec<OfModel> = tables::sentences(summary);
+    of_models.extend(tasks::sentences(&summary.task_tables));
     of_models.extend(quadrants::sentences(&summary.quadrants));
     of_models.extend(gradients::sentences(&summary.gradients));
     of_models.extend(atlas::headlines(summary, atlas));

@@ -89,7 +89,7 @@ fn tables_of_markdown(page: &str) -> Tables {
 }
 
 /// Everything that has to hold of any page.
-fn check(page: &str) {
+pub(crate) fn check(page: &str) {
     let text = elements(page);
     let page = Document::parse(&text).unwrap();
     let mut ids = BTreeSet::new();

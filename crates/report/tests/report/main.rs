@@ -6,6 +6,7 @@ mod atlas;
 mod claims;
 mod compare;
 mod damage;
+mod export;
 mod figures;
 mod fixtures;
 mod html;
@@ -16,6 +17,7 @@ mod published;
 mod quadrants;
 mod recipes;
 mod screen;
+mod tasks;
 mod whole;
 
 use std::fs;

@@ -5,6 +5,7 @@
 
 mod dial;
 mod proportions;
+mod tasks;
 mod windows;
 
 use rand::RngExt;
