@@ -99,6 +99,12 @@ pub enum ExecutorError {
         /// The tensor.
         what: String,
     },
+    /// The executor looks at whole sequences, and was given a piece of one.
+    #[error("{what} cannot be fed piece by piece: run whole sequences")]
+    Piecewise {
+        /// What was to go on with.
+        what: &'static str,
+    },
     /// The executor was made for another model.
     #[error("site {site} has {found} neurons, but its kept set was chosen for {expected}")]
     SiteMismatch {

@@ -40,6 +40,7 @@
 
 mod commitment;
 mod heads;
+mod kv;
 mod masking;
 mod overlap;
 mod selection;
@@ -52,6 +53,7 @@ pub mod steps;
 
 pub use commitment::{Commitment, Rule};
 pub use heads::{HeadScore, HeadSelection, HeadSkipping};
+pub use kv::{KvMode, KvScore, KvSelection, KvSkipping};
 pub use masking::Masking;
 pub use overlap::{LagOverlap, Overlapping, SiteOverlaps, sum_overlaps};
 pub use selection::{Selection, Windowed};

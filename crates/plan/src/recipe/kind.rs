@@ -160,7 +160,7 @@ pub struct Kind {
     pub way: Way,
     /// Its name; unique among the kinds of its way.
     pub name: &'static str,
-    /// The part of the model that it acts on: `ffn`, `state`, `heads`, `weights` or `layers`.
+    /// The part of the model that it acts on: `ffn`, `state`, `heads`, `kv`, `weights` or `layers`.
     pub part: &'static str,
     /// One line.
     pub doc: &'static str,

@@ -4,6 +4,7 @@
 
 mod ffn;
 mod heads;
+mod kv;
 mod state;
 mod together;
 
@@ -51,7 +52,7 @@ pub trait Skip: Sync {
 }
 
 /// Every skip.
-pub const ALL: &[&dyn Skip] = &[&ffn::Neurons, &state::Channels, &heads::Heads];
+pub const ALL: &[&dyn Skip] = &[&ffn::Neurons, &state::Channels, &heads::Heads, &kv::Positions];
 
 /// Why a skip cannot be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +92,12 @@ pub fn executor<E: From<SkipError>>(
         executors.insert(step.kind().part, skip.executor(step, ground)?);
     }
     // A recipe has at most one skip a part.
-    let of_part = ["ffn", "state", "heads"].map(|part| executors.remove(part));
+    if executors.contains_key("heads") && executors.contains_key("kv") {
+        let together = "`heads` and `kv` in one recipe".to_owned();
+        return Err(SkipError::Kind(together).into());
+    }
+    let of_attention = executors.remove("heads").or_else(|| executors.remove("kv"));
+    let of_part = [executors.remove("ffn"), executors.remove("state"), of_attention];
     Ok(match Together::new(of_part) {
         Some(together) => together,
         None => Box::new(Skipping::new(Selection::All, model.ffns().len())),

@@ -3,6 +3,7 @@
 mod bits;
 mod ffn;
 mod heads;
+mod kv;
 mod layers;
 mod low_rank;
 mod rotate;
@@ -24,6 +25,7 @@ pub(crate) const ALL: &[&Kind] = &[
     &ffn::SKIP,
     &state::SKIP,
     &heads::SKIP,
+    &kv::SKIP,
     &ffn::OBSERVE,
     &state::OBSERVE,
     &layers::OBSERVE,

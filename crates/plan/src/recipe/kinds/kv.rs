@@ -1,0 +1,113 @@
+//! The cache of attention: what a transformer remembers, position by position (docs/SPEC.md section 14).
+
+use super::never;
+use crate::recipe::flat;
+use crate::{Kind, Label, Needs, Setting, Step, StepError, Takes, Way};
+
+const MODE: Setting = Setting {
+    name: "mode",
+    takes: Takes::Name(&[
+        ("read", "a position that is not read by one token can be read by the next"),
+        ("write", "eviction: what is dropped never comes back"),
+    ]),
+    needed: true,
+    doc: "whether positions are skipped for the moment or dropped for good",
+    label: Label::Bare,
+};
+
+const SCORE: Setting = Setting {
+    name: "score",
+    takes: Takes::Name(&[
+        ("attention", "Σ_h a, the attention that the token pays the position"),
+        ("attention-value", "Σ_h a·‖v‖₂, the measured effect"),
+        ("key-size", "‖k‖₂"),
+        ("key-size-reversed", "minus ‖k‖₂: small keys draw attention (Devoto 2406.11430)"),
+        ("value-size", "‖v‖₂"),
+        ("recency", "the latest positions (with `sinks` StreamingLLM, 2309.17453)"),
+        (
+            "accumulated",
+            "the attention of all tokens so far, over what was kept then (H2O 2306.14048)",
+        ),
+        ("random", "seeded uniform: the control"),
+    ]),
+    needed: true,
+    doc: "what ranks the positions",
+    label: Label::Bare,
+};
+
+const SINKS: Setting = Setting {
+    name: "sinks",
+    takes: Takes::Count { least: 1, most: 1 << 20 },
+    needed: false,
+    doc: "the first n positions come before every score",
+    label: Label::After("sinks="),
+};
+
+const WINDOW: Setting = Setting {
+    name: "window",
+    takes: Takes::Count { least: 1, most: u64::MAX },
+    needed: false,
+    doc: "W: the cache is cut every W tokens (1 unless said otherwise)",
+    label: Label::After("W="),
+};
+
+const PROMPT: Setting = Setting {
+    name: "prompt_tokens",
+    takes: Takes::Count { least: 1, most: u64::MAX },
+    needed: false,
+    doc: "the cache is cut once, after P tokens, by the scores of the last 32 of them (SnapKV 2404.14469)",
+    label: Label::After("prompt="),
+};
+
+/// Positions that a token does not read, or that are evicted.
+pub(super) const SKIP: Kind = Kind {
+    way: Way::Skip,
+    name: "kv",
+    part: "kv",
+    doc: "cached positions of attention, unread for the moment or evicted",
+    settings: &[MODE, Setting::SPARSITY, WINDOW, SINKS, SCORE, PROMPT],
+    example: "skip=kv,mode=read,score=attention,sparsity=0.5",
+    check,
+    needs: |_| Needs::Nothing,
+    title: |_| "kv".to_owned(),
+    phrase,
+    leaves_zeros: never,
+    fills_zeros: false,
+};
+
+fn check(step: &mut Step) -> Result<(), StepError> {
+    let (window, prompt) = (step.count("window"), step.count("prompt_tokens"));
+    let is_read = step.name("mode") == Some("read");
+    let problem = match (is_read, window, prompt) {
+        (true, Some(_), _) => "mode `read` chooses anew for every token: it takes no `window`",
+        (true, _, Some(_)) => "`prompt_tokens` belongs to mode `write`",
+        (false, Some(_), Some(_)) => {
+            "with `prompt_tokens` the cache is cut once: it takes no `window`"
+        }
+        (false, None, Some(_)) if step.name("score") == Some("accumulated") => {
+            "with `prompt_tokens` the last tokens of the prompt choose: use `attention`"
+        }
+        _ => {
+            // What is meant where nothing is said has one spelling.
+            if window == Some(1) {
+                step.forget("window");
+            }
+            return Ok(());
+        }
+    };
+    Err(step.wrong(problem))
+}
+
+fn phrase(step: &Step) -> String {
+    let share = flat::percent(step.share("sparsity").unwrap_or_default());
+    let score = step.name("score").unwrap_or_default();
+    let sinks = step.count("sinks").map(|n| format!(", but for the first {n}"));
+    let sinks = sinks.unwrap_or_default();
+    let when = match (step.name("mode"), step.count("prompt_tokens"), step.count("window")) {
+        (Some("read"), ..) => "not read, chosen again for every token".to_owned(),
+        (_, Some(prompt), _) => format!("evicted once, after {prompt} tokens"),
+        (_, None, Some(window)) => format!("evicted for good, every {window} tokens"),
+        (_, None, None) => "evicted for good, after every token".to_owned(),
+    };
+    format!("with {share} of the cached positions {when}, those with the least `{score}`{sinks}")
+}
