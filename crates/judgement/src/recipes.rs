@@ -1,5 +1,6 @@
-//! What cuts leave of a model and what they cost: every recipe of a run that changes weights, beside the
-//! bytes that it takes; and methods of cutting weights side by side at equal strength.
+//! What recipes leave of a model and what they cost: every recipe of a run that changes weights or that no
+//! other table has, beside the bytes that it takes; and methods of cutting weights side by side at equal
+//! strength.
 
 use std::collections::BTreeMap;
 
@@ -97,8 +98,8 @@ impl Recipes {
     }
 }
 
-/// The recipes of a run, by model and text; where no recipe is more than one step on neurons or channels,
-/// which other tables have, there is nothing.
+/// The recipes of a run, by model and text; where every recipe is one step on neurons or channels, which
+/// other tables have, there is nothing.
 pub fn recipes(run: &Run, resamples: &Resamples) -> Vec<Recipes> {
     let mut subjects: BTreeMap<Subject<'_>, Vec<&CellResult>> = BTreeMap::new();
     for result in run.results.iter().filter(|own| own.cell.protocol.measure() == Measure::MeanLoss)
@@ -118,16 +119,15 @@ fn of(
     results: &[&CellResult],
     resamples: &Resamples,
 ) -> Option<Recipes> {
-    let is_new =
-        |own: &&CellResult| own.cell.recipe.treatment().is_none() && cuts(&own.cell.recipe);
-    results.iter().find(|own| is_new(own))?;
+    let is_new = |recipe: &Recipe| recipe.treatment().is_none();
+    results.iter().find(|own| is_new(&own.cell.recipe))?;
     let dense: Vec<&CellResult> =
         results.iter().copied().filter(|own| own.cell.recipe.is_dense()).collect();
     // Of several cells of one recipe the newest, as in every table.
     let mut newest: BTreeMap<&[Step], &CellResult> = BTreeMap::new();
     for &result in results {
         let recipe = &result.cell.recipe;
-        if recipe.is_dense() || cuts(recipe) {
+        if recipe.is_dense() || cuts(recipe) || is_new(recipe) {
             let known = newest.entry(recipe.steps()).or_insert(result);
             let age = |own: &CellResult| (own.provenance.started_at_ms, own.id.clone());
             if age(result) > age(known) {

@@ -69,7 +69,7 @@ pub struct Summary {
     pub gradients: Vec<Gradients>,
     /// What scores say of each other.
     pub atlas: Atlas,
-    /// What cuts leave and what they cost.
+    /// What recipes leave and what they cost.
     pub recipes: Vec<Recipes>,
     /// How linear layers are.
     pub linearity: Vec<Linearity>,

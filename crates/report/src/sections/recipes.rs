@@ -1,4 +1,4 @@
-//! Recipes that cut weights: a table a model and text, and methods side by side.
+//! Recipes that cut weights or skip parts of attention: a table a model and text, and methods side by side.
 
 use evidence::AgainstDense;
 use judgement::perplexity::PerplexityRatio;
@@ -14,7 +14,7 @@ pub(super) fn section(all: &[Recipes]) -> Vec<Block> {
     if all.is_empty() {
         return Vec::new();
     }
-    let heading = Block::heading(2, "What cuts leave, and what they cost");
+    let heading = Block::heading(2, "What recipes leave, and what they cost");
     let explained = Block::paragraph(
         "Bytes are those of docs/SPEC.md section 11: 16 bits a number where nothing is rounded, with the \
          index of zeros, scales and zero points. A recipe is not beaten where none costs less with no \

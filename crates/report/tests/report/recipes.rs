@@ -87,7 +87,7 @@ fn methods_stand_side_by_side_with_their_own_ratio() {
     let ratio = wanda["against_magnitude"]["ratio"].as_f64().unwrap();
     assert!((ratio - (-0.6_f64).exp()).abs() < 1e-12, "10 nats against 70 of 100 targets");
     let page = results.page();
-    assert!(page.contains("What cuts leave, and what they cost"), "{page}");
+    assert!(page.contains("What recipes leave, and what they cost"), "{page}");
     assert!(page.contains("methods at κ=0.5"), "{page}");
     assert!(page.contains("weights wanda κ=.5 + bits rtn 4 bits"), "{page}");
     let svg = std::fs::read_to_string(results.path().join("run/stored-bytes.svg")).unwrap();
