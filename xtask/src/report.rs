@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use plan::Pipeline;
 
 use crate::build;
 use crate::workspace::Workspace;
@@ -37,7 +38,8 @@ pub(crate) struct Args {
     /// Print one JSON object instead, and write no file
     #[arg(long, conflicts_with = "out")]
     json: bool,
-    /// Sentences to be judged on the tables [default: pipelines/claims/two-ways.toml]
+    /// Sentences to be judged on the tables [default: what the run's pipeline names, else
+    /// pipelines/claims/two-ways.toml]
     #[arg(long, value_name = "FILE.toml")]
     claims: Option<PathBuf>,
     /// Share of a task's items below which a difference counts as none [default: 0.02]
@@ -64,9 +66,11 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
             command.arg("--compare").args(runs);
         }
         None => {
-            let results = || workspace.root().join("results");
-            command.arg("--results").arg(args.results.clone().unwrap_or_else(results));
-            command.args(claims(workspace, args.claims.as_deref())).args(sweeps(workspace));
+            let usual = || workspace.root().join("results");
+            let results = args.results.clone().unwrap_or_else(usual);
+            command.arg("--results").arg(&results);
+            command.args(claims(workspace, args.claims.as_deref(), &results));
+            command.args(sweeps(workspace));
         }
     }
     if let Some(file) = &args.out {
@@ -90,12 +94,27 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
 /// The sentences that every report judges when nothing else is said.
 const CLAIMS: &str = "pipelines/claims/two-ways.toml";
 
-/// What names the claims file to the report binary; nothing where there is none.
-fn claims(workspace: &Workspace, given: Option<&Path>) -> Vec<OsString> {
+/// What names the claims file to the report binary: that which is given, that which the run's pipeline
+/// names, else the usual one; nothing where there is none.
+fn claims(workspace: &Workspace, given: Option<&Path>, results: &Path) -> Vec<OsString> {
     let usual = workspace.root().join(CLAIMS);
-    let file = given.map(Path::to_owned).or_else(|| usual.is_file().then_some(usual));
+    let file = given.map(Path::to_owned).or_else(|| named_by(workspace, results));
+    let file = file.or_else(|| usual.is_file().then_some(usual));
     file.map(|file| vec!["--claims".into(), file.into()]).unwrap_or_default()
 }
+
+/// The claims file that the pipeline of a run names; a folder of several runs has none.
+fn named_by(workspace: &Workspace, results: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(results.join(PLAN)).ok()?;
+    let models = workspace.models_lock().ok()?.names();
+    let named = Pipeline::parse(&text, &models).ok()?.claims?;
+    // Names are relative to where pipelines lie, which the copy in the run is not.
+    let file = workspace.root().join("pipelines").join(named);
+    file.is_file().then_some(file)
+}
+
+/// The copy of the pipeline in a run's folder.
+const PLAN: &str = "plan.toml";
 
 /// Names the workspace's sweeps to the report, where there are any.
 fn sweeps(workspace: &Workspace) -> Vec<OsString> {
@@ -116,7 +135,7 @@ pub(crate) fn write(
     let path = results.join("report.md");
     let mut command = Command::new(report);
     command.arg("--results").arg(results).arg("--out").arg(&path);
-    command.args(claims(workspace, None)).args(sweeps(workspace));
+    command.args(claims(workspace, None, results)).args(sweeps(workspace));
     if let Some(took) = took {
         command.arg("--took").arg(format!("{:.1}", took.as_secs_f64()));
     }

@@ -60,6 +60,7 @@ pub(crate) const SLOW: &[(&str, &[&str])] = &[
         &[
             "correlations",
             "dense_and_collapsed",
+            "every_choice_has_the_loglikelihood_of_the_harness",
             "gemma_with_a_sentencepiece_vocabulary",
             "gptq",
             "killed_three_times_and_resumed",

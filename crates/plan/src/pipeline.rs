@@ -17,6 +17,9 @@ pub struct Pipeline {
     pub description: String,
     /// Seed of everything random in the run.
     pub seed: u64,
+    /// The claims file whose sentences a report of the run judges, relative to the pipeline file; none where
+    /// that is the usual one.
+    pub claims: Option<PathBuf>,
     /// The models, in the order of the file.
     pub models: Vec<ModelEntry>,
     /// The texts with their protocols, in the order of the file.
@@ -45,7 +48,8 @@ pub struct TaskSource {
     pub path: PathBuf,
 }
 
-const TOP_KEYS: &[&str] = &["name", "description", "seed", "model", "dataset", "sweep"];
+const TOP_KEYS: &[&str] = &["name", "description", "seed", "claims", "model", "dataset", "sweep"];
+
 impl Pipeline {
     /// Reads a pipeline file; `known_models` are the names of `data/models.lock`.
     ///
@@ -62,6 +66,8 @@ impl Pipeline {
             let seed = reader
                 .required(top, "seed", "a whole number; nothing random is seeded in hiding")
                 .and_then(|value| reader.whole(value, "", "seed", 0));
+            let claims = top.table.get("claims").and_then(|v| reader.string(v, "", "claims"));
+            let claims = claims.map(|at| PathBuf::from(at.value));
             let models = read_models(reader, top, known_models);
             let datasets = read_datasets(reader, top);
             let seed = seed.map(|at| at.value);
@@ -69,7 +75,7 @@ impl Pipeline {
             let datasets = datasets.into_iter().map(|at| at.value).collect();
             let models = models.into_iter().map(|at| at.value).collect();
             let (name, description, seed) = (name?, description?, seed?);
-            Some(Pipeline { name, description, seed, models, datasets, cells })
+            Some(Pipeline { name, description, seed, claims, models, datasets, cells })
         })
     }
 

@@ -167,5 +167,5 @@ fn kinds_are_listed_by_way() {
         names(Way::Cut),
         ["ffn", "state", "weights", "bits", "rotate", "layers", "low-rank"]
     );
-    assert_eq!(names(Way::Skip), ["ffn", "state"]);
+    assert_eq!(names(Way::Skip), ["ffn", "state", "heads", "kv"]);
 }
