@@ -192,7 +192,7 @@ mod tests {
         let row = |index: u32| ChoiceRow {
             item_index: index / 2,
             choice_index: index % 2,
-            is_gold: index % 2 == 0,
+            is_gold: index.is_multiple_of(2),
             logprob_nats: -1.0,
             n_target_tokens: 1,
             n_tokens: 3,

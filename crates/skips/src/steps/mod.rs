@@ -98,7 +98,7 @@ pub fn executor<E: From<SkipError>>(
     }
     let of_attention = executors.remove("heads").or_else(|| executors.remove("kv"));
     let of_part = [executors.remove("ffn"), executors.remove("state"), of_attention];
-    Ok(match Together::new(of_part) {
+    Ok(match Together::of(of_part) {
         Some(together) => together,
         None => Box::new(Skipping::new(Selection::All, model.ffns().len())),
     })

@@ -20,7 +20,7 @@ pub struct Together {
 impl Together {
     /// The first executor computes feed-forward blocks, the second steps recurrent states, the third mixes
     /// what heads see. None where nothing is skipped; one alone is that executor itself.
-    pub fn new(
+    pub fn of(
         [neurons, channels, heads]: [Option<Box<dyn Running>>; 3],
     ) -> Option<Box<dyn Running>> {
         match (neurons, channels, heads) {
