@@ -59,8 +59,13 @@ impl Commitment {
     }
 
     /// Whether a window of one token is chosen by that token.
-    pub fn looks_at_itself(&self) -> bool {
+    fn looks_at_itself(&self) -> bool {
         matches!(self.rule, Rule::WindowMean | Rule::FirstToken)
+    }
+
+    /// Whether every token chooses a set of its own, so that nothing hangs on its neighbours.
+    pub fn is_per_token(&self) -> bool {
+        self.window == 1 && self.looks_at_itself()
     }
 
     /// Where the set of window `rows` comes from, in a sequence of `length` tokens.

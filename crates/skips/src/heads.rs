@@ -10,8 +10,8 @@ use std::{
 
 use importance::Draw;
 use models::{
-    Attention, AttentionInputs, AttentionSite, Executor, ExecutorError, FfnSite, KvCache, Tensor,
-    into_values, matrix,
+    Attention, AttentionInputs, AttentionSite, Dense, Executor, ExecutorError, FfnSite, KvCache,
+    Tensor, into_values, matrix,
 };
 use sparse::kept_count;
 
@@ -153,7 +153,7 @@ impl HeadSkipping {
 
 impl Executor for HeadSkipping {
     fn ffn(&mut self, site: &FfnSite<'_>, x: Tensor<2>) -> Result<Tensor<2>, ExecutorError> {
-        Ok(site.ffn.project(site.ffn.hidden(x)))
+        Dense.ffn(site, x)
     }
 
     fn attention(
@@ -181,13 +181,13 @@ impl Measuring for HeadSkipping {
 
     fn takes_pieces(&self) -> bool {
         let HeadSelection { commitment, score, .. } = self.selection;
-        let is_dynamic = commitment.window == 1 && commitment.looks_at_itself();
         // What is drawn hangs on the whole sequence.
-        is_dynamic && score != HeadScore::Random
+        commitment.is_per_token() && score != HeadScore::Random
     }
 }
 
-fn norm(o: &[f32]) -> f64 {
+/// ‖o‖₂, summed in f64.
+pub(crate) fn norm(o: &[f32]) -> f64 {
     o.iter().map(|o| f64::from(*o).powi(2)).sum::<f64>().sqrt()
 }
 

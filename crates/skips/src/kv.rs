@@ -5,12 +5,12 @@
 
 use importance::Draw;
 use models::{
-    AttentionInputs, AttentionShape, AttentionSite, Executor, ExecutorError, FfnSite, KvCache,
-    Tensor, Values, into_values, matrix,
+    AttentionInputs, AttentionShape, AttentionSite, Dense, Executor, ExecutorError, FfnSite,
+    KvCache, Tensor, Values, into_values, matrix,
 };
 use sparse::kept_count;
 
-use crate::{Measuring, Shares, shares::Tally};
+use crate::{Measuring, Shares, heads::norm, shares::Tally};
 
 /// What ranks cached positions; larger means keep. `a` is the attention that a head pays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ impl KvSkipping {
 
 impl Executor for KvSkipping {
     fn ffn(&mut self, site: &FfnSite<'_>, x: Tensor<2>) -> Result<Tensor<2>, ExecutorError> {
-        Ok(site.ffn.project(site.ffn.hidden(x)))
+        Dense.ffn(site, x)
     }
 
     fn attention(
@@ -337,8 +337,4 @@ impl<'a> Group<'a> {
         }
         paid
     }
-}
-
-fn norm(row: &[f32]) -> f64 {
-    row.iter().map(|own| f64::from(*own).powi(2)).sum::<f64>().sqrt()
 }

@@ -118,7 +118,7 @@ fn windowed_groups(
     h: &[f32],
     k: usize,
 ) -> KeptGroups {
-    let dynamic = windowed.commitment.window == 1 && windowed.commitment.looks_at_itself();
+    let dynamic = windowed.commitment.is_per_token();
     if let (true, Some(order)) = (dynamic, windowed.score.order_in_one_token()) {
         return token_groups(order, h, site.ffn.neurons(), k);
     }
@@ -176,8 +176,7 @@ impl Measuring for Skipping {
             // A score that is drawn hangs on the whole sequence.
             Selection::Windowed(windowed) => {
                 let Windowed { commitment, score, .. } = windowed;
-                let is_dynamic = commitment.window == 1 && commitment.looks_at_itself();
-                is_dynamic && score.order_in_one_token().is_some()
+                commitment.is_per_token() && score.order_in_one_token().is_some()
             }
         }
     }

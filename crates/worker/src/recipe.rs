@@ -68,6 +68,11 @@ pub(crate) fn check_part(model: &dyn Model, part: &str) -> anyhow::Result<()> {
     bail!("the model has no {lacks}: nothing of part `{part}` can be done on it")
 }
 
+/// Whether a step ranks units by scores of a text: neurons and channels, no other kind.
+fn is_ranked(step: &Step) -> bool {
+    matches!(step.kind().name, "ffn" | "state")
+}
+
 impl Runner<'_> {
     /// What a cell runs on; none if asked to stop while it was made.
     pub(crate) fn prepared(
@@ -108,8 +113,7 @@ impl Runner<'_> {
         let steps = cell.recipe.steps();
         let is_compared = cell.compare.is_some();
         let is_fitted_on = steps.iter().any(|step| step.name("inputs") == Some("dense"));
-        // What ranks neurons and channels in a first step are scores of the dense model.
-        let is_ranked = |step: &Step| matches!(step.kind().name, "ffn" | "state");
+        // The scores that a first step ranks by are those of the dense model.
         let cuts_first =
             steps.first().is_some_and(|step| step.way() == Way::Cut && !is_ranked(step));
         let is_free = self.has_one_cell && cuts_first && !is_compared && !is_fitted_on;
@@ -151,8 +155,7 @@ impl Runner<'_> {
         scores: &mut Scores,
     ) -> anyhow::Result<Option<Vec<Vec<u32>>>> {
         let step = &cell.recipe.steps()[index];
-        // Only these two kinds rank units by scores of a text.
-        if !matches!(step.kind().name, "ffn" | "state") {
+        if !is_ranked(step) {
             return Ok(Some(Vec::new()));
         }
         let is_sequential = step.name("recalibration") == Some("sequential");
