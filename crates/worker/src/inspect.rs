@@ -177,7 +177,7 @@ impl Extent {
 /// executors say it (`takes_pieces`), but here there is none yet.
 fn shares_beginnings(cell: &Cell) -> bool {
     let by_token = |step: &Step| {
-        step.kind().part != "state"
+        matches!(step.kind().part, "ffn" | "heads")
             && step.value("rule").is_none()
             && step.name("score") != Some("random")
     };
