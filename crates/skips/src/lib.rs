@@ -53,11 +53,11 @@ pub mod steps;
 
 pub use commitment::{Commitment, Rule};
 pub use heads::{HeadScore, HeadSelection, HeadSkipping};
-pub use kv::{KvMode, KvScore, KvSelection, KvSkipping};
+pub use kv::{KvMasking, KvMode, KvScore, KvSelection, KvSkipping};
 pub use masking::Masking;
 pub use overlap::{LagOverlap, Overlapping, SiteOverlaps, sum_overlaps};
 pub use selection::{Selection, Windowed};
-pub use shares::{Measuring, Shares};
+pub use shares::{CacheBytes, Measuring, Shares};
 pub use skipping::Skipping;
 pub use state_masking::StateMasking;
 pub use state_scanning::StateScanning;

@@ -25,7 +25,9 @@
 //!
 //! ```
 //! use plan::{Cell, Recipe};
-//! use tables::{CellRecord, Left, Provenance, Store, Table, Touched, WindowRow, read_windows};
+//! use tables::{
+//!     CellRecord, Left, Provenance, RowShares, Store, Table, Touched, WindowRow, read_windows,
+//! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let provenance = Provenance {
@@ -51,9 +53,7 @@
 //!     nll_nats: 255.0 * 1.5,
 //!     n_targets: 255,
 //!     js_nats: None,
-//!     reached_sparsity: 0.0,
-//!     natural_sparsity: Some(0.86),
-//!     kept_energy: Some(1.0),
+//!     shares: RowShares { natural_sparsity: Some(0.86), ..RowShares::default() },
 //! };
 //!
 //! let folder = tempfile::tempdir()?;
@@ -92,7 +92,7 @@ pub use atlas::{
 };
 pub use blocks::{BlockRow, block_columns};
 pub use channels::{ChannelRow, channel_columns};
-pub use choices::{ChoiceRow, RowShares, TaskColumns, choice_columns};
+pub use choices::{ChoiceRow, TaskColumns, choice_columns};
 pub use columns::{Column, Kind};
 pub use directions::{DirectionRow, direction_columns};
 pub use failures::failure_columns;
@@ -106,7 +106,7 @@ pub use read::{
     read_blocks, read_cell, read_channels, read_choices, read_directions, read_failure, read_items,
     read_neurons, read_overlaps, read_windows,
 };
-pub use record::{CellRecord, Left, Touched};
+pub use record::{CellRecord, Left, RowCache, RowShares, Touched};
 pub use runs::{
     CellStatus, Damaged, FailureRecord, Lock, NO_WINDOW, ORDER, Origin, Provenance, StoreError,
     StoredFile, Survey, Table, outstanding, remove_temporaries, runs_in, utc,
@@ -121,4 +121,4 @@ pub use windows::{WindowRow, window_columns};
 /// Version of the tables' layout, stored in every file under `slim.schema`.
 ///
 /// A file of another version counts as not done.
-pub const SCHEMA_VERSION: &str = "4";
+pub const SCHEMA_VERSION: &str = "5";

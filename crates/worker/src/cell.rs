@@ -56,6 +56,15 @@ struct Answer {
     /// Not known where units were cut: what was dropped is not computed.
     natural_sparsity: Option<f64>,
     kept_energy: Option<f64>,
+    /// Keys and values cached after the last token of the longest sequence, where positions are skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_bytes: Option<u64>,
+    /// The same after whichever token it is largest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_peak_bytes: Option<u64>,
+    /// The same where nothing is skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_dense_bytes: Option<u64>,
     stored_bytes: u64,
     parameters_left: u64,
     tokens: u64,
@@ -135,6 +144,9 @@ fn answer(request: &CellRequest, evaluated: &Evaluated) -> Answer {
     answer.reached_sparsity = Some(shown.dropped.unwrap_or_else(|| shares.reached_sparsity()));
     answer.natural_sparsity = shown.zeros().then(|| shares.natural_sparsity());
     answer.kept_energy = shown.energy().then(|| shares.kept_energy_share());
+    answer.cache_bytes = shares.cache.map(|own| own.left);
+    answer.cache_peak_bytes = shares.cache.map(|own| own.peak);
+    answer.cache_dense_bytes = shares.cache.map(|own| own.dense);
     match &evaluated.rows {
         Rows::Windows(rows) => {
             let nll: f64 = rows.iter().map(|row| row.nll_nats).sum();

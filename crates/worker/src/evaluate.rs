@@ -197,6 +197,6 @@ mod tests {
         let evaluated = evaluate(subject, &material, &stop, |_, _| {}).unwrap().unwrap();
         let Rows::Windows(rows) = evaluated.rows else { panic!("windows give windows") };
         assert_eq!(rows.len(), 2);
-        assert!(rows.iter().all(|row| row.reached_sparsity == 0.0 && row.nll_nats > 0.0));
+        assert!(rows.iter().all(|row| row.shares.reached_sparsity == 0.0 && row.nll_nats > 0.0));
     }
 }

@@ -102,7 +102,11 @@ fn every_kind_of_step_runs() {
 #[test]
 fn a_static_cell_runs_on_the_smaller_model_and_equals_the_masked_one() {
     let found = &windows("llama", &["cut=ffn,score=magnitude,sparsity=0.5"])[0];
-    assert!(found.iter().all(|row| row.kept_energy.is_none() && row.natural_sparsity.is_none()));
+    assert!(
+        found
+            .iter()
+            .all(|row| row.shares.kept_energy.is_none() && row.shares.natural_sparsity.is_none())
+    );
     let folder = golden_model("llama");
     let model = load(&folder, &Device::flex()).unwrap().model;
     let tokenizer = corpora::Tokenizer::from_folder(&folder).unwrap();
@@ -125,7 +129,7 @@ fn a_static_cell_runs_on_the_smaller_model_and_equals_the_masked_one() {
     for (found, masked) in found.iter().zip(&masked) {
         let apart = (found.nll_nats + masked.logprob_nats).abs();
         assert!(apart < 1e-4, "{} {}", found.nll_nats, -masked.logprob_nats);
-        assert!((found.reached_sparsity - 0.5).abs() < 1e-12);
+        assert!((found.shares.reached_sparsity - 0.5).abs() < 1e-12);
     }
 }
 
@@ -136,7 +140,7 @@ fn steps_combine() {
     let rounded = format!("{mask} + cut=bits,method=rtn,bits=4,group=8");
     let skipped = format!("{mask} + skip=ffn,score=magnitude,sparsity=0.5");
     let rows = windows("llama", &["dense", mask, &rounded, &skipped]);
-    let shares: Vec<f64> = rows.iter().map(|rows| rows[0].reached_sparsity).collect();
+    let shares: Vec<f64> = rows.iter().map(|rows| rows[0].shares.reached_sparsity).collect();
     assert_eq!(shares[0], 0.0);
     assert!((shares[1] - 0.5).abs() < 0.01, "{shares:?}");
     assert_eq!(shares[1], shares[2], "rounding drops nothing, and what was dropped stays so");
