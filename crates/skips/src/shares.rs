@@ -35,7 +35,8 @@ pub struct CacheBytes {
 impl Shares {
     /// Adds other counts: of another sequence, of what went before in this one, or of another part.
     ///
-    /// Bytes of cache are not added up: one cache is there at a time, and the largest is told.
+    /// Bytes of cache are not added up, for one cache is there at a time: what is left is that of the later
+    /// counts, the peak that of all.
     pub fn add(&mut self, other: &Self) {
         self.entries += other.entries;
         self.kept += other.kept;
@@ -43,11 +44,9 @@ impl Shares {
         self.energy += other.energy;
         self.kept_energy += other.kept_energy;
         self.cache = match (self.cache, other.cache) {
-            (Some(own), Some(other)) => Some(CacheBytes {
-                left: own.left.max(other.left),
-                peak: own.peak.max(other.peak),
-                dense: own.dense.max(other.dense),
-            }),
+            (Some(own), Some(other)) => {
+                Some(CacheBytes { peak: own.peak.max(other.peak), ..other })
+            }
             (own, other) => own.or(other),
         };
     }

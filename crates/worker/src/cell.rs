@@ -65,6 +65,9 @@ struct Answer {
     /// The same where nothing is skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_dense_bytes: Option<u64>,
+    /// What really was the most in the cache after a token, where the text was run token by token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_peak_bytes_measured: Option<u64>,
     stored_bytes: u64,
     parameters_left: u64,
     tokens: u64,
@@ -115,6 +118,7 @@ fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
         device: &device,
         model: Some(model),
         has_one_cell: true,
+        decodes: request.decode,
         tells: false,
     };
     let evaluated = runner.cell(ordered, &mut Kept::default()).map_err(Fail::Cell)?;
@@ -146,6 +150,7 @@ fn answer(request: &CellRequest, evaluated: &Evaluated) -> Answer {
     answer.kept_energy = shown.energy().then(|| shares.kept_energy_share());
     answer.cache_bytes = shares.cache.map(|own| own.left);
     answer.cache_peak_bytes = shares.cache.map(|own| own.peak);
+    answer.cache_peak_bytes_measured = evaluated.cache_peak_bytes;
     answer.cache_dense_bytes = shares.cache.map(|own| own.dense);
     match &evaluated.rows {
         Rows::Windows(rows) => {

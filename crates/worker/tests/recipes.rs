@@ -259,6 +259,7 @@ fn a_cell_by_hand_is_a_cell_of_a_grid() {
             }),
             device: plan::DeviceName::Cpu,
             time_steps: plan::TimeSteps::default(),
+            decode: false,
             json: true,
         };
         let folder = tempfile::tempdir().unwrap();
