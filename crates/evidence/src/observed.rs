@@ -6,7 +6,8 @@ use std::fmt::Debug;
 use anyhow::{Result, bail, ensure};
 use plan::Cell;
 use tables::{
-    BlockRow, ChannelRow, DirectionRow, NeuronRow, OverlapRow, Provenance, Store, StoredFile, Table,
+    AttentionRow, BlockRow, ChannelRow, DirectionRow, NeuronRow, OverlapRow, Provenance, Store,
+    StoredFile, Table,
 };
 
 use crate::table_file::{cell_at_its_place, guarded, read_about};
@@ -24,6 +25,8 @@ pub enum Measured {
     Blocks(Vec<BlockRow>),
     /// Directions of the residual stream.
     Directions(Vec<DirectionRow>),
+    /// What attention looks at.
+    Attention(Vec<AttentionRow>),
 }
 
 /// One finished `observe` cell.
@@ -57,6 +60,7 @@ pub(crate) fn read_observed(store: &Store, file: &StoredFile) -> Result<Observed
             Table::Channels => Measured::Channels(channels(file)?),
             Table::Blocks => Measured::Blocks(blocks(file)?),
             Table::Directions => Measured::Directions(directions(file)?),
+            Table::Attention => Measured::Attention(attention(file)?),
             _ => Measured::Overlaps(overlaps(file)?),
         };
         Ok(Observed { id: file.id.clone(), cell, provenance, measured })
@@ -77,6 +81,19 @@ fn directions(file: &StoredFile) -> Result<Vec<DirectionRow>> {
     check_distinct(&rows, "layer and direction", |row| (row.layer, row.direction))?;
     for row in &rows {
         check_finite(row, [Some(row.variance), Some(row.sensitivity)].into_iter())?;
+    }
+    Ok(rows)
+}
+
+fn attention(file: &StoredFile) -> Result<Vec<AttentionRow>> {
+    let mut rows = tables::read_attention(&file.path)?;
+    let key = |row: &AttentionRow| (row.site, row.head, row.axis.clone(), row.from_tokens);
+    rows.sort_by_key(key);
+    check_distinct(&rows, "site, head, axis and bucket", key)?;
+    for row in &rows {
+        let shares = [row.share, row.by_chance, row.entropy_nats, row.even_entropy_nats];
+        let sizes = [row.rho_key_size, row.rho_value_size];
+        check_finite(row, shares.map(Some).into_iter().chain(sizes))?;
     }
     Ok(rows)
 }

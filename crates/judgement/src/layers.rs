@@ -64,7 +64,10 @@ pub struct StreamDirections {
 }
 
 /// The newest observation of each model and text of those that `is_wanted`.
-fn newest(run: &Run, is_wanted: impl Fn(&Measured) -> bool) -> impl Iterator<Item = &Observed> {
+pub(crate) fn newest(
+    run: &Run,
+    is_wanted: impl Fn(&Measured) -> bool,
+) -> impl Iterator<Item = &Observed> {
     let mut newest: BTreeMap<(&str, &str), &Observed> = BTreeMap::new();
     for own in run.observed.iter().filter(|own| is_wanted(&own.measured)) {
         let key = (own.cell.model.as_str(), own.cell.dataset.as_str());

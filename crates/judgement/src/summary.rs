@@ -6,6 +6,7 @@ use plan::{Measure, Part};
 
 use crate::accuracy::{self, AccuracyTable};
 use crate::atlas::Atlas;
+use crate::attention::{AttentionAtlas, attention};
 use crate::claims::{Assessment, ClaimsFile, assess};
 use crate::counts::{Counts, count_cells, n_refused};
 use crate::dial::{Dial, dial};
@@ -75,6 +76,8 @@ pub struct Summary {
     pub linearity: Vec<Linearity>,
     /// Directions of the residual stream.
     pub directions: Vec<StreamDirections>,
+    /// What attention looks at.
+    pub attention: Vec<AttentionAtlas>,
     /// Cells that failed.
     pub failed: Vec<Failure>,
     /// Cells that were not run.
@@ -146,6 +149,7 @@ impl Summary {
             atlas,
             linearity: linearity(run, &recipes),
             directions: directions(run),
+            attention: attention(run),
             recipes,
             failed: run.failures.clone(),
             missing,

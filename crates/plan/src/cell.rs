@@ -170,7 +170,7 @@ pub fn cell_id(cell: &Cell, inputs: &Inputs) -> String {
 /// were recipes, so that these keep their ids.
 fn flat_fields(treatment: &Treatment) -> Vec<(&'static str, Value)> {
     let Treatment { part, policy, score, sparsity, window, rule, prompt_tokens, .. } = treatment;
-    let Treatment { mode, recalibration, observation, sample, .. } = treatment;
+    let Treatment { sinks, mode, recalibration, observation, sample, .. } = treatment;
     let mut fields = vec![
         ("part", json!(part.as_str())),
         ("policy", json!(policy.as_str())),
@@ -185,6 +185,7 @@ fn flat_fields(treatment: &Treatment) -> Vec<(&'static str, Value)> {
         ("observation", observation.map(|o| json!(o.as_str()))),
         ("recalibration", recalibration.map(|r| json!(r.as_str()))),
         ("sample", sample.map(|n| json!(n))),
+        ("sinks", sinks.map(|n| json!(n))),
     ];
     fields.extend(later.into_iter().filter_map(|(key, value)| Some((key, value?))));
     fields

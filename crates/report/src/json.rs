@@ -5,6 +5,7 @@ use evidence::pairing::{Both, Only};
 use evidence::{Failure, Origins, Row, Subject, Sweeps, Touches, Unreadable};
 use judgement::accuracy::Accuracy;
 use judgement::atlas::Atlas;
+use judgement::attention::AttentionAtlas;
 use judgement::claims::{Assessment, Check, Judged, Verdict};
 use judgement::compare::{Comparison, Matched, Origin, Speed};
 use judgement::dial::Dial;
@@ -62,6 +63,7 @@ struct OfRun<'a> {
     quadrants: Vec<OfQuadrants<'a>>,
     gradients: Vec<OfGradients<'a>>,
     recipes: &'a [Recipes],
+    attention: &'a [AttentionAtlas],
     linearity: &'a [Linearity],
     directions: &'a [StreamDirections],
     atlas: OfAtlas<'a>,
@@ -91,6 +93,7 @@ impl<'a> OfRun<'a> {
             quadrants: summary.quadrants.iter().map(OfQuadrants::of).collect(),
             gradients: summary.gradients.iter().map(OfGradients::of).collect(),
             recipes: &summary.recipes,
+            attention: &summary.attention,
             linearity: &summary.linearity,
             directions: &summary.directions,
             atlas: OfAtlas { findings: &report.atlas, atlas: &summary.atlas },

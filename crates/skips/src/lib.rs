@@ -53,7 +53,10 @@ pub mod steps;
 
 pub use commitment::{Commitment, Rule};
 pub use heads::{HeadScore, HeadSelection, HeadSkipping};
-pub use kv::{KvMasking, KvMode, KvScore, KvSelection, KvSkipping};
+pub use kv::{
+    Attending, Averaged, HeadAttention, KeyHead, KvMasking, KvMode, KvScore, KvSelection,
+    KvSkipping, SiteAttention, bucket_limits, sum_attention,
+};
 pub use masking::Masking;
 pub use overlap::{LagOverlap, Overlapping, SiteOverlaps, sum_overlaps};
 pub use selection::{Selection, Windowed};

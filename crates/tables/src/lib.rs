@@ -67,6 +67,7 @@
 //! ```
 
 mod atlas;
+mod attention;
 mod blocks;
 mod channels;
 mod choices;
@@ -90,6 +91,7 @@ pub use atlas::{
     OverlapMeanRow, PersistenceRow, ProxyGapRow, SimilarityRow, atlas_columns, write_overlap_means,
     write_persistence, write_proxy_gaps, write_similarities,
 };
+pub use attention::{AttentionRow, attention_columns};
 pub use blocks::{BlockRow, block_columns};
 pub use channels::{ChannelRow, channel_columns};
 pub use choices::{ChoiceRow, TaskColumns, choice_columns};
@@ -103,8 +105,8 @@ pub use origin::{about_file, read_failure_record, read_origin};
 pub use outcomes::{Outcome, outcomes};
 pub use overlaps::{OverlapRow, overlap_columns};
 pub use read::{
-    read_blocks, read_cell, read_channels, read_choices, read_directions, read_failure, read_items,
-    read_neurons, read_overlaps, read_windows,
+    read_attention, read_blocks, read_cell, read_channels, read_choices, read_directions,
+    read_failure, read_items, read_neurons, read_overlaps, read_windows,
 };
 pub use record::{CellRecord, Left, RowCache, RowShares, Touched};
 pub use runs::{

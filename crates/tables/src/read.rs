@@ -11,8 +11,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use crate::{
-    BlockRow, ChannelRow, ChoiceRow, DirectionRow, ItemRow, NeuronRow, OverlapRow, RowCache,
-    RowShares, SCHEMA_VERSION, StoreError, TaskColumns, WindowRow,
+    AttentionRow, BlockRow, ChannelRow, ChoiceRow, DirectionRow, ItemRow, NeuronRow, OverlapRow,
+    RowCache, RowShares, SCHEMA_VERSION, StoreError, TaskColumns, WindowRow,
 };
 
 /// Whether `path` is a complete table of this layout: footer readable, data where it says.
@@ -375,6 +375,44 @@ pub fn read_blocks(path: &Path) -> Result<Vec<BlockRow>, StoreError> {
             fitted_tokens: fitted.value(row),
             tokens: held_out.value(row),
             r2: r2.value(row),
+        }));
+    }
+    Ok(rows)
+}
+
+/// The rows of an `attention` file, in full precision.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub fn read_attention(path: &Path) -> Result<Vec<AttentionRow>, StoreError> {
+    let mut rows = Vec::new();
+    for batch in batches(path)? {
+        let index = |name| column::<UInt32Array>(path, &batch, name);
+        let (site, layer) = (index("site")?, index("layer")?);
+        let (head, key_head) = (index("head")?, index("key_head")?);
+        let (from, to) = (index("from_tokens")?, index("to_tokens")?);
+        let queries: &UInt64Array = column(path, &batch, "queries")?;
+        let axis: &StringArray = column(path, &batch, "axis")?;
+        let value = |name| column::<Float64Array>(path, &batch, name);
+        let (share, by_chance) = (value("share")?, value("by_chance")?);
+        let (entropy, even) = (value("entropy_nats")?, value("even_entropy_nats")?);
+        let rho = |name| optional(path, &batch, name);
+        let (of_keys, of_values) = (rho("rho_key_size")?, rho("rho_value_size")?);
+        rows.extend((0..batch.num_rows()).map(|row| AttentionRow {
+            site: site.value(row),
+            layer: layer.value(row),
+            head: head.value(row),
+            key_head: key_head.value(row),
+            queries: queries.value(row),
+            axis: axis.value(row).to_owned(),
+            from_tokens: from.value(row),
+            to_tokens: to.value(row),
+            share: share.value(row),
+            by_chance: by_chance.value(row),
+            entropy_nats: entropy.value(row),
+            even_entropy_nats: even.value(row),
+            rho_key_size: of_keys(row),
+            rho_value_size: of_values(row),
         }));
     }
     Ok(rows)

@@ -53,11 +53,16 @@ pub(crate) const IDENTITY: &[Column] = &[
     ),
     Column::optional("score", Kind::Text, "what ranks units, of the last step that says it"),
     Column::optional("rule", Kind::Text, "how a window's set is chosen; null unless windowed"),
-    Column::new("part", Kind::Text, "what the last step acts on: ffn, state, weights or layers"),
+    Column::new("part", Kind::Text, "what the last step acts on: ffn, state, heads, kv, ..."),
     Column::new("seed", Kind::U64, "seed of everything random in the cell"),
     Column::optional("limit", Kind::U64, "windows or items asked for; null means all"),
     Column::optional("prompt_tokens", Kind::U64, "tokens that the rule `prompt` sums over"),
-    Column::optional("mode", Kind::Text, "read or write; null unless a state's set changes"),
+    Column::optional("sinks", Kind::U64, "first positions of a cache that come before every score"),
+    Column::optional(
+        "mode",
+        Kind::Text,
+        "read or write; null unless a set of channels or positions changes",
+    ),
     Column::optional("recalibration", Kind::Text, "sequential or one-shot; null unless of a state"),
     Column::optional("observation", Kind::Text, "what is measured; null unless observed"),
     Column::optional("sample", Kind::U64, "neurons or channels of a site that were ablated"),
@@ -176,7 +181,7 @@ pub(crate) fn fill_shared(batch: &mut Batch, record: &CellRecord) {
     for name in ["score", "rule", "mode", "recalibration", "observation"] {
         batch.same_optional_text(name, last(name).map(|value| value.to_string()).as_deref());
     }
-    for name in ["prompt_tokens", "sample"] {
+    for name in ["prompt_tokens", "sinks", "sample"] {
         batch.same_u64(name, recipe.steps().iter().rev().find_map(|step| step.count(name)));
     }
     batch.same_f64("touched_parameters", touched.parameters);

@@ -13,9 +13,9 @@ use runs::{
 
 use crate::write::{About, WriteError, write_atomically};
 use crate::{
-    BlockRow, CellRecord, ChannelRow, ChoiceRow, DirectionRow, ItemRow, NeuronRow, OverlapRow,
-    TaskColumns, WindowRow, blocks, channels, choices, directions, failures, items, neurons,
-    overlaps, read, windows,
+    AttentionRow, BlockRow, CellRecord, ChannelRow, ChoiceRow, DirectionRow, ItemRow, NeuronRow,
+    OverlapRow, TaskColumns, WindowRow, attention, blocks, channels, choices, directions, failures,
+    items, neurons, overlaps, read, windows,
 };
 
 /// The results folder of one run.
@@ -186,6 +186,20 @@ impl Store {
         self.check_table(record, Table::Blocks)?;
         check_rows(record, rows, blocks::floats)?;
         self.write_results(record, Table::Blocks, blocks::encode(record, rows))
+    }
+
+    /// Stores what attention looks at, replacing what was there, and forgets the cell's failure.
+    ///
+    /// # Errors
+    /// As [`Store::write_windows`].
+    pub fn write_attention(
+        &self,
+        record: &CellRecord,
+        rows: &[AttentionRow],
+    ) -> Result<PathBuf, StoreError> {
+        self.check_table(record, Table::Attention)?;
+        check_rows(record, rows, attention::floats)?;
+        self.write_results(record, Table::Attention, attention::encode(record, rows))
     }
 
     /// Stores directions of the residual stream, replacing what was there, and forgets the cell's failure.

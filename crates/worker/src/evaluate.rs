@@ -9,8 +9,8 @@ use models::{ExecutorError, Model};
 use plan::Measure;
 use skips::{Shares, steps::Running};
 use tables::{
-    BlockRow, ChannelRow, ChoiceRow, DirectionRow, ItemRow, Left, NeuronRow, OverlapRow,
-    TaskColumns, WindowRow,
+    AttentionRow, BlockRow, ChannelRow, ChoiceRow, DirectionRow, ItemRow, Left, NeuronRow,
+    OverlapRow, TaskColumns, WindowRow,
 };
 
 use crate::{
@@ -32,6 +32,7 @@ pub(crate) enum Rows {
     Overlaps(Vec<OverlapRow>),
     Blocks(Vec<BlockRow>),
     Directions(Vec<DirectionRow>),
+    Attention(Vec<AttentionRow>),
 }
 
 /// What a cell came to.

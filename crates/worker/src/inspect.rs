@@ -100,6 +100,7 @@ fn passes(cell: &Cell, facts: &ModelFacts) -> f64 {
             let (sites, ways) = match flat.part {
                 Part::Ffn => (facts.ffn_sites, 1),
                 Part::State => (facts.state.map_or(0, |state| state.sites), 3),
+                Part::Heads | Part::Kv => (0, 1),
             };
             let copies = sites * ways * flat.sample.unwrap_or(plan::DEFAULT_SAMPLE);
             1.0 + copies as f64 / 2.0

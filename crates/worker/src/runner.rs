@@ -193,8 +193,10 @@ impl Runner<'_> {
         scores: &mut Scores,
     ) -> anyhow::Result<Option<Evaluated>> {
         let OrderedCell { id, cell } = ordered;
-        if cell.recipe.treatment().is_none() {
-            return self.observed_layers(ordered, scores);
+        match cell.recipe.observation().map(|step| step.kind().name) {
+            Some("kv") => return self.observed_attention(ordered, scores),
+            Some("layers") => return self.observed_layers(ordered, scores),
+            _ => {}
         }
         let started = Instant::now();
         let windows = scores.windows(self, cell)?;
@@ -292,6 +294,7 @@ impl Runner<'_> {
             Rows::Overlaps(rows) => self.store.write_overlaps(&record, rows),
             Rows::Blocks(rows) => self.store.write_blocks(&record, rows),
             Rows::Directions(rows) => self.store.write_directions(&record, rows),
+            Rows::Attention(rows) => self.store.write_attention(&record, rows),
         }
         .map(drop)
     }

@@ -181,6 +181,8 @@ fn stored(runner: &Runner<'_>, id: &str, cell: &Cell) -> anyhow::Result<Option<C
         Part::State => {
             observe::from_channels(runner.model(), &read_channels(&path).with_context(unusable)?)
         }
+        // Of these no scores are kept.
+        Part::Heads | Part::Kv => return Ok(None),
     };
     Ok(Some(calibration))
 }

@@ -9,8 +9,9 @@ mod common;
 use std::path::Path;
 
 use common::{
-    golden_model, golden_text, repository,
+    golden_model, golden_text,
     real::{Asked, TEST, all_there, answer, answered, close, data, gguf, request},
+    repository,
 };
 use plan::{CellRequest, Protocol, Recipe};
 use serde_json::Value;
@@ -85,7 +86,8 @@ fn smollm2_is_what_pytorch_says() {
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/attention.json");
     let golden = std::fs::read_to_string(path).unwrap();
-    let cases: Vec<Value> = golden.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let cases: Vec<Value> =
+        golden.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(cases.len(), 12);
     for case in cases {
         let step = case["step"].as_str().unwrap();

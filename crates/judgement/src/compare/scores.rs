@@ -75,6 +75,22 @@ fn flat(measured: &Measured) -> Vec<Flat> {
                 numbers: vec![Some(row.variance), Some(row.sensitivity)],
             })
             .collect(),
+        Measured::Attention(rows) => rows
+            .iter()
+            .map(|row| {
+                // Axes have names; three of them have a number each that tells them apart.
+                let axis = row.axis.bytes().next().unwrap_or_default();
+                Flat {
+                    place: [row.site.into(), row.head.into(), axis.into(), row.from_tokens.into()],
+                    numbers: vec![
+                        Some(row.share),
+                        Some(row.entropy_nats),
+                        row.rho_key_size,
+                        row.rho_value_size,
+                    ],
+                }
+            })
+            .collect(),
         Measured::Neurons(rows) => rows
             .iter()
             .map(|row| Flat {

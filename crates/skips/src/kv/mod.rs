@@ -4,6 +4,7 @@
 //! the time of whole sequences; what is evicted is really gone. Softmax runs over what is kept.
 
 mod masking;
+mod observing;
 mod reading;
 mod selection;
 mod stepping;
@@ -17,6 +18,9 @@ use models::{
 };
 
 pub use masking::KvMasking;
+pub use observing::{
+    Attending, Averaged, HeadAttention, KeyHead, SiteAttention, bucket_limits, sum_attention,
+};
 pub use selection::{KvMode, KvScore, KvSelection};
 
 use self::{

@@ -114,6 +114,39 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// Tokens of the sequence.
+    pub(super) fn tokens(&self) -> usize {
+        self.queries.dims()[1]
+    }
+
+    /// A size of every key.
+    pub(super) fn sizes_of_keys(&self, size: impl Fn(&[f32]) -> f64) -> Vec<f64> {
+        sizes(&self.keys, size)
+    }
+
+    /// A size of every value.
+    pub(super) fn sizes_of_values(&self, size: impl Fn(&[f32]) -> f64) -> Vec<f64> {
+        sizes(&self.values, size)
+    }
+
+    /// Shows every query: its position, what each query head pays to the positions that it sees, and the
+    /// positions that it would read.
+    pub(super) fn each_row(&mut self, mut see: impl FnMut(usize, &[&[f32]], Vec<usize>)) {
+        let groups = self.shape.heads / self.shape.kv_heads;
+        for start in (0..self.tokens()).step_by(QUERIES_PER_BLOCK) {
+            let rows = start..(start + QUERIES_PER_BLOCK).min(self.tokens());
+            let block = self.block(rows.clone());
+            for t in rows {
+                let mut kept = self.kept(&block, &(t..t + 1));
+                kept.push(t);
+                let seen = first_visible(self.shape, t)..t + 1;
+                let row = |group| &block.weights[block.place(group, t)][seen.clone()];
+                let paid: Vec<&[f32]> = (0..groups).map(row).collect();
+                see(t, &paid, kept);
+            }
+        }
+    }
+
     fn block(&self, rows: Range<usize>) -> Block {
         let tokens = 1;
         let [groups, _, head_dim] = self.queries.dims();
@@ -239,6 +272,11 @@ impl Block {
         let row = group * self.rows.len() + t - self.rows.start;
         row * keys..(row + 1) * keys
     }
+}
+
+fn sizes(rows: &Tensor<2>, size: impl Fn(&[f32]) -> f64) -> Vec<f64> {
+    let [_, width] = rows.dims();
+    into_values(rows.clone()).chunks_exact(width).map(size).collect()
 }
 
 /// Softmax over some logits, written to their places.

@@ -166,7 +166,7 @@ mod tests {
                 sinks,
                 seed: 1,
             };
-            let mut chosen = |k| selection.chosen(&positions, &scores, k, &mut Room::default());
+            let chosen = |k| selection.chosen(&positions, &scores, k, &mut Room::default());
             let (less, more) = (chosen(few.min(many)), chosen(few.max(many)));
             prop_assert_eq!(less.len(), few.min(many).min(scores.len()));
             prop_assert!(less.iter().all(|place| more.contains(place)));

@@ -131,3 +131,37 @@ fn phrase(step: &Step) -> String {
     };
     format!("with {share} of the cached positions {when}, those with the least `{score}`{sinks}")
 }
+
+/// What attention looks at, and for how long.
+pub(super) const OBSERVE: Kind = Kind {
+    way: Way::Observe,
+    name: "kv",
+    part: "kv",
+    doc: "what can be measured of attention: how far and how widely it looks, sizes, how long positions stay",
+    settings: &[OBSERVATION, Setting::SPARSITY],
+    example: "observe=kv,observation=attention,sparsity=0.9",
+    check: |_| Ok(()),
+    needs: |_| Needs::Nothing,
+    title: |_| "observe kv".to_owned(),
+    phrase: |step| {
+        let share = flat::percent(step.share("sparsity").unwrap_or_default());
+        format!(
+            "with nothing changed, to measure what attention looks at, and how long positions stay among \
+             those that {share} of the others fall behind"
+        )
+    },
+    leaves_zeros: never,
+    fills_zeros: false,
+};
+
+const OBSERVATION: Setting = Setting {
+    name: "observation",
+    takes: Takes::Name(&[(
+        "attention",
+        "attention by lag, by position and its entropy; sizes of keys against it; the half-life of a \
+         position among the kept",
+    )]),
+    needed: true,
+    doc: "what is measured",
+    label: Label::Bare,
+};
