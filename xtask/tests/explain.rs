@@ -124,6 +124,7 @@ impl Grid {
             reached_sparsity: 0.9,
             natural_sparsity: Some(0.0),
             kept_energy: Some(0.5),
+            tokens: tables::TokenColumns::default(),
         };
         self.store.write_windows(record, &[row(0), row(1)]).unwrap()
     }

@@ -201,6 +201,7 @@ mod tests {
             is_greedy: false,
             request_sha256: format!("{index:016x}"),
             shares: RowShares { reached_sparsity: 0.0, natural_sparsity: None, kept_energy: None },
+            tokens: tables::TokenColumns::default(),
         };
         let mut rows: Vec<ChoiceRow> = (0..4).map(row).collect();
         rows.iter_mut().for_each(change);

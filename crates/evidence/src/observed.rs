@@ -6,7 +6,8 @@ use std::fmt::Debug;
 use anyhow::{Result, bail, ensure};
 use plan::Cell;
 use tables::{
-    BlockRow, ChannelRow, DirectionRow, NeuronRow, OverlapRow, Provenance, Store, StoredFile, Table,
+    BlockRow, ChannelRow, DirectionRow, LensRow, NeuronRow, OverlapRow, Provenance, Store,
+    StoredFile, Table,
 };
 
 use crate::table_file::{cell_at_its_place, guarded, read_about};
@@ -24,6 +25,8 @@ pub enum Measured {
     Blocks(Vec<BlockRow>),
     /// Directions of the residual stream.
     Directions(Vec<DirectionRow>),
+    /// What each layer would predict.
+    Lens(Vec<LensRow>),
 }
 
 /// One finished `observe` cell.
@@ -57,6 +60,7 @@ pub(crate) fn read_observed(store: &Store, file: &StoredFile) -> Result<Observed
             Table::Channels => Measured::Channels(channels(file)?),
             Table::Blocks => Measured::Blocks(blocks(file)?),
             Table::Directions => Measured::Directions(directions(file)?),
+            Table::Lens => Measured::Lens(lens(file)?),
             _ => Measured::Overlaps(overlaps(file)?),
         };
         Ok(Observed { id: file.id.clone(), cell, provenance, measured })
@@ -77,6 +81,18 @@ fn directions(file: &StoredFile) -> Result<Vec<DirectionRow>> {
     check_distinct(&rows, "layer and direction", |row| (row.layer, row.direction))?;
     for row in &rows {
         check_finite(row, [Some(row.variance), Some(row.sensitivity)].into_iter())?;
+    }
+    Ok(rows)
+}
+
+fn lens(file: &StoredFile) -> Result<Vec<LensRow>> {
+    let mut rows = tables::read_lens(&file.path)?;
+    rows.sort_by_key(|row| row.layer);
+    check_distinct(&rows, "layer", |row| row.layer)?;
+    for row in &rows {
+        check_finite(row, [Some(row.probability)].into_iter())?;
+        let most = row.settled.max(row.agreeing).max(row.leaving.unwrap_or(0));
+        ensure!(row.tokens > 0 && most <= row.tokens, "more tokens than there are: {row:?}");
     }
     Ok(rows)
 }

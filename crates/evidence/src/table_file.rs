@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use plan::Cell;
 use tables::{
-    ChoiceRow, Frame, ItemRow, Left, Provenance, Store, StoredFile, Table, TaskColumns, Touched,
-    WindowRow,
+    ChoiceRow, Frame, ItemRow, Left, Provenance, Store, StoredFile, Table, TaskColumns,
+    TokenColumns, Touched, WindowRow,
 };
 
 use crate::choice_rows;
@@ -107,6 +107,7 @@ const NUMBERS: &[&str] = &["seconds", "peak_rss_bytes", "tokens"];
 const TOUCHED: &[&str] = &["touched_parameters", "touched_flops", "touched_state_bytes"];
 const LEFT: &[&str] = &["stored_bytes", "parameters_left"];
 const SHARES: &[&str] = &["reached_sparsity", "natural_sparsity", "kept_energy"];
+const TOKENS: &[&str] = &["worst_nll_nats", "n_worse_than_chance", "layers_per_token"];
 
 /// Reads a `windows`, `items` or `choices` file and checks that it is where it says it belongs.
 ///
@@ -208,7 +209,7 @@ pub(crate) fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 fn frame(path: &Path, own: &[&'static str]) -> Result<Frame> {
-    scan(path, [own, TEXTS, NUMBERS, TOUCHED, LEFT, SHARES].concat().into_iter())
+    scan(path, [own, TEXTS, NUMBERS, TOUCHED, LEFT, SHARES, TOKENS].concat().into_iter())
 }
 
 /// The named columns of one file, and `started_at`.
@@ -245,6 +246,7 @@ fn window_rows(frame: &Frame) -> Result<Vec<WindowRow>> {
     let (index, targets) = (u32s(frame, "window_index")?, u32s(frame, "n_targets")?);
     let (nll, js) = (f64s(frame, "nll_nats")?, optional_f64s(frame, "js_nats")?);
     let (reached, [natural, kept]) = shares(frame)?;
+    let of_tokens = of_tokens(frame)?;
     let mut rows: Vec<WindowRow> = (0..frame.rows())
         .map(|row| WindowRow {
             window_index: index[row],
@@ -254,6 +256,7 @@ fn window_rows(frame: &Frame) -> Result<Vec<WindowRow>> {
             reached_sparsity: reached[row],
             natural_sparsity: natural[row],
             kept_energy: kept[row],
+            tokens: of_tokens[row],
         })
         .collect();
     for row in &rows {
@@ -272,6 +275,7 @@ fn item_rows(frame: &Frame) -> Result<Vec<ItemRow>> {
     let logprob = f64s(frame, "word_logprob_nats")?;
     let distance = frame.u32s("distance_sentences")?;
     let (reached, [natural, kept]) = shares(frame)?;
+    let of_tokens = of_tokens(frame)?;
     let mut rows: Vec<ItemRow> = (0..frame.rows())
         .map(|row| ItemRow {
             item_index: index[row],
@@ -283,6 +287,7 @@ fn item_rows(frame: &Frame) -> Result<Vec<ItemRow>> {
             reached_sparsity: reached[row],
             natural_sparsity: natural[row],
             kept_energy: kept[row],
+            tokens: of_tokens[row],
         })
         .collect();
     rows.sort_by_key(|row| row.item_index);
@@ -296,6 +301,18 @@ pub(crate) type Shares = (Vec<f64>, [Vec<Option<f64>>; 2]);
 pub(crate) fn shares(frame: &Frame) -> Result<Shares> {
     let optional = [optional_f64s(frame, SHARES[1])?, optional_f64s(frame, SHARES[2])?];
     Ok((f64s(frame, SHARES[0])?, optional))
+}
+
+/// What single tokens cost, one entry a row.
+pub(crate) fn of_tokens(frame: &Frame) -> Result<Vec<TokenColumns>> {
+    let (worst, by_chance) = (f64s(frame, TOKENS[0])?, u32s(frame, TOKENS[1])?);
+    let layers = optional_f64s(frame, TOKENS[2])?;
+    let of_row = |row| TokenColumns {
+        worst_nll_nats: worst[row],
+        n_worse_than_chance: by_chance[row],
+        layers_per_token: layers[row],
+    };
+    Ok((0..frame.rows()).map(of_row).collect())
 }
 
 /// Refuses an index that appears twice; `sorted` is in ascending order.

@@ -26,6 +26,8 @@ pub enum Table {
     Blocks,
     /// One row per layer and principal direction of the residual stream.
     Directions,
+    /// One row per layer: what it would predict if it were the last.
+    Lens,
     /// One row per failed cell.
     Failures,
 }
@@ -41,6 +43,7 @@ impl Table {
         Table::Overlaps,
         Table::Blocks,
         Table::Directions,
+        Table::Lens,
         Table::Failures,
     ];
 
@@ -57,6 +60,7 @@ impl Table {
             (_, Some("overlap")) => Table::Overlaps,
             (_, Some("linearity")) => Table::Blocks,
             (_, Some("directions")) => Table::Directions,
+            (_, Some("lens")) => Table::Lens,
             ("state", _) => Table::Channels,
             _ => Table::Neurons,
         }
@@ -73,6 +77,7 @@ impl Table {
             Table::Overlaps => "overlaps",
             Table::Blocks => "blocks",
             Table::Directions => "directions",
+            Table::Lens => "lens",
             Table::Failures => "failures",
         }
     }

@@ -19,7 +19,8 @@ use plan::{
     Reading, Rule, Score, TextInput, Treatment, TreatmentSpec, WorkOrder, cell_id,
 };
 use tables::{
-    CellRecord, FailureRecord, ItemRow, Left, ORDER, Provenance, Store, Touched, WindowRow,
+    CellRecord, FailureRecord, ItemRow, Left, ORDER, Provenance, Store, TokenColumns, Touched,
+    WindowRow,
 };
 
 const SEED: u64 = 1;
@@ -172,6 +173,7 @@ fn windows(cell: &Cell, draws: &mut Draws) -> Vec<WindowRow> {
             reached_sparsity,
             natural_sparsity: Some(natural_sparsity),
             kept_energy: Some(kept_energy),
+            tokens: TokenColumns::default(),
         }
     };
     (0..WINDOWS).map(row).collect()
@@ -193,6 +195,7 @@ fn items(cell: &Cell, draws: &mut Draws) -> Vec<ItemRow> {
             reached_sparsity,
             natural_sparsity: Some(natural_sparsity),
             kept_energy: Some(kept_energy),
+            tokens: TokenColumns::default(),
         }
     };
     (0..ITEMS).map(row).collect()

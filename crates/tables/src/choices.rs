@@ -5,6 +5,7 @@ use arrow_schema::ArrowError;
 
 use crate::columns::{Batch, Column, Kind};
 use crate::record::{CellRecord, IDENTITY, PROVENANCE, SHARES, fill_shared};
+use crate::token_columns::{self, TOKENS, TokenColumns};
 
 /// One choice of an item. Whether the item is right follows: `acc` where the first largest
 /// `logprob_nats` is that of the gold, `acc_norm` where that of `logprob_nats / n_characters` is.
@@ -32,6 +33,8 @@ pub struct ChoiceRow {
     pub request_sha256: String,
     /// Shares of what is pruned, over the tokens that the choice rests on.
     pub shares: RowShares,
+    /// What single tokens cost.
+    pub tokens: TokenColumns,
 }
 
 /// Shares of what is pruned, as the columns of every table of results have them.
@@ -78,16 +81,19 @@ const OWN: &[Column] = &[
 
 /// The columns of the table, in order.
 pub fn choice_columns() -> Vec<Column> {
-    [IDENTITY, OWN, SHARES, PROVENANCE].concat()
+    [IDENTITY, OWN, SHARES, TOKENS, PROVENANCE].concat()
 }
 
 /// What must be finite; what a row lacks is.
-pub(crate) fn floats(row: &ChoiceRow) -> [(&'static str, f64); 4] {
+pub(crate) fn floats(row: &ChoiceRow) -> [(&'static str, f64); 6] {
+    let [worst, layers] = token_columns::floats(&row.tokens);
     [
         ("logprob_nats", row.logprob_nats),
         ("reached_sparsity", row.shares.reached_sparsity),
         ("natural_sparsity", row.shares.natural_sparsity.unwrap_or(0.0)),
         ("kept_energy", row.shares.kept_energy.unwrap_or(0.0)),
+        worst,
+        layers,
     ]
 }
 
@@ -114,5 +120,6 @@ pub(crate) fn encode(
     batch.f64("reached_sparsity", rows.iter().map(|row| row.shares.reached_sparsity));
     batch.optional_f64("natural_sparsity", rows.iter().map(|row| row.shares.natural_sparsity));
     batch.optional_f64("kept_energy", rows.iter().map(|row| row.shares.kept_energy));
+    token_columns::fill(&mut batch, rows.iter().map(|row| row.tokens));
     batch.finish(&choice_columns())
 }

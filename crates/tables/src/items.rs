@@ -5,6 +5,7 @@ use arrow_schema::ArrowError;
 
 use crate::columns::{Batch, Column, Kind};
 use crate::record::{CellRecord, IDENTITY, PROVENANCE, SHARES, fill_shared};
+use crate::token_columns::{self, TOKENS, TokenColumns};
 
 /// One item.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,6 +30,8 @@ pub struct ItemRow {
     pub natural_sparsity: Option<f64>,
     /// Share of Σh² that the kept set holds; not known where what was dropped is not there.
     pub kept_energy: Option<f64>,
+    /// What single tokens cost.
+    pub tokens: TokenColumns,
 }
 
 const OWN: &[Column] = &[
@@ -46,16 +49,19 @@ const OWN: &[Column] = &[
 
 /// The columns of the table, in order.
 pub fn item_columns() -> Vec<Column> {
-    [IDENTITY, OWN, SHARES, PROVENANCE].concat()
+    [IDENTITY, OWN, SHARES, TOKENS, PROVENANCE].concat()
 }
 
 /// What must be finite; what a row lacks is.
-pub(crate) fn floats(row: &ItemRow) -> [(&'static str, f64); 4] {
+pub(crate) fn floats(row: &ItemRow) -> [(&'static str, f64); 6] {
+    let [worst, layers] = token_columns::floats(&row.tokens);
     [
         ("word_logprob_nats", row.word_logprob_nats),
         ("reached_sparsity", row.reached_sparsity),
         ("natural_sparsity", row.natural_sparsity.unwrap_or(0.0)),
         ("kept_energy", row.kept_energy.unwrap_or(0.0)),
+        worst,
+        layers,
     ]
 }
 
@@ -71,5 +77,6 @@ pub(crate) fn encode(record: &CellRecord, rows: &[ItemRow]) -> Result<RecordBatc
     batch.f64("reached_sparsity", rows.iter().map(|row| row.reached_sparsity));
     batch.optional_f64("natural_sparsity", rows.iter().map(|row| row.natural_sparsity));
     batch.optional_f64("kept_energy", rows.iter().map(|row| row.kept_energy));
+    token_columns::fill(&mut batch, rows.iter().map(|row| row.tokens));
     batch.finish(&item_columns())
 }

@@ -9,7 +9,7 @@
 //!   windows/model=M/dataset=D/sparsity=0.9/window=64/<cell id>.parquet    protocols `ppl-T`
 //!   items/model=M/dataset=D/sparsity=0/window=__HIVE_DEFAULT_PARTITION__/<cell id>.parquet
 //!   choices/...                                               protocols `choice-*`, one row a choice
-//!   neurons/..., channels/..., overlaps/...             what the policy `observe` measures
+//!   neurons/..., channels/..., overlaps/..., lens/...   what is observed
 //!   failures/<cell id>.parquet
 //!   atlas/*.parquet                                     what a report works out from these
 //!   .lock                                                     held while a worker runs
@@ -25,7 +25,9 @@
 //!
 //! ```
 //! use plan::{Cell, Recipe};
-//! use tables::{CellRecord, Left, Provenance, Store, Table, Touched, WindowRow, read_windows};
+//! use tables::{
+//!     CellRecord, Left, Provenance, Store, Table, TokenColumns, Touched, WindowRow, read_windows,
+//! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let provenance = Provenance {
@@ -54,6 +56,7 @@
 //!     reached_sparsity: 0.0,
 //!     natural_sparsity: Some(0.86),
 //!     kept_energy: Some(1.0),
+//!     tokens: TokenColumns { worst_nll_nats: 9.5, n_worse_than_chance: 2, layers_per_token: None },
 //! };
 //!
 //! let folder = tempfile::tempdir()?;
@@ -75,6 +78,7 @@ mod directions;
 mod failures;
 mod frame;
 mod items;
+mod lens;
 mod neurons;
 mod origin;
 mod outcomes;
@@ -82,6 +86,7 @@ mod overlaps;
 mod read;
 mod record;
 mod store;
+mod token_columns;
 mod training;
 mod windows;
 mod write;
@@ -98,6 +103,7 @@ pub use directions::{DirectionRow, direction_columns};
 pub use failures::failure_columns;
 pub use frame::Frame;
 pub use items::{ItemRow, item_columns};
+pub use lens::{LensRow, lens_columns, read_lens};
 pub use neurons::{NeuronRow, neuron_columns};
 pub use origin::{about_file, read_failure_record, read_origin};
 pub use outcomes::{Outcome, outcomes};
@@ -112,6 +118,7 @@ pub use runs::{
     StoredFile, Survey, Table, outstanding, remove_temporaries, runs_in, utc,
 };
 pub use store::Store;
+pub use token_columns::TokenColumns;
 pub use training::{
     LayerRow, StepRow, SweepRow, layer_columns, step_columns, write_layers, write_steps,
     write_sweep,
@@ -121,4 +128,4 @@ pub use windows::{WindowRow, window_columns};
 /// Version of the tables' layout, stored in every file under `slim.schema`.
 ///
 /// A file of another version counts as not done.
-pub const SCHEMA_VERSION: &str = "4";
+pub const SCHEMA_VERSION: &str = "5";

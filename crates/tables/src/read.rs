@@ -12,7 +12,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use crate::{
     BlockRow, ChannelRow, ChoiceRow, DirectionRow, ItemRow, NeuronRow, OverlapRow, RowShares,
-    SCHEMA_VERSION, StoreError, TaskColumns, WindowRow,
+    SCHEMA_VERSION, StoreError, TaskColumns, WindowRow, token_columns,
 };
 
 /// Whether `path` is a complete table of this layout: footer readable, data where it says.
@@ -127,6 +127,7 @@ pub fn read_windows(path: &Path) -> Result<Vec<WindowRow>, StoreError> {
         let reached_sparsity: &Float64Array = column(path, &batch, "reached_sparsity")?;
         let natural_sparsity = optional(path, &batch, "natural_sparsity")?;
         let kept_energy = optional(path, &batch, "kept_energy")?;
+        let tokens = token_columns::read(path, &batch)?;
         rows.extend((0..batch.num_rows()).map(|row| WindowRow {
             window_index: window_index.value(row),
             nll_nats: nll_nats.value(row),
@@ -135,6 +136,7 @@ pub fn read_windows(path: &Path) -> Result<Vec<WindowRow>, StoreError> {
             reached_sparsity: reached_sparsity.value(row),
             natural_sparsity: natural_sparsity(row),
             kept_energy: kept_energy(row),
+            tokens: tokens(row),
         }));
     }
     Ok(rows)
@@ -158,6 +160,7 @@ pub fn read_choices(path: &Path) -> Result<(TaskColumns, Vec<ChoiceRow>), StoreE
         let (logprob, reached) = (value("logprob_nats")?, value("reached_sparsity")?);
         let (natural, kept) = (value("natural_sparsity")?, value("kept_energy")?);
         let digest = text("request_sha256")?;
+        let of_tokens = token_columns::read(path, &batch)?;
         let optional = |of: &Float64Array, row| of.is_valid(row).then(|| of.value(row));
         let (version, group) = (text("task_version")?, text("task_group")?);
         let normalised = flag("is_normalised")?;
@@ -184,6 +187,7 @@ pub fn read_choices(path: &Path) -> Result<(TaskColumns, Vec<ChoiceRow>), StoreE
                 natural_sparsity: optional(natural, row),
                 kept_energy: optional(kept, row),
             },
+            tokens: of_tokens(row),
         }));
     }
     let task = task.ok_or_else(|| unreadable(path)("it has no rows".to_owned()))?;
@@ -206,6 +210,7 @@ pub fn read_items(path: &Path) -> Result<Vec<ItemRow>, StoreError> {
         let reached_sparsity: &Float64Array = column(path, &batch, "reached_sparsity")?;
         let natural_sparsity = optional(path, &batch, "natural_sparsity")?;
         let kept_energy = optional(path, &batch, "kept_energy")?;
+        let tokens = token_columns::read(path, &batch)?;
         rows.extend((0..batch.num_rows()).map(|row| ItemRow {
             item_index: item_index.value(row),
             correct: correct.value(row),
@@ -216,6 +221,7 @@ pub fn read_items(path: &Path) -> Result<Vec<ItemRow>, StoreError> {
             reached_sparsity: reached_sparsity.value(row),
             natural_sparsity: natural_sparsity(row),
             kept_energy: kept_energy(row),
+            tokens: tokens(row),
         }));
     }
     Ok(rows)

@@ -57,7 +57,11 @@ pub(crate) const IDENTITY: &[Column] = &[
     Column::new("seed", Kind::U64, "seed of everything random in the cell"),
     Column::optional("limit", Kind::U64, "windows or items asked for; null means all"),
     Column::optional("prompt_tokens", Kind::U64, "tokens that the rule `prompt` sums over"),
-    Column::optional("mode", Kind::Text, "read or write; null unless a state's set changes"),
+    Column::optional(
+        "mode",
+        Kind::Text,
+        "read or write, of exits full-context or propagate; null where no step has a mode",
+    ),
     Column::optional("recalibration", Kind::Text, "sequential or one-shot; null unless of a state"),
     Column::optional("observation", Kind::Text, "what is measured; null unless observed"),
     Column::optional("sample", Kind::U64, "neurons or channels of a site that were ablated"),

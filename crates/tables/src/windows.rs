@@ -5,6 +5,7 @@ use arrow_schema::ArrowError;
 
 use crate::columns::{Batch, Column, Kind};
 use crate::record::{CellRecord, IDENTITY, PROVENANCE, SHARES, fill_shared};
+use crate::token_columns::{self, TOKENS, TokenColumns};
 
 /// One window of text.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,6 +25,8 @@ pub struct WindowRow {
     pub natural_sparsity: Option<f64>,
     /// Share of Σh² that the kept set holds; not known where what was dropped is not there.
     pub kept_energy: Option<f64>,
+    /// What single tokens cost.
+    pub tokens: TokenColumns,
 }
 
 const OWN: &[Column] = &[
@@ -39,17 +42,20 @@ const OWN: &[Column] = &[
 
 /// The columns of the table, in order.
 pub fn window_columns() -> Vec<Column> {
-    [IDENTITY, OWN, SHARES, PROVENANCE].concat()
+    [IDENTITY, OWN, SHARES, TOKENS, PROVENANCE].concat()
 }
 
 /// What must be finite; what a row lacks is.
-pub(crate) fn floats(row: &WindowRow) -> [(&'static str, f64); 5] {
+pub(crate) fn floats(row: &WindowRow) -> [(&'static str, f64); 7] {
+    let [worst, layers] = token_columns::floats(&row.tokens);
     [
         ("nll_nats", row.nll_nats),
         ("reached_sparsity", row.reached_sparsity),
         ("natural_sparsity", row.natural_sparsity.unwrap_or(0.0)),
         ("kept_energy", row.kept_energy.unwrap_or(0.0)),
         ("js_nats", row.js_nats.unwrap_or(0.0)),
+        worst,
+        layers,
     ]
 }
 
@@ -63,5 +69,6 @@ pub(crate) fn encode(record: &CellRecord, rows: &[WindowRow]) -> Result<RecordBa
     batch.f64("reached_sparsity", rows.iter().map(|row| row.reached_sparsity));
     batch.optional_f64("natural_sparsity", rows.iter().map(|row| row.natural_sparsity));
     batch.optional_f64("kept_energy", rows.iter().map(|row| row.kept_energy));
+    token_columns::fill(&mut batch, rows.iter().map(|row| row.tokens));
     batch.finish(&window_columns())
 }

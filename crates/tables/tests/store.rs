@@ -12,7 +12,7 @@ use plan::{
 use proptest::prelude::*;
 use tables::{
     CellRecord, CellStatus, ChannelRow, FailureRecord, ItemRow, Left, NeuronRow, OverlapRow,
-    Provenance, Store, StoreError, Table, Touched, WindowRow, outstanding, read_cell,
+    Provenance, Store, StoreError, Table, TokenColumns, Touched, WindowRow, outstanding, read_cell,
     read_channels, read_failure, read_items, read_neurons, read_overlaps, read_windows,
 };
 
@@ -74,6 +74,11 @@ fn window_rows() -> Vec<WindowRow> {
         reached_sparsity: 0.9 + 0.1 / 3.0,
         natural_sparsity: Some(0.0),
         kept_energy: Some(2.0 / 3.0),
+        tokens: TokenColumns {
+            worst_nll_nats: 40.0 / 3.0,
+            n_worse_than_chance: 1,
+            layers_per_token: Some(59.0 / 3.0),
+        },
     };
     vec![row(0, 3000.0 + 1.0 / 3.0), row(1, f64::MIN_POSITIVE)]
 }
@@ -89,6 +94,7 @@ fn item_rows() -> Vec<ItemRow> {
         reached_sparsity: 0.0,
         natural_sparsity: Some(0.1),
         kept_energy: Some(1.0),
+        tokens: TokenColumns::default(),
     };
     vec![row(0, true), row(1, false)]
 }

@@ -9,7 +9,7 @@ use models::{ExecutorError, Model};
 use plan::Measure;
 use skips::{Shares, steps::Running};
 use tables::{
-    BlockRow, ChannelRow, ChoiceRow, DirectionRow, ItemRow, Left, NeuronRow, OverlapRow,
+    BlockRow, ChannelRow, ChoiceRow, DirectionRow, ItemRow, Left, LensRow, NeuronRow, OverlapRow,
     TaskColumns, WindowRow,
 };
 
@@ -32,6 +32,7 @@ pub(crate) enum Rows {
     Overlaps(Vec<OverlapRow>),
     Blocks(Vec<BlockRow>),
     Directions(Vec<DirectionRow>),
+    Lens(Vec<LensRow>),
 }
 
 /// What a cell came to.

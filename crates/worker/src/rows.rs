@@ -4,7 +4,7 @@ use corpora::{Choices, Item};
 use evaluation::RequestResult;
 use plan::Measure;
 use skips::Shares;
-use tables::{ChoiceRow, ItemRow, RowShares, WindowRow};
+use tables::{ChoiceRow, ItemRow, RowShares, TokenColumns, WindowRow};
 
 use crate::{evaluate::Rows, material::Material, recipe::Shown};
 
@@ -39,6 +39,14 @@ fn shares_of(shares: &Shares, shown: Shown) -> RowShares {
     }
 }
 
+fn tokens_of(result: &RequestResult, shares: &Shares) -> TokenColumns {
+    TokenColumns {
+        worst_nll_nats: result.worst_nll_nats,
+        n_worse_than_chance: result.n_worse_than_chance as u32,
+        layers_per_token: shares.layers_per_token(),
+    }
+}
+
 fn window(item: &Item, (result, shares): &(RequestResult, Shares), shown: Shown) -> WindowRow {
     let RowShares { reached_sparsity, natural_sparsity, kept_energy } = shares_of(shares, shown);
     WindowRow {
@@ -49,6 +57,7 @@ fn window(item: &Item, (result, shares): &(RequestResult, Shares), shown: Shown)
         reached_sparsity,
         natural_sparsity,
         kept_energy,
+        tokens: tokens_of(result, shares),
     }
 }
 
@@ -64,6 +73,7 @@ fn last_word(item: &Item, (result, shares): &(RequestResult, Shares), shown: Sho
         reached_sparsity,
         natural_sparsity,
         kept_energy,
+        tokens: tokens_of(result, shares),
     }
 }
 
@@ -86,5 +96,6 @@ fn choices<'a>(
         is_greedy: result.is_greedy,
         request_sha256: digests[choice].clone(),
         shares: shares_of(shares, shown),
+        tokens: tokens_of(result, shares),
     })
 }

@@ -289,6 +289,7 @@ impl Runner<'_> {
             Rows::Overlaps(rows) => self.store.write_overlaps(&record, rows),
             Rows::Blocks(rows) => self.store.write_blocks(&record, rows),
             Rows::Directions(rows) => self.store.write_directions(&record, rows),
+            Rows::Lens(rows) => self.store.write_lens(&record, rows),
         }
         .map(drop)
     }

@@ -40,6 +40,7 @@ fn choice(
         is_greedy: false,
         request_sha256: format!("{item}-{choice}"),
         shares: RowShares { reached_sparsity: 0.0, natural_sparsity: None, kept_energy: None },
+        tokens: tables::TokenColumns::default(),
     }
 }
 

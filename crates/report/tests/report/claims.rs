@@ -40,6 +40,7 @@ fn windows(nats: f64) -> Vec<WindowRow> {
             reached_sparsity: 0.9,
             natural_sparsity: Some(0.0),
             kept_energy: Some(0.75),
+            tokens: tables::TokenColumns::default(),
         })
         .collect()
 }

@@ -139,6 +139,7 @@ pub(crate) fn windows(more: &[f64]) -> Vec<WindowRow> {
         reached_sparsity: 0.9,
         natural_sparsity: Some(0.0),
         kept_energy: Some(0.75),
+        tokens: tables::TokenColumns::default(),
     })
     .collect()
 }
@@ -155,6 +156,7 @@ pub(crate) fn items(correct: &[bool]) -> Vec<ItemRow> {
         reached_sparsity: 0.9,
         natural_sparsity: Some(0.0),
         kept_energy: Some(0.75),
+        tokens: tables::TokenColumns::default(),
     })
     .collect()
 }
