@@ -11,7 +11,7 @@ use crate::counts::{Counts, count_cells, n_refused};
 use crate::dial::{Dial, dial};
 use crate::glance::{Glance, glance};
 use crate::gradients::{Gradients, gradients};
-use crate::layers::{Linearity, StreamDirections, directions, linearity};
+use crate::layers::{Lens, Linearity, StreamDirections, directions, lens, linearity};
 use crate::perplexity::{self, PerplexityTable, Resamples};
 use crate::quadrants::{Quadrants, quadrants};
 use crate::recall::{Recall, recall};
@@ -75,6 +75,8 @@ pub struct Summary {
     pub linearity: Vec<Linearity>,
     /// Directions of the residual stream.
     pub directions: Vec<StreamDirections>,
+    /// What each layer would predict.
+    pub lens: Vec<Lens>,
     /// Cells that failed.
     pub failed: Vec<Failure>,
     /// Cells that were not run.
@@ -146,6 +148,7 @@ impl Summary {
             atlas,
             linearity: linearity(run, &recipes),
             directions: directions(run),
+            lens: lens(run),
             recipes,
             failed: run.failures.clone(),
             missing,

@@ -9,7 +9,7 @@ use judgement::claims::{Assessment, Check, Judged, Verdict};
 use judgement::compare::{Comparison, Matched, Origin, Speed};
 use judgement::dial::Dial;
 use judgement::gradients::Gradients;
-use judgement::layers::{Linearity, StreamDirections};
+use judgement::layers::{Lens, Linearity, StreamDirections};
 use judgement::perplexity::Perplexity;
 use judgement::quadrants::{Line, Quadrants, Rating};
 use judgement::recall::Recall;
@@ -64,6 +64,7 @@ struct OfRun<'a> {
     recipes: &'a [Recipes],
     linearity: &'a [Linearity],
     directions: &'a [StreamDirections],
+    lens: &'a [Lens],
     atlas: OfAtlas<'a>,
     failed: &'a [Failure],
     missing: &'a [Missing],
@@ -93,6 +94,7 @@ impl<'a> OfRun<'a> {
             recipes: &summary.recipes,
             linearity: &summary.linearity,
             directions: &summary.directions,
+            lens: &summary.lens,
             atlas: OfAtlas { findings: &report.atlas, atlas: &summary.atlas },
             failed: &summary.failed,
             missing: &summary.missing,
