@@ -70,6 +70,7 @@ pub(crate) const SLOW: &[(&str, &[&str])] = &[
             "linear_blocks",
             "magnitude_and_rounding",
             "per_token",
+            "smollm2_is_what_pytorch_says",
             "sparsegpt",
             "static_cut",
             "wanda_and_layers",

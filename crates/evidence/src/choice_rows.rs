@@ -1,7 +1,7 @@
 //! The rows of a `choices` file, checked: every item has one right choice, and its choices are complete.
 
 use anyhow::{Result, ensure};
-use tables::{ChoiceRow, Frame, RowShares, TaskColumns};
+use tables::{ChoiceRow, Frame, TaskColumns};
 
 use crate::table_file::{
     Rows, all, bools, constant_bool, constant_text, f64s, of_tokens, optional_text, shares, u32s,
@@ -37,7 +37,7 @@ pub(crate) fn rows(frame: &Frame) -> Result<Rows> {
     let (gold, greedy) = (bools(frame, "is_gold")?, bools(frame, "is_greedy")?);
     let logprob = f64s(frame, "logprob_nats")?;
     let digests = all("request_sha256", frame.texts("request_sha256")?)?;
-    let (reached, [natural, kept]) = shares(frame)?;
+    let shares = shares(frame)?;
     let of_tokens = of_tokens(frame)?;
     let mut rows: Vec<ChoiceRow> = digests
         .into_iter()
@@ -53,11 +53,7 @@ pub(crate) fn rows(frame: &Frame) -> Result<Rows> {
             n_bytes: bytes[row],
             is_greedy: greedy[row],
             request_sha256,
-            shares: RowShares {
-                reached_sparsity: reached[row],
-                natural_sparsity: natural[row],
-                kept_energy: kept[row],
-            },
+            shares: shares[row],
             tokens: of_tokens[row],
         })
         .collect();

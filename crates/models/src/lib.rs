@@ -52,7 +52,7 @@ pub use batch::Batch;
 #[cfg(feature = "wgpu")]
 pub use burn::tensor::DeviceKind;
 pub use burn::tensor::{Device, Gradients as RecordedGradients, Tensor};
-pub use cache::{Cache, KvCache, RecurrentState};
+pub use cache::{Cache, HeadCache, KvCache, RecurrentState};
 pub use divergence::divergence_by_sequence;
 pub use error::{ExecutorError, LayersError, LoadError, RotationError};
 pub use executor::{AttentionSite, Dense, Executor, FfnSite, LayerEnd, StateInputs, StateSite};

@@ -25,6 +25,10 @@ fn cuts_come_first_and_skips_last() {
     assert!(matches!(recipe(&[skip, skip]), Err(RecipeError::TwoSkips { part: "ffn" })));
     let state = "skip=state,score=ghost,sparsity=0.5";
     assert!(recipe(&[cut, skip, state]).is_ok(), "one skip a part");
+    let heads = "skip=heads,score=impact,sparsity=0.5";
+    let cache = "skip=kv,mode=read,score=attention,sparsity=0.5";
+    assert!(recipe(&[cut, skip, heads]).is_ok() && recipe(&[skip, cache]).is_ok());
+    assert_eq!(recipe(&[heads, skip, cache]), Err(RecipeError::OneAttention));
     let observation = "observe=ffn,observation=forward";
     assert!(recipe(&[observation]).is_ok());
     assert_eq!(recipe(&[cut, observation]), Err(RecipeError::ObservationInCompany));
@@ -32,6 +36,20 @@ fn cuts_come_first_and_skips_last() {
     assert!(recipe(&[gradient, "cut=bits,method=rtn,bits=4"]).is_ok());
     let late = recipe(&["cut=bits,method=rtn,bits=4", gradient]);
     assert!(matches!(late, Err(RecipeError::GradientAfterCut { .. })));
+}
+
+/// What a window of the cache means differs by mode.
+#[test]
+fn windows_of_the_cache() {
+    let read = "skip=kv,mode=read,score=attention,sparsity=0.5";
+    let write = "skip=kv,mode=write,score=attention,sparsity=0.5";
+    let step = |text: String| text.parse::<Step>().map(|step| step.to_string());
+    assert!(step(format!("{read},window=8,rule=first-token")).is_ok());
+    assert!(refused(&format!("{read},window=8")).contains("needs a `rule`"));
+    assert!(refused(&format!("{read},rule=first-token")).contains("needs a `window`"));
+    assert!(refused(&format!("{read},prompt_tokens=8")).contains("is an eviction"));
+    assert!(refused(&format!("{write},window=8,rule=first-token")).contains("takes no `rule`"));
+    assert_eq!(step(format!("{write},window=1")), step(write.to_owned()));
 }
 
 /// A rotation or a factorisation after a mask would undo it in silence.

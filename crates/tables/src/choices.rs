@@ -4,7 +4,9 @@ use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 
 use crate::columns::{Batch, Column, Kind};
-use crate::record::{CellRecord, IDENTITY, PROVENANCE, SHARES, fill_shared};
+use crate::record::{
+    CellRecord, IDENTITY, PROVENANCE, RowShares, SHARES, fill_shared, fill_shares,
+};
 use crate::token_columns::{self, TOKENS, TokenColumns};
 
 /// One choice of an item. Whether the item is right follows: `acc` where the first largest
@@ -35,17 +37,6 @@ pub struct ChoiceRow {
     pub shares: RowShares,
     /// What single tokens cost.
     pub tokens: TokenColumns,
-}
-
-/// Shares of what is pruned, as the columns of every table of results have them.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RowShares {
-    /// Share of neurons dropped, mean over sites.
-    pub reached_sparsity: f64,
-    /// Share of entries of h that are exactly zero; not known where units were cut.
-    pub natural_sparsity: Option<f64>,
-    /// Share of Σh² that the kept set holds; not known where what was dropped is not there.
-    pub kept_energy: Option<f64>,
 }
 
 /// What the definition of a task says of all its rows.
@@ -117,9 +108,7 @@ pub(crate) fn encode(
     batch.u32("n_bytes", rows.iter().map(|row| row.n_bytes));
     batch.bool("is_greedy", rows.iter().map(|row| row.is_greedy));
     batch.text("request_sha256", rows.iter().map(|row| row.request_sha256.as_str()));
-    batch.f64("reached_sparsity", rows.iter().map(|row| row.shares.reached_sparsity));
-    batch.optional_f64("natural_sparsity", rows.iter().map(|row| row.shares.natural_sparsity));
-    batch.optional_f64("kept_energy", rows.iter().map(|row| row.shares.kept_energy));
+    fill_shares(&mut batch, rows.iter().map(|row| &row.shares));
     token_columns::fill(&mut batch, rows.iter().map(|row| row.tokens));
     batch.finish(&choice_columns())
 }

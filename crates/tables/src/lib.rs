@@ -26,7 +26,8 @@
 //! ```
 //! use plan::{Cell, Recipe};
 //! use tables::{
-//!     CellRecord, Left, Provenance, Store, Table, TokenColumns, Touched, WindowRow, read_windows,
+//!     CellRecord, Left, Provenance, RowShares, Store, Table, TokenColumns, Touched, WindowRow,
+//!     read_windows,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -53,9 +54,7 @@
 //!     nll_nats: 255.0 * 1.5,
 //!     n_targets: 255,
 //!     js_nats: None,
-//!     reached_sparsity: 0.0,
-//!     natural_sparsity: Some(0.86),
-//!     kept_energy: Some(1.0),
+//!     shares: RowShares { natural_sparsity: Some(0.86), ..RowShares::default() },
 //!     tokens: TokenColumns { worst_nll_nats: 9.5, n_worse_than_chance: 2, layers_per_token: None },
 //! };
 //!
@@ -97,7 +96,7 @@ pub use atlas::{
 };
 pub use blocks::{BlockRow, block_columns};
 pub use channels::{ChannelRow, channel_columns};
-pub use choices::{ChoiceRow, RowShares, TaskColumns, choice_columns};
+pub use choices::{ChoiceRow, TaskColumns, choice_columns};
 pub use columns::{Column, Kind};
 pub use directions::{DirectionRow, direction_columns};
 pub use failures::failure_columns;
@@ -112,7 +111,7 @@ pub use read::{
     read_blocks, read_cell, read_channels, read_choices, read_directions, read_failure, read_items,
     read_neurons, read_overlaps, read_windows,
 };
-pub use record::{CellRecord, Left, Touched};
+pub use record::{CellRecord, Left, RowCache, RowShares, Touched};
 pub use runs::{
     CellStatus, Damaged, FailureRecord, Lock, NO_WINDOW, ORDER, Origin, Provenance, StoreError,
     StoredFile, Survey, Table, outstanding, remove_temporaries, runs_in, utc,

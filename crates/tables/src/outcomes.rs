@@ -76,7 +76,7 @@ mod tests {
             n_bytes: n_characters,
             is_greedy: false,
             request_sha256: String::new(),
-            shares: RowShares { reached_sparsity: 0.0, natural_sparsity: None, kept_energy: None },
+            shares: RowShares::default(),
             tokens: TokenColumns::default(),
         }
     }

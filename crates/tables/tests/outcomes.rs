@@ -40,7 +40,7 @@ fn rows(gold: usize, lengths: &[u32], logprobs: &[f64]) -> Vec<ChoiceRow> {
         n_bytes: *length,
         is_greedy: false,
         request_sha256: String::new(),
-        shares: RowShares { reached_sparsity: 0.0, natural_sparsity: None, kept_energy: None },
+        shares: RowShares::default(),
         tokens: TokenColumns::default(),
     };
     choices.map(row).collect()

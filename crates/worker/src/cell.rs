@@ -63,6 +63,18 @@ struct Answer {
     worst_nll_nats: f64,
     /// Targets that an even guess over the vocabulary would have cost less.
     n_worse_than_chance: u64,
+    /// Keys and values cached after the last token of the longest sequence, where positions are skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_bytes: Option<u64>,
+    /// The same after whichever token it is largest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_peak_bytes: Option<u64>,
+    /// The same where nothing is skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_dense_bytes: Option<u64>,
+    /// What really was the most in the cache after a token, where the text was run token by token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_peak_bytes_measured: Option<u64>,
     stored_bytes: u64,
     parameters_left: u64,
     tokens: u64,
@@ -113,6 +125,7 @@ fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
         device: &device,
         model: Some(model),
         has_one_cell: true,
+        decodes: request.decode,
         tells: false,
     };
     let evaluated = runner.cell(ordered, &mut Kept::default()).map_err(Fail::Cell)?;
@@ -146,6 +159,10 @@ fn answer(request: &CellRequest, evaluated: &Evaluated) -> Answer {
     let tokens = tokens(&evaluated.rows);
     answer.worst_nll_nats = tokens.iter().map(|own| own.worst_nll_nats).fold(0.0, f64::max);
     answer.n_worse_than_chance = tokens.iter().map(|own| u64::from(own.n_worse_than_chance)).sum();
+    answer.cache_bytes = shares.cache.map(|own| own.left);
+    answer.cache_peak_bytes = shares.cache.map(|own| own.peak);
+    answer.cache_peak_bytes_measured = evaluated.cache_peak_bytes;
+    answer.cache_dense_bytes = shares.cache.map(|own| own.dense);
     match &evaluated.rows {
         Rows::Windows(rows) => {
             let nll: f64 = rows.iter().map(|row| row.nll_nats).sum();

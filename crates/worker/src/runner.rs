@@ -44,6 +44,8 @@ pub(crate) struct Runner<'a> {
     pub(crate) model: Option<Box<dyn Model>>,
     /// Whether no other cell comes.
     pub(crate) has_one_cell: bool,
+    /// Whether every token is a pass of its own.
+    pub(crate) decodes: bool,
     /// Whether events go to standard output.
     pub(crate) tells: bool,
 }
@@ -169,6 +171,7 @@ impl Runner<'_> {
             executor: &*prepared.executor,
             reference: cell.compare.map(|_| self.model()),
             shown: prepared.shown,
+            decodes: self.decodes,
         };
         let evaluated = evaluate(subject, material, self.stop, |done, tokens| {
             self.say(&Event::Progress {

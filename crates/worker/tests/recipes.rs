@@ -103,7 +103,11 @@ fn every_kind_of_step_runs() {
 #[test]
 fn a_static_cell_runs_on_the_smaller_model_and_equals_the_masked_one() {
     let found = &windows("llama", &["cut=ffn,score=magnitude,sparsity=0.5"])[0];
-    assert!(found.iter().all(|row| row.kept_energy.is_none() && row.natural_sparsity.is_none()));
+    assert!(
+        found
+            .iter()
+            .all(|row| row.shares.kept_energy.is_none() && row.shares.natural_sparsity.is_none())
+    );
     let folder = golden_model("llama");
     let model = load(&folder, &Device::flex()).unwrap().model;
     let tokenizer = corpora::Tokenizer::from_folder(&folder).unwrap();
@@ -126,7 +130,7 @@ fn a_static_cell_runs_on_the_smaller_model_and_equals_the_masked_one() {
     for (found, masked) in found.iter().zip(&masked) {
         let apart = (found.nll_nats + masked.logprob_nats).abs();
         assert!(apart < 1e-4, "{} {}", found.nll_nats, -masked.logprob_nats);
-        assert!((found.reached_sparsity - 0.5).abs() < 1e-12);
+        assert!((found.shares.reached_sparsity - 0.5).abs() < 1e-12);
     }
 }
 
@@ -137,7 +141,7 @@ fn steps_combine() {
     let rounded = format!("{mask} + cut=bits,method=rtn,bits=4,group=8");
     let skipped = format!("{mask} + skip=ffn,score=magnitude,sparsity=0.5");
     let rows = windows("llama", &["dense", mask, &rounded, &skipped]);
-    let shares: Vec<f64> = rows.iter().map(|rows| rows[0].reached_sparsity).collect();
+    let shares: Vec<f64> = rows.iter().map(|rows| rows[0].shares.reached_sparsity).collect();
     assert_eq!(shares[0], 0.0);
     assert!((shares[1] - 0.5).abs() < 0.01, "{shares:?}");
     assert_eq!(shares[1], shares[2], "rounding drops nothing, and what was dropped stays so");
@@ -230,7 +234,7 @@ fn the_lens_and_the_exit_agree() {
     for file in &found[1..3] {
         let windows = read_windows(file).unwrap();
         assert!(windows.iter().all(|row| row.tokens.layers_per_token == Some(1.0)));
-        assert!(windows.iter().all(|row| row.reached_sparsity == 1.0 - 1.0 / layers as f64));
+        assert!(windows.iter().all(|row| row.shares.reached_sparsity == 1.0 - 1.0 / layers as f64));
     }
     let nll = |file| -> Vec<f64> {
         read_windows(file).unwrap().into_iter().map(|row| row.nll_nats).collect()
@@ -290,6 +294,7 @@ fn a_cell_by_hand_is_a_cell_of_a_grid() {
             }),
             device: plan::DeviceName::Cpu,
             time_steps: plan::TimeSteps::default(),
+            decode: false,
             json: true,
         };
         let folder = tempfile::tempdir().unwrap();

@@ -94,11 +94,7 @@ pub fn executor<E: From<SkipError>>(
         let ground = Ground { model, sets, seed: recipe.seed() };
         executors.insert(step.kind().part, skip.executor(step, ground)?);
     }
-    // A recipe has at most one skip a part.
-    if executors.contains_key("heads") && executors.contains_key("kv") {
-        let together = "`heads` and `kv` in one recipe".to_owned();
-        return Err(SkipError::Kind(together).into());
-    }
+    // A recipe has at most one skip a part, and one of heads and cache.
     let of_attention = executors.remove("heads").or_else(|| executors.remove("kv"));
     let [neurons, channels, exits] = ["ffn", "state", "layers"].map(|part| executors.remove(part));
     let of_part = [neurons, channels, of_attention, exits];
