@@ -60,6 +60,8 @@ pub(crate) const SLOW: &[(&str, &[&str])] = &[
         &[
             "correlations",
             "dense_and_collapsed",
+            "early_exit",
+            "easy_tokens",
             "every_choice_has_the_loglikelihood_of_the_harness",
             "gemma_with_a_sentencepiece_vocabulary",
             "gptq",

@@ -12,7 +12,8 @@ use common::{Bench, stderr, stdout};
 use plan::{Cell, WorkOrder};
 use serde_json::Value;
 use tables::{
-    CellRecord, FailureRecord, Left, NeuronRow, Provenance, RowShares, Store, Touched, WindowRow,
+    CellRecord, FailureRecord, Left, NeuronRow, Provenance, RowShares, Store, TokenColumns,
+    Touched, WindowRow,
 };
 
 /// The scratch grid, and a static cell that is chosen on calibration text.
@@ -129,6 +130,7 @@ impl Grid {
                 kept_energy: Some(0.5),
                 cache: None,
             },
+            tokens: TokenColumns::default(),
         };
         self.store.write_windows(record, &[row(0), row(1)]).unwrap()
     }

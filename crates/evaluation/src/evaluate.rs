@@ -18,6 +18,10 @@ pub struct RequestResult {
     pub n_targets: usize,
     /// Ids that stand in front of the last prediction: what the request alone would read.
     pub n_read: usize,
+    /// Largest −ln p of a single target, nats.
+    pub worst_nll_nats: f64,
+    /// Targets less likely than by an even guess over the vocabulary.
+    pub n_worse_than_chance: usize,
     /// Whether every target is the model's first choice, teacher-forced.
     pub is_greedy: bool,
     /// Jensen–Shannon divergence to the predictions of another model, nats, mean over the targets; none
@@ -206,6 +210,7 @@ fn answers(
     let targets: Vec<u32> = item.requests.iter().flat_map(Request::targets).copied().collect();
     let hidden: Vec<Tensor<2>> = asked.iter().map(|asked| asked.hidden.clone()).collect();
     let predictions = predictions(model, Tensor::cat(hidden, 0), &targets)?;
+    let chance = -(model.facts().vocabulary as f64).ln();
     let mut rest = predictions.as_slice();
     let of_request = |(request, asked): (&Request, Asked)| {
         let own;
@@ -214,6 +219,8 @@ fn answers(
             logprob_nats: own.iter().map(|p| p.logprob).sum(),
             n_targets: own.len(),
             n_read: request.read().len(),
+            worst_nll_nats: own.iter().map(|p| -p.logprob).fold(0.0, f64::max),
+            n_worse_than_chance: own.iter().filter(|p| p.logprob < chance).count(),
             is_greedy: own.iter().all(|p| p.is_argmax),
             js_nats: asked.js_nats,
             sequences: asked.sequences,

@@ -201,6 +201,7 @@ mod tests {
             is_greedy: false,
             request_sha256: format!("{index:016x}"),
             shares: RowShares::default(),
+            tokens: tables::TokenColumns::default(),
         };
         let mut rows: Vec<ChoiceRow> = (0..4).map(row).collect();
         rows.iter_mut().for_each(change);

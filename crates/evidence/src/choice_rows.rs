@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use tables::{ChoiceRow, Frame, TaskColumns};
 
 use crate::table_file::{
-    Rows, all, bools, constant_bool, constant_text, f64s, optional_text, shares, u32s,
+    Rows, all, bools, constant_bool, constant_text, f64s, of_tokens, optional_text, shares, u32s,
 };
 
 /// The columns that only this table has.
@@ -38,6 +38,7 @@ pub(crate) fn rows(frame: &Frame) -> Result<Rows> {
     let logprob = f64s(frame, "logprob_nats")?;
     let digests = all("request_sha256", frame.texts("request_sha256")?)?;
     let shares = shares(frame)?;
+    let of_tokens = of_tokens(frame)?;
     let mut rows: Vec<ChoiceRow> = digests
         .into_iter()
         .enumerate()
@@ -53,6 +54,7 @@ pub(crate) fn rows(frame: &Frame) -> Result<Rows> {
             is_greedy: greedy[row],
             request_sha256,
             shares: shares[row],
+            tokens: of_tokens[row],
         })
         .collect();
     rows.sort_by_key(|row| (row.item_index, row.choice_index));

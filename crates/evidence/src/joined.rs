@@ -251,6 +251,7 @@ fn for_each(
         Measured::Overlaps(_)
         | Measured::Blocks(_)
         | Measured::Directions(_)
+        | Measured::Lens(_)
         | Measured::Attention(_) => {}
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use plan::Cell;
 use tables::{
     ChoiceRow, Frame, ItemRow, Left, Provenance, RowCache, RowShares, Store, StoredFile, Table,
-    TaskColumns, Touched, WindowRow,
+    TaskColumns, TokenColumns, Touched, WindowRow,
 };
 
 use crate::choice_rows;
@@ -114,6 +114,7 @@ const SHARES: &[&str] = &[
     "cache_peak_bytes",
     "cache_dense_bytes",
 ];
+const TOKENS: &[&str] = &["worst_nll_nats", "n_worse_than_chance", "layers_per_token"];
 
 /// Reads a `windows`, `items` or `choices` file and checks that it is where it says it belongs.
 ///
@@ -215,7 +216,7 @@ pub(crate) fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 fn frame(path: &Path, own: &[&'static str]) -> Result<Frame> {
-    scan(path, [own, TEXTS, NUMBERS, TOUCHED, LEFT, SHARES].concat().into_iter())
+    scan(path, [own, TEXTS, NUMBERS, TOUCHED, LEFT, SHARES, TOKENS].concat().into_iter())
 }
 
 /// The named columns of one file, and `started_at`.
@@ -252,6 +253,7 @@ fn window_rows(frame: &Frame) -> Result<Vec<WindowRow>> {
     let (index, targets) = (u32s(frame, "window_index")?, u32s(frame, "n_targets")?);
     let (nll, js) = (f64s(frame, "nll_nats")?, optional_f64s(frame, "js_nats")?);
     let shares = shares(frame)?;
+    let of_tokens = of_tokens(frame)?;
     let mut rows: Vec<WindowRow> = (0..frame.rows())
         .map(|row| WindowRow {
             window_index: index[row],
@@ -259,6 +261,7 @@ fn window_rows(frame: &Frame) -> Result<Vec<WindowRow>> {
             n_targets: targets[row],
             js_nats: js[row],
             shares: shares[row],
+            tokens: of_tokens[row],
         })
         .collect();
     for row in &rows {
@@ -277,6 +280,7 @@ fn item_rows(frame: &Frame) -> Result<Vec<ItemRow>> {
     let logprob = f64s(frame, "word_logprob_nats")?;
     let distance = frame.u32s("distance_sentences")?;
     let shares = shares(frame)?;
+    let of_tokens = of_tokens(frame)?;
     let mut rows: Vec<ItemRow> = (0..frame.rows())
         .map(|row| ItemRow {
             item_index: index[row],
@@ -286,6 +290,7 @@ fn item_rows(frame: &Frame) -> Result<Vec<ItemRow>> {
             n_tokens: tokens[row],
             distance_sentences: distance[row],
             shares: shares[row],
+            tokens: of_tokens[row],
         })
         .collect();
     rows.sort_by_key(|row| row.item_index);
@@ -308,6 +313,18 @@ pub(crate) fn shares(frame: &Frame) -> Result<Vec<RowShares>> {
         natural_sparsity: natural[row],
         kept_energy: kept[row],
         cache: cache(row),
+    };
+    Ok((0..frame.rows()).map(of_row).collect())
+}
+
+/// What single tokens cost, one entry a row.
+pub(crate) fn of_tokens(frame: &Frame) -> Result<Vec<TokenColumns>> {
+    let (worst, by_chance) = (f64s(frame, TOKENS[0])?, u32s(frame, TOKENS[1])?);
+    let layers = optional_f64s(frame, TOKENS[2])?;
+    let of_row = |row| TokenColumns {
+        worst_nll_nats: worst[row],
+        n_worse_than_chance: by_chance[row],
+        layers_per_token: layers[row],
     };
     Ok((0..frame.rows()).map(of_row).collect())
 }

@@ -12,7 +12,7 @@ use crate::counts::{Counts, count_cells, n_refused};
 use crate::dial::{Dial, dial};
 use crate::glance::{Glance, glance};
 use crate::gradients::{Gradients, gradients};
-use crate::layers::{Linearity, StreamDirections, directions, linearity};
+use crate::layers::{Lens, Linearity, StreamDirections, directions, lens, linearity};
 use crate::perplexity::{self, PerplexityTable, Resamples};
 use crate::quadrants::{Quadrants, quadrants};
 use crate::recall::{Recall, recall};
@@ -78,6 +78,8 @@ pub struct Summary {
     pub directions: Vec<StreamDirections>,
     /// What attention looks at.
     pub attention: Vec<AttentionAtlas>,
+    /// What each layer would predict.
+    pub lens: Vec<Lens>,
     /// Cells that failed.
     pub failed: Vec<Failure>,
     /// Cells that were not run.
@@ -150,6 +152,7 @@ impl Summary {
             linearity: linearity(run, &recipes),
             directions: directions(run),
             attention: attention(run),
+            lens: lens(run),
             recipes,
             failed: run.failures.clone(),
             missing,

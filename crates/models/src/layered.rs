@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 use burn::tensor::Tensor;
 
 use crate::{
-    AffineLayer, Batch, Cache, Executor, ExecutorError, Ffn, LayerFacts, LayersError, LinearMapper,
-    MatrixUse, Mixer, Model, ModelFacts, Rotated, RotationError,
+    AffineLayer, Batch, Cache, Executor, ExecutorError, Ffn, LayerEnd, LayerFacts, LayersError,
+    LinearMapper, MatrixUse, Mixer, Model, ModelFacts, Rotated, RotationError,
     linears::{self, Mapping},
     nn::Rotation,
     renumbered::{Renumbered, SiteCounts, swap_pasts},
@@ -340,8 +340,8 @@ impl Model for Layered {
             let (at, layers) = match stretch {
                 Stretch::Kept(at, layers) => (at, layers),
                 Stretch::Affine(at, map) => {
-                    x = map.forward(x);
-                    executor.layer_end(at, &x);
+                    let end = LayerEnd { layer: at, model: self, batch };
+                    x = executor.layer_end(&end, map.forward(x))?;
                     continue;
                 }
             };

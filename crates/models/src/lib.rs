@@ -55,7 +55,7 @@ pub use burn::tensor::{Device, Gradients as RecordedGradients, Tensor};
 pub use cache::{Cache, HeadCache, KvCache, RecurrentState};
 pub use divergence::divergence_by_sequence;
 pub use error::{ExecutorError, LayersError, LoadError, RotationError};
-pub use executor::{AttentionSite, Dense, Executor, FfnSite, StateInputs, StateSite};
+pub use executor::{AttentionSite, Dense, Executor, FfnSite, LayerEnd, StateInputs, StateSite};
 pub use layered::{Layered, Place};
 pub use linears::{LinearMapper, MatrixUse};
 pub use load::{LoadedModel, inspect, inspect_with, load, load_with, sizes};
@@ -64,7 +64,9 @@ pub use nn::{
     Mixer, MixerShape, Tap,
 };
 pub use options::{Options, TimeSteps};
-pub use predictions::{Prediction, nll_and_slope, nll_by_sequence, predictions};
+pub use predictions::{
+    FirstChoice, Prediction, first_choices, nll_and_slope, nll_by_sequence, predictions,
+};
 pub use share::{PartShare, ffn_share, matrix_share, state_share};
 pub use site_layers::SiteLayers;
 pub use state_rows::{StateRows, Writes};

@@ -58,6 +58,7 @@ mod reading;
 mod recipe;
 mod share;
 mod sweep;
+mod threshold;
 mod treatment;
 mod treatment_error;
 mod treatment_spec;
@@ -94,6 +95,7 @@ pub use recipe::{
     Kind, Label, Recipe, RecipeError, Setting, Step, StepError, Takes, Value, Way, kinds,
 };
 pub use share::{Share, ShareError};
+pub use threshold::Threshold;
 pub use treatment::{DEFAULT_DROPPED_WINDOW, DEFAULT_PROMPT_TOKENS, DEFAULT_SAMPLE, Treatment};
 pub use treatment_error::TreatmentError;
 pub use treatment_spec::TreatmentSpec;

@@ -78,6 +78,11 @@ fn settings_are_checked_and_filled() {
     assert!(refused("cut=weights,method=wanda,sparsity=1").contains("0 <= s < 1"));
     assert!(refused("cut=layers,method=drop,score=angular").contains("needs `n`"));
     assert!(refused("cut=layers,method=linearise,layer=1,n=2").contains("takes no `n`"));
+    let lens = "observe=layers,observation=lens";
+    assert!(refused(&format!("{lens},threshold=0.9,patience=2")).contains("give one"));
+    let linearity = refused("observe=layers,observation=linearity,patience=2");
+    assert!(linearity.contains("belongs to the observation `lens`"), "{linearity}");
+    assert!(!step(lens).needs_calibration() && step(lens).threshold("threshold").is_none());
     assert!(refused("cut=bits,bits=4").contains("needs `method`"));
     assert!(refused("cut=bit,method=rtn,bits=4").contains("`bits`"), "the nearest name");
     assert!(refused("cut=bits,method=rtn,bits=4,bits=3").contains("twice"));
@@ -185,5 +190,5 @@ fn kinds_are_listed_by_way() {
         names(Way::Cut),
         ["ffn", "state", "weights", "bits", "rotate", "layers", "low-rank"]
     );
-    assert_eq!(names(Way::Skip), ["ffn", "state", "heads", "kv"]);
+    assert_eq!(names(Way::Skip), ["ffn", "state", "heads", "kv", "exit"]);
 }

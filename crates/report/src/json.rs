@@ -10,7 +10,7 @@ use judgement::claims::{Assessment, Check, Judged, Verdict};
 use judgement::compare::{Comparison, Matched, Origin, Speed};
 use judgement::dial::Dial;
 use judgement::gradients::Gradients;
-use judgement::layers::{Linearity, StreamDirections};
+use judgement::layers::{Lens, Linearity, StreamDirections};
 use judgement::perplexity::Perplexity;
 use judgement::quadrants::{Line, Quadrants, Rating};
 use judgement::recall::Recall;
@@ -66,6 +66,7 @@ struct OfRun<'a> {
     attention: &'a [AttentionAtlas],
     linearity: &'a [Linearity],
     directions: &'a [StreamDirections],
+    lens: &'a [Lens],
     atlas: OfAtlas<'a>,
     failed: &'a [Failure],
     missing: &'a [Missing],
@@ -96,6 +97,7 @@ impl<'a> OfRun<'a> {
             attention: &summary.attention,
             linearity: &summary.linearity,
             directions: &summary.directions,
+            lens: &summary.lens,
             atlas: OfAtlas { findings: &report.atlas, atlas: &summary.atlas },
             failed: &summary.failed,
             missing: &summary.missing,

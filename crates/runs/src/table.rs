@@ -28,6 +28,8 @@ pub enum Table {
     Directions,
     /// One row per attention, query head and bucket of distance or place.
     Attention,
+    /// One row per layer: what it would predict if it were the last.
+    Lens,
     /// One row per failed cell.
     Failures,
 }
@@ -44,6 +46,7 @@ impl Table {
         Table::Blocks,
         Table::Directions,
         Table::Attention,
+        Table::Lens,
         Table::Failures,
     ];
 
@@ -61,6 +64,7 @@ impl Table {
             (_, Some("linearity")) => Table::Blocks,
             (_, Some("directions")) => Table::Directions,
             ("kv", _) => Table::Attention,
+            (_, Some("lens")) => Table::Lens,
             ("state", _) => Table::Channels,
             _ => Table::Neurons,
         }
@@ -78,6 +82,7 @@ impl Table {
             Table::Blocks => "blocks",
             Table::Directions => "directions",
             Table::Attention => "attention",
+            Table::Lens => "lens",
             Table::Failures => "failures",
         }
     }

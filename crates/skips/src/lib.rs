@@ -39,8 +39,10 @@
 //! ```
 
 mod commitment;
+mod exit;
 mod heads;
 mod kv;
+mod lens;
 mod masking;
 mod overlap;
 mod selection;
@@ -52,11 +54,13 @@ mod state_selection;
 pub mod steps;
 
 pub use commitment::{Commitment, Rule};
+pub use exit::{ExitMode, ExitRule, Exiting};
 pub use heads::{HeadScore, HeadSelection, HeadSkipping};
 pub use kv::{
     Attending, Averaged, HeadAttention, KeyHead, KvMasking, KvMode, KvScore, KvSelection,
     KvSkipping, SiteAttention, bucket_limits, sum_attention,
 };
+pub use lens::{LensSums, lens};
 pub use masking::Masking;
 pub use overlap::{LagOverlap, Overlapping, SiteOverlaps, sum_overlaps};
 pub use selection::{Selection, Windowed};

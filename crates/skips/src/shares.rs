@@ -4,7 +4,7 @@ use models::{Batch, Executor};
 
 /// Counts of one sequence over all sites. Of a recurrent state an entry is one token's reading of one
 /// channel: its energy is that of what is read, `E·C'²` (with `C'` unmasked, and `E` as the scores of its
-/// window saw it), and no zeros are counted.
+/// window saw it), and no zeros are counted. Of exits an entry is one token in one layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Shares {
     /// Entries of h: tokens × neurons (or `G·N` channels) × sites.
@@ -17,6 +17,10 @@ pub struct Shares {
     pub energy: f64,
     /// Σh² of kept entries.
     pub kept_energy: f64,
+    /// Tokens that could leave before the last layer.
+    pub exit_tokens: u64,
+    /// Σ over these tokens of the layers after which each was predicted.
+    pub exit_layers: u64,
     /// What is left of the cache of attention after the last token, where positions are skipped.
     pub cache: Option<CacheBytes>,
 }
@@ -43,12 +47,19 @@ impl Shares {
         self.zeros += other.zeros;
         self.energy += other.energy;
         self.kept_energy += other.kept_energy;
+        self.exit_tokens += other.exit_tokens;
+        self.exit_layers += other.exit_layers;
         self.cache = match (self.cache, other.cache) {
             (Some(own), Some(other)) => {
                 Some(CacheBytes { peak: own.peak.max(other.peak), ..other })
             }
             (own, other) => own.or(other),
         };
+    }
+
+    /// Mean layers after which a token is predicted; none where none could leave.
+    pub fn layers_per_token(&self) -> Option<f64> {
+        (self.exit_tokens > 0).then(|| self.exit_layers as f64 / self.exit_tokens as f64)
     }
 
     /// Share of entries that were dropped: the sparsity that was reached; 0 where there is no entry.

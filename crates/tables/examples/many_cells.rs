@@ -19,8 +19,8 @@ use plan::{
     Reading, Rule, Score, TextInput, Treatment, TreatmentSpec, WorkOrder, cell_id,
 };
 use tables::{
-    CellRecord, FailureRecord, ItemRow, Left, ORDER, Provenance, RowShares, Store, Touched,
-    WindowRow,
+    CellRecord, FailureRecord, ItemRow, Left, ORDER, Provenance, RowShares, Store, TokenColumns,
+    Touched, WindowRow,
 };
 
 const SEED: u64 = 1;
@@ -176,6 +176,7 @@ fn windows(cell: &Cell, draws: &mut Draws) -> Vec<WindowRow> {
                 kept_energy: Some(kept_energy),
                 cache: None,
             },
+            tokens: TokenColumns::default(),
         }
     };
     (0..WINDOWS).map(row).collect()
@@ -200,6 +201,7 @@ fn items(cell: &Cell, draws: &mut Draws) -> Vec<ItemRow> {
                 kept_energy: Some(kept_energy),
                 cache: None,
             },
+            tokens: TokenColumns::default(),
         }
     };
     (0..ITEMS).map(row).collect()

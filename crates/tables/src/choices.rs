@@ -7,6 +7,7 @@ use crate::columns::{Batch, Column, Kind};
 use crate::record::{
     CellRecord, IDENTITY, PROVENANCE, RowShares, SHARES, fill_shared, fill_shares,
 };
+use crate::token_columns::{self, TOKENS, TokenColumns};
 
 /// One choice of an item. Whether the item is right follows: `acc` where the first largest
 /// `logprob_nats` is that of the gold, `acc_norm` where that of `logprob_nats / n_characters` is.
@@ -34,6 +35,8 @@ pub struct ChoiceRow {
     pub request_sha256: String,
     /// Shares of what is pruned, over the tokens that the choice rests on.
     pub shares: RowShares,
+    /// What single tokens cost.
+    pub tokens: TokenColumns,
 }
 
 /// What the definition of a task says of all its rows.
@@ -69,16 +72,19 @@ const OWN: &[Column] = &[
 
 /// The columns of the table, in order.
 pub fn choice_columns() -> Vec<Column> {
-    [IDENTITY, OWN, SHARES, PROVENANCE].concat()
+    [IDENTITY, OWN, SHARES, TOKENS, PROVENANCE].concat()
 }
 
 /// What must be finite; what a row lacks is.
-pub(crate) fn floats(row: &ChoiceRow) -> [(&'static str, f64); 4] {
+pub(crate) fn floats(row: &ChoiceRow) -> [(&'static str, f64); 6] {
+    let [worst, layers] = token_columns::floats(&row.tokens);
     [
         ("logprob_nats", row.logprob_nats),
         ("reached_sparsity", row.shares.reached_sparsity),
         ("natural_sparsity", row.shares.natural_sparsity.unwrap_or(0.0)),
         ("kept_energy", row.shares.kept_energy.unwrap_or(0.0)),
+        worst,
+        layers,
     ]
 }
 
@@ -103,5 +109,6 @@ pub(crate) fn encode(
     batch.bool("is_greedy", rows.iter().map(|row| row.is_greedy));
     batch.text("request_sha256", rows.iter().map(|row| row.request_sha256.as_str()));
     fill_shares(&mut batch, rows.iter().map(|row| &row.shares));
+    token_columns::fill(&mut batch, rows.iter().map(|row| row.tokens));
     batch.finish(&choice_columns())
 }

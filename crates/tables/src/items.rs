@@ -7,6 +7,7 @@ use crate::columns::{Batch, Column, Kind};
 use crate::record::{
     CellRecord, IDENTITY, PROVENANCE, RowShares, SHARES, fill_shared, fill_shares,
 };
+use crate::token_columns::{self, TOKENS, TokenColumns};
 
 /// One item.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,6 +28,8 @@ pub struct ItemRow {
     pub distance_sentences: Option<u32>,
     /// Shares of what is pruned.
     pub shares: RowShares,
+    /// What single tokens cost.
+    pub tokens: TokenColumns,
 }
 
 const OWN: &[Column] = &[
@@ -44,16 +47,19 @@ const OWN: &[Column] = &[
 
 /// The columns of the table, in order.
 pub fn item_columns() -> Vec<Column> {
-    [IDENTITY, OWN, SHARES, PROVENANCE].concat()
+    [IDENTITY, OWN, SHARES, TOKENS, PROVENANCE].concat()
 }
 
 /// What must be finite; what a row lacks is.
-pub(crate) fn floats(row: &ItemRow) -> [(&'static str, f64); 4] {
+pub(crate) fn floats(row: &ItemRow) -> [(&'static str, f64); 6] {
+    let [worst, layers] = token_columns::floats(&row.tokens);
     [
         ("word_logprob_nats", row.word_logprob_nats),
         ("reached_sparsity", row.shares.reached_sparsity),
         ("natural_sparsity", row.shares.natural_sparsity.unwrap_or(0.0)),
         ("kept_energy", row.shares.kept_energy.unwrap_or(0.0)),
+        worst,
+        layers,
     ]
 }
 
@@ -67,5 +73,6 @@ pub(crate) fn encode(record: &CellRecord, rows: &[ItemRow]) -> Result<RecordBatc
     batch.u32("n_tokens", rows.iter().map(|row| row.n_tokens));
     batch.optional_u32("distance_sentences", rows.iter().map(|row| row.distance_sentences));
     fill_shares(&mut batch, rows.iter().map(|row| &row.shares));
+    token_columns::fill(&mut batch, rows.iter().map(|row| row.tokens));
     batch.finish(&item_columns())
 }

@@ -9,7 +9,7 @@
 //!   windows/model=M/dataset=D/sparsity=0.9/window=64/<cell id>.parquet    protocols `ppl-T`
 //!   items/model=M/dataset=D/sparsity=0/window=__HIVE_DEFAULT_PARTITION__/<cell id>.parquet
 //!   choices/...                                               protocols `choice-*`, one row a choice
-//!   neurons/..., channels/..., overlaps/...             what the policy `observe` measures
+//!   neurons/..., channels/..., overlaps/..., lens/...   what is observed
 //!   failures/<cell id>.parquet
 //!   atlas/*.parquet                                     what a report works out from these
 //!   .lock                                                     held while a worker runs
@@ -26,7 +26,8 @@
 //! ```
 //! use plan::{Cell, Recipe};
 //! use tables::{
-//!     CellRecord, Left, Provenance, RowShares, Store, Table, Touched, WindowRow, read_windows,
+//!     CellRecord, Left, Provenance, RowShares, Store, Table, TokenColumns, Touched, WindowRow,
+//!     read_windows,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -54,6 +55,7 @@
 //!     n_targets: 255,
 //!     js_nats: None,
 //!     shares: RowShares { natural_sparsity: Some(0.86), ..RowShares::default() },
+//!     tokens: TokenColumns { worst_nll_nats: 9.5, n_worse_than_chance: 2, layers_per_token: None },
 //! };
 //!
 //! let folder = tempfile::tempdir()?;
@@ -76,6 +78,7 @@ mod directions;
 mod failures;
 mod frame;
 mod items;
+mod lens;
 mod neurons;
 mod origin;
 mod outcomes;
@@ -83,6 +86,7 @@ mod overlaps;
 mod read;
 mod record;
 mod store;
+mod token_columns;
 mod training;
 mod windows;
 mod write;
@@ -100,6 +104,7 @@ pub use directions::{DirectionRow, direction_columns};
 pub use failures::failure_columns;
 pub use frame::Frame;
 pub use items::{ItemRow, item_columns};
+pub use lens::{LensRow, lens_columns, read_lens};
 pub use neurons::{NeuronRow, neuron_columns};
 pub use origin::{about_file, read_failure_record, read_origin};
 pub use outcomes::{Outcome, outcomes};
@@ -114,6 +119,7 @@ pub use runs::{
     StoredFile, Survey, Table, outstanding, remove_temporaries, runs_in, utc,
 };
 pub use store::Store;
+pub use token_columns::TokenColumns;
 pub use training::{
     LayerRow, StepRow, SweepRow, layer_columns, step_columns, write_layers, write_steps,
     write_sweep,

@@ -56,7 +56,7 @@ fn first_largest(values: impl Iterator<Item = f64>) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::RowShares;
+    use crate::{RowShares, TokenColumns};
 
     fn row(
         item: u32,
@@ -77,6 +77,7 @@ mod tests {
             is_greedy: false,
             request_sha256: String::new(),
             shares: RowShares::default(),
+            tokens: TokenColumns::default(),
         }
     }
 

@@ -12,7 +12,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use crate::{
     AttentionRow, BlockRow, ChannelRow, ChoiceRow, DirectionRow, ItemRow, NeuronRow, OverlapRow,
-    RowCache, RowShares, SCHEMA_VERSION, StoreError, TaskColumns, WindowRow,
+    RowCache, RowShares, SCHEMA_VERSION, StoreError, TaskColumns, WindowRow, token_columns,
 };
 
 /// Whether `path` is a complete table of this layout: footer readable, data where it says.
@@ -125,12 +125,14 @@ pub fn read_windows(path: &Path) -> Result<Vec<WindowRow>, StoreError> {
         let n_targets: &UInt32Array = column(path, &batch, "n_targets")?;
         let js_nats = optional(path, &batch, "js_nats")?;
         let shares = shares(path, &batch)?;
+        let tokens = token_columns::read(path, &batch)?;
         rows.extend((0..batch.num_rows()).map(|row| WindowRow {
             window_index: window_index.value(row),
             nll_nats: nll_nats.value(row),
             n_targets: n_targets.value(row),
             js_nats: js_nats(row),
             shares: shares(row),
+            tokens: tokens(row),
         }));
     }
     Ok(rows)
@@ -153,6 +155,7 @@ pub fn read_choices(path: &Path) -> Result<(TaskColumns, Vec<ChoiceRow>), StoreE
         let (gold, greedy) = (flag("is_gold")?, flag("is_greedy")?);
         let (logprob, digest) = (value("logprob_nats")?, text("request_sha256")?);
         let shares = shares(path, &batch)?;
+        let of_tokens = token_columns::read(path, &batch)?;
         let (version, group) = (text("task_version")?, text("task_group")?);
         let normalised = flag("is_normalised")?;
         task = task.or_else(|| {
@@ -174,6 +177,7 @@ pub fn read_choices(path: &Path) -> Result<(TaskColumns, Vec<ChoiceRow>), StoreE
             is_greedy: greedy.value(row),
             request_sha256: digest.value(row).to_owned(),
             shares: shares(row),
+            tokens: of_tokens(row),
         }));
     }
     let task = task.ok_or_else(|| unreadable(path)("it has no rows".to_owned()))?;
@@ -194,6 +198,7 @@ pub fn read_items(path: &Path) -> Result<Vec<ItemRow>, StoreError> {
         let n_tokens: &UInt32Array = column(path, &batch, "n_tokens")?;
         let distance: &UInt32Array = column(path, &batch, "distance_sentences")?;
         let shares = shares(path, &batch)?;
+        let tokens = token_columns::read(path, &batch)?;
         rows.extend((0..batch.num_rows()).map(|row| ItemRow {
             item_index: item_index.value(row),
             correct: correct.value(row),
@@ -202,6 +207,7 @@ pub fn read_items(path: &Path) -> Result<Vec<ItemRow>, StoreError> {
             n_tokens: n_tokens.value(row),
             distance_sentences: distance.is_valid(row).then(|| distance.value(row)),
             shares: shares(row),
+            tokens: tokens(row),
         }));
     }
     Ok(rows)

@@ -61,7 +61,7 @@ pub(crate) const IDENTITY: &[Column] = &[
     Column::optional(
         "mode",
         Kind::Text,
-        "read or write; null unless a set of channels or positions changes",
+        "read or write, of exits full-context or propagate; null where no step has a mode",
     ),
     Column::optional("recalibration", Kind::Text, "sequential or one-shot; null unless of a state"),
     Column::optional("observation", Kind::Text, "what is measured; null unless observed"),

@@ -7,6 +7,7 @@ use crate::columns::{Batch, Column, Kind};
 use crate::record::{
     CellRecord, IDENTITY, PROVENANCE, RowShares, SHARES, fill_shared, fill_shares,
 };
+use crate::token_columns::{self, TOKENS, TokenColumns};
 
 /// One window of text.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,6 +23,8 @@ pub struct WindowRow {
     pub js_nats: Option<f64>,
     /// Shares of what is pruned.
     pub shares: RowShares,
+    /// What single tokens cost.
+    pub tokens: TokenColumns,
 }
 
 const OWN: &[Column] = &[
@@ -37,17 +40,20 @@ const OWN: &[Column] = &[
 
 /// The columns of the table, in order.
 pub fn window_columns() -> Vec<Column> {
-    [IDENTITY, OWN, SHARES, PROVENANCE].concat()
+    [IDENTITY, OWN, SHARES, TOKENS, PROVENANCE].concat()
 }
 
 /// What must be finite; what a row lacks is.
-pub(crate) fn floats(row: &WindowRow) -> [(&'static str, f64); 5] {
+pub(crate) fn floats(row: &WindowRow) -> [(&'static str, f64); 7] {
+    let [worst, layers] = token_columns::floats(&row.tokens);
     [
         ("nll_nats", row.nll_nats),
         ("reached_sparsity", row.shares.reached_sparsity),
         ("natural_sparsity", row.shares.natural_sparsity.unwrap_or(0.0)),
         ("kept_energy", row.shares.kept_energy.unwrap_or(0.0)),
         ("js_nats", row.js_nats.unwrap_or(0.0)),
+        worst,
+        layers,
     ]
 }
 
@@ -59,5 +65,6 @@ pub(crate) fn encode(record: &CellRecord, rows: &[WindowRow]) -> Result<RecordBa
     batch.u32("n_targets", rows.iter().map(|row| row.n_targets));
     batch.optional_f64("js_nats", rows.iter().map(|row| row.js_nats));
     fill_shares(&mut batch, rows.iter().map(|row| &row.shares));
+    token_columns::fill(&mut batch, rows.iter().map(|row| row.tokens));
     batch.finish(&window_columns())
 }

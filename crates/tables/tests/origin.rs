@@ -4,8 +4,8 @@ use std::fs;
 
 use plan::{Cell, Protocol, Recipe};
 use tables::{
-    CellRecord, FailureRecord, Left, ORDER, Provenance, RowShares, Store, StoreError, Touched,
-    WindowRow, read_failure_record, read_origin, runs_in,
+    CellRecord, FailureRecord, Left, ORDER, Provenance, RowShares, Store, StoreError, TokenColumns,
+    Touched, WindowRow, read_failure_record, read_origin, runs_in,
 };
 
 fn cell() -> Cell {
@@ -58,6 +58,7 @@ fn rows(n: u32) -> Vec<WindowRow> {
             kept_energy: Some(1.0),
             cache: None,
         },
+        tokens: TokenColumns::default(),
     };
     (0..n).map(row).collect()
 }

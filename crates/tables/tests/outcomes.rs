@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
-use tables::{ChoiceRow, RowShares, outcomes};
+use tables::{ChoiceRow, RowShares, TokenColumns, outcomes};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -41,6 +41,7 @@ fn rows(gold: usize, lengths: &[u32], logprobs: &[f64]) -> Vec<ChoiceRow> {
         is_greedy: false,
         request_sha256: String::new(),
         shares: RowShares::default(),
+        tokens: TokenColumns::default(),
     };
     choices.map(row).collect()
 }

@@ -12,8 +12,8 @@ use plan::{
 use proptest::prelude::*;
 use tables::{
     CellRecord, CellStatus, ChannelRow, FailureRecord, ItemRow, Left, NeuronRow, OverlapRow,
-    Provenance, RowShares, Store, StoreError, Table, Touched, WindowRow, outstanding, read_cell,
-    read_channels, read_failure, read_items, read_neurons, read_overlaps, read_windows,
+    Provenance, RowShares, Store, StoreError, Table, TokenColumns, Touched, WindowRow, outstanding,
+    read_cell, read_channels, read_failure, read_items, read_neurons, read_overlaps, read_windows,
 };
 
 fn provenance() -> Provenance {
@@ -77,6 +77,11 @@ fn window_rows() -> Vec<WindowRow> {
             kept_energy: Some(2.0 / 3.0),
             cache: None,
         },
+        tokens: TokenColumns {
+            worst_nll_nats: 40.0 / 3.0,
+            n_worse_than_chance: 1,
+            layers_per_token: Some(59.0 / 3.0),
+        },
     };
     vec![row(0, 3000.0 + 1.0 / 3.0), row(1, f64::MIN_POSITIVE)]
 }
@@ -95,6 +100,7 @@ fn item_rows() -> Vec<ItemRow> {
             kept_energy: Some(1.0),
             cache: None,
         },
+        tokens: TokenColumns::default(),
     };
     vec![row(0, true), row(1, false)]
 }

@@ -131,6 +131,11 @@ impl LogSumExp {
         f64::from(self.max) + self.sum.ln()
     }
 
+    /// The largest logit.
+    pub fn max(&self) -> f32 {
+        self.max
+    }
+
     /// Index of the largest logit; the lowest on ties.
     pub fn argmax(&self) -> usize {
         self.argmax

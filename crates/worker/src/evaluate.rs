@@ -9,7 +9,7 @@ use models::{ExecutorError, Model};
 use plan::Measure;
 use skips::{Shares, steps::Running};
 use tables::{
-    AttentionRow, BlockRow, ChannelRow, ChoiceRow, DirectionRow, ItemRow, Left, NeuronRow,
+    AttentionRow, BlockRow, ChannelRow, ChoiceRow, DirectionRow, ItemRow, Left, LensRow, NeuronRow,
     OverlapRow, TaskColumns, WindowRow,
 };
 
@@ -33,6 +33,7 @@ pub(crate) enum Rows {
     Blocks(Vec<BlockRow>),
     Directions(Vec<DirectionRow>),
     Attention(Vec<AttentionRow>),
+    Lens(Vec<LensRow>),
 }
 
 /// What a cell came to.

@@ -4,7 +4,7 @@ use corpora::{Choices, Item};
 use evaluation::RequestResult;
 use plan::Measure;
 use skips::{CacheBytes, Shares};
-use tables::{ChoiceRow, ItemRow, RowCache, RowShares, WindowRow};
+use tables::{ChoiceRow, ItemRow, RowCache, RowShares, TokenColumns, WindowRow};
 
 use crate::{evaluate::Rows, material::Material, recipe::Shown};
 
@@ -40,6 +40,14 @@ fn shares_of(shares: &Shares, shown: Shown) -> RowShares {
     }
 }
 
+fn tokens_of(result: &RequestResult, shares: &Shares) -> TokenColumns {
+    TokenColumns {
+        worst_nll_nats: result.worst_nll_nats,
+        n_worse_than_chance: result.n_worse_than_chance as u32,
+        layers_per_token: shares.layers_per_token(),
+    }
+}
+
 fn window(item: &Item, (result, shares): &(RequestResult, Shares), shown: Shown) -> WindowRow {
     WindowRow {
         window_index: item.index as u32,
@@ -47,6 +55,7 @@ fn window(item: &Item, (result, shares): &(RequestResult, Shares), shown: Shown)
         n_targets: result.n_targets as u32,
         js_nats: result.js_nats,
         shares: shares_of(shares, shown),
+        tokens: tokens_of(result, shares),
     }
 }
 
@@ -59,6 +68,7 @@ fn last_word(item: &Item, (result, shares): &(RequestResult, Shares), shown: Sho
         n_tokens: result.n_read as u32,
         distance_sentences: item.distance_sentences,
         shares: shares_of(shares, shown),
+        tokens: tokens_of(result, shares),
     }
 }
 
@@ -81,5 +91,6 @@ fn choices<'a>(
         is_greedy: result.is_greedy,
         request_sha256: digests[choice].clone(),
         shares: shares_of(shares, shown),
+        tokens: tokens_of(result, shares),
     })
 }

@@ -295,6 +295,7 @@ impl Runner<'_> {
             Rows::Blocks(rows) => self.store.write_blocks(&record, rows),
             Rows::Directions(rows) => self.store.write_directions(&record, rows),
             Rows::Attention(rows) => self.store.write_attention(&record, rows),
+            Rows::Lens(rows) => self.store.write_lens(&record, rows),
         }
         .map(drop)
     }

@@ -16,7 +16,7 @@ use importance::{Calibrating, Magnitude};
 use models::{Batch, Device, load};
 use plan::{Calibration, CalibrationText, Cell, CellRequest, Compare, Protocol, Recipe, Way};
 use skips::{Masking, Selection};
-use tables::{Store, WindowRow, read_blocks, read_directions, read_windows};
+use tables::{Store, WindowRow, read_blocks, read_directions, read_lens, read_windows};
 
 const WINDOW_TOKENS: usize = 16;
 
@@ -80,6 +80,7 @@ fn every_kind_of_step_runs() {
             .replace("n=3", "n=1")
             .replace("window=16", "window=4")
             .replace(",bits=4", ",bits=3,group=8")
+            .replace("threshold=0.95", "threshold=0.05")
     };
     for kind in plan::kinds().iter().filter(|kind| kind.way != Way::Observe) {
         let model = if kind.part == "state" { "zamba2" } else { "llama" };
@@ -211,6 +212,40 @@ fn layers_are_observed() {
     let d_model = load(&golden_model("llama"), &Device::flex()).unwrap().facts.d_model;
     assert_eq!(directions.len(), (layers + 1) * d_model, "before every layer, and after the last");
     assert!(directions.iter().all(|row| row.variance >= 0.0 && row.sensitivity >= 0.0));
+}
+
+/// Easy tokens by layer; where a token would leave adds up to what the skip takes.
+#[test]
+fn the_lens_and_the_exit_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let leave = |mode| format!("skip=exit,method=patience,patience=1,mode={mode}");
+    let (full, hands_on) = (leave("full-context"), leave("propagate"));
+    let lens = "observe=layers,observation=lens,patience=1";
+    let never = "skip=exit,method=confidence,threshold=1,mode=propagate";
+    let found = files("llama", &[lens, &full, &hands_on, never, "dense"], folder.path());
+    let layers = load(&golden_model("llama"), &Device::flex()).unwrap().facts.layers;
+    let rows = read_lens(&found[0]).unwrap();
+    assert_eq!(rows.len(), layers);
+    let tokens = 6 * WINDOW_TOKENS as u64;
+    assert!(rows.iter().all(|row| row.tokens == tokens && row.settled <= row.agreeing));
+    assert_eq!((rows[0].leaving, rows[1].leaving), (Some(tokens), Some(0)));
+    let last = rows[layers - 1];
+    assert_eq!((last.settled, last.agreeing), (tokens, tokens));
+    for file in &found[1..3] {
+        let windows = read_windows(file).unwrap();
+        assert!(windows.iter().all(|row| row.tokens.layers_per_token == Some(1.0)));
+        assert!(windows.iter().all(|row| row.shares.reached_sparsity == 1.0 - 1.0 / layers as f64));
+    }
+    let nll = |file| -> Vec<f64> {
+        read_windows(file).unwrap().into_iter().map(|row| row.nll_nats).collect()
+    };
+    assert_eq!(nll(&found[3]), nll(&found[4]), "nobody left");
+    let dense = read_windows(&found[4]).unwrap();
+    assert!(dense.iter().all(|row| row.tokens.layers_per_token.is_none()));
+    assert!(dense.iter().all(|row| {
+        let mean = row.nll_nats / f64::from(row.n_targets);
+        row.tokens.worst_nll_nats > mean && row.tokens.worst_nll_nats < row.nll_nats
+    }));
 }
 
 /// What a family cannot do is one clear failure of its cell.

@@ -91,6 +91,18 @@ fn flat(measured: &Measured) -> Vec<Flat> {
                 }
             })
             .collect(),
+        Measured::Lens(rows) => rows
+            .iter()
+            .map(|row| Flat {
+                place: [row.layer.into(), 0, 0, row.tokens],
+                numbers: vec![
+                    Some(row.settled as f64),
+                    Some(row.agreeing as f64),
+                    Some(row.probability),
+                    row.leaving.map(|tokens| tokens as f64),
+                ],
+            })
+            .collect(),
         Measured::Neurons(rows) => rows
             .iter()
             .map(|row| Flat {

@@ -40,6 +40,7 @@ fn choice(
         is_greedy: false,
         request_sha256: format!("{item}-{choice}"),
         shares: RowShares::default(),
+        tokens: tables::TokenColumns::default(),
     }
 }
 

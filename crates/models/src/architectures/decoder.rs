@@ -14,8 +14,8 @@ use super::{
     embed, head_product,
 };
 use crate::{
-    Activation, Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, Linear, LinearMapper,
-    MatrixUse, Mixer, RotationError,
+    Activation, Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LayerEnd, Linear,
+    LinearMapper, MatrixUse, Mixer, RotationError,
     error::LoadError,
     linears::{self, Mapping},
     nn::{Attention, AttentionShape, RmsNorm, Rope},
@@ -338,7 +338,7 @@ impl Model for Decoder {
                 change = after_ffn.forward(change).0;
             }
             x = residual + change;
-            executor.layer_end(index, &x);
+            x = executor.layer_end(&LayerEnd { layer: index, model: self, batch }, x)?;
         }
         Ok(x)
     }

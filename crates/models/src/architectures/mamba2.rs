@@ -13,8 +13,8 @@ use super::{
     mixer_config::{MixerConfig, limits},
 };
 use crate::{
-    Activation, Batch, Cache, Executor, ExecutorError, Ffn, LinearMapper, MatrixUse, Mixer,
-    MixerShape, RotationError,
+    Activation, Batch, Cache, Executor, ExecutorError, Ffn, LayerEnd, LinearMapper, MatrixUse,
+    Mixer, MixerShape, RotationError,
     error::LoadError,
     linears::{self, Mapping},
     nn::RmsNorm,
@@ -301,7 +301,7 @@ impl Model for Mamba2 {
             let past = past.as_deref_mut().map(|past| &mut past.recurrent[index]);
             let (normed, residual) = layer.norm.forward(x);
             x = residual + layer.mixer.forward(normed, [index, index], batch, past, executor)?;
-            executor.layer_end(index, &x);
+            x = executor.layer_end(&LayerEnd { layer: index, model: self, batch }, x)?;
         }
         Ok(x)
     }

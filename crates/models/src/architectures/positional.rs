@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 
 use super::{LayerFacts, Model, ModelFacts, Rotated, check_batch, embed, head_product};
 use crate::{
-    Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LinearMapper, MatrixUse, Mixer,
+    Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LayerEnd, LinearMapper, MatrixUse, Mixer,
     RotationError,
     linears::{self, Mapping},
     nn::{Attention, Linear, Norm},
@@ -155,7 +155,7 @@ impl Model for PositionalDecoder {
             })?;
             let site = FfnSite { index, layer: index, ffn: &layer.ffn, batch };
             x = with_norm(x, &layer.ffn_norm, self.norm_first, |x| executor.ffn(&site, x))?;
-            executor.layer_end(index, &x);
+            x = executor.layer_end(&LayerEnd { layer: index, model: self, batch }, x)?;
         }
         Ok(x)
     }

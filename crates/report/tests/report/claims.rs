@@ -43,6 +43,7 @@ fn windows(nats: f64) -> Vec<WindowRow> {
                 kept_energy: Some(0.75),
                 cache: None,
             },
+            tokens: tables::TokenColumns::default(),
         })
         .collect()
 }

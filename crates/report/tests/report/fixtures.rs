@@ -144,6 +144,7 @@ pub(crate) fn windows(more: &[f64]) -> Vec<WindowRow> {
             kept_energy: Some(0.75),
             cache: None,
         },
+        tokens: tables::TokenColumns::default(),
     })
     .collect()
 }
@@ -163,6 +164,7 @@ pub(crate) fn items(correct: &[bool]) -> Vec<ItemRow> {
             kept_energy: Some(0.75),
             cache: None,
         },
+        tokens: tables::TokenColumns::default(),
     })
     .collect()
 }

@@ -40,6 +40,7 @@ fn rows(task: &str, right: usize, n: usize) -> Vec<ChoiceRow> {
         is_greedy: choice_index == 0 && item < right,
         request_sha256: format!("{task}{item:08x}{choice_index:04x}"),
         shares,
+        tokens: tables::TokenColumns::default(),
     };
     let of =
         |item| [choice(item, 0, -1.0), choice(item, 1, if item < right { -2.5 } else { -0.5 })];

@@ -96,7 +96,7 @@ impl KvSelection {
     pub(super) fn cuts_after(&self, t: usize) -> bool {
         match self.mode {
             KvMode::Read(_) => false,
-            KvMode::Write { every } => (t + 1) % every == 0,
+            KvMode::Write { every } => (t + 1).is_multiple_of(every),
             KvMode::Prompt { tokens } => t + 1 == tokens,
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! One file a kind, each beside the file of the same name in `plan`'s kinds; [`ALL`] is the table.
 
+mod exit;
 mod ffn;
 mod heads;
 mod kv;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use models::Model;
 use plan::{Recipe, Step};
 
+pub use exit::exit_rule;
 pub use together::Together;
 
 use crate::{Commitment, Measuring, Rule, Selection, Skipping};
@@ -52,7 +54,8 @@ pub trait Skip: Sync {
 }
 
 /// Every skip.
-pub const ALL: &[&dyn Skip] = &[&ffn::Neurons, &state::Channels, &heads::Heads, &kv::Positions];
+pub const ALL: &[&dyn Skip] =
+    &[&ffn::Neurons, &state::Channels, &heads::Heads, &kv::Positions, &exit::Exits];
 
 /// Why a skip cannot be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +96,8 @@ pub fn executor<E: From<SkipError>>(
     }
     // A recipe has at most one skip a part, and one of heads and cache.
     let of_attention = executors.remove("heads").or_else(|| executors.remove("kv"));
-    let of_part = [executors.remove("ffn"), executors.remove("state"), of_attention];
+    let [neurons, channels, exits] = ["ffn", "state", "layers"].map(|part| executors.remove(part));
+    let of_part = [neurons, channels, of_attention, exits];
     Ok(match Together::of(of_part) {
         Some(together) => together,
         None => Box::new(Skipping::new(Selection::All, model.ffns().len())),

@@ -16,8 +16,8 @@ use super::{
     Blueprint, HubConfig, LayerFacts, Model, ModelFacts, Rotated, check_batch, embed, head_product,
 };
 use crate::{
-    Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, Linear, LinearMapper, MatrixUse, Mixer,
-    RotationError,
+    Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LayerEnd, Linear, LinearMapper, MatrixUse,
+    Mixer, RotationError,
     cache::KvCache,
     error::LoadError,
     linears::{self, Mapping},
@@ -221,7 +221,7 @@ impl Model for Zamba2 {
             let past = past.as_deref_mut().map(|past| &mut past.recurrent[number]);
             let (normed, _) = layer.norm.forward(input);
             x = x + layer.mixer.forward(normed, [number, number], batch, past, executor)?;
-            executor.layer_end(number, &x);
+            x = executor.layer_end(&LayerEnd { layer: number, model: self, batch }, x)?;
         }
         Ok(x)
     }

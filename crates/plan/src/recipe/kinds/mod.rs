@@ -1,6 +1,7 @@
 //! Every kind of step, one file each.
 
 mod bits;
+mod exit;
 mod ffn;
 mod heads;
 mod kv;
@@ -26,6 +27,7 @@ pub(crate) const ALL: &[&Kind] = &[
     &state::SKIP,
     &heads::SKIP,
     &kv::SKIP,
+    &exit::SKIP,
     &ffn::OBSERVE,
     &state::OBSERVE,
     &kv::OBSERVE,
