@@ -67,7 +67,7 @@ pub use options::{Options, TimeSteps};
 pub use predictions::{
     FirstChoice, Prediction, first_choices, nll_and_slope, nll_by_sequence, predictions,
 };
-pub use share::{PartShare, ffn_share, matrix_share, state_share};
+pub use share::{PartShare, attention_share, ffn_share, matrix_share, state_share};
 pub use site_layers::SiteLayers;
 pub use state_rows::{StateRows, Writes};
 pub use tensor::{Values, into_values, matrix, vector_of};

@@ -37,7 +37,7 @@ fn dynamic(score: HeadScore, sparsity: f64) -> HeadSelection {
 }
 
 fn run(model: &dyn Model, selection: HeadSelection, ids: &[u32]) -> Vec<f32> {
-    let mut executor = HeadSkipping::new(selection, model.attentions());
+    let mut executor = HeadSkipping::new(selection, model.attentions().len());
     into_values(model.forward(&Batch::new([ids]), &mut executor).unwrap())
 }
 
@@ -69,7 +69,7 @@ fn losses_are_those_of_transformers_with_hooks() {
             Some(_) => Rule::PreviousWindow,
         };
         let selection = selection(score, case.sparsity, case.window, rule);
-        let mut executor = HeadSkipping::new(selection, model.attentions());
+        let mut executor = HeadSkipping::new(selection, model.attentions().len());
         let batch = Batch::new([case.ids.as_slice()]);
         let hidden = model.forward(&batch, &mut executor).unwrap();
         let found = nll_by_sequence(model.as_ref(), &hidden, &batch).unwrap()[0];
@@ -164,7 +164,7 @@ fn pieces_and_batches_do_not_matter() {
         let ids = ids(model.as_ref(), 14);
         let selection = dynamic(HeadScore::Impact, 0.5);
         let whole = run(model.as_ref(), selection, &ids);
-        let mut executor = HeadSkipping::new(selection, model.attentions());
+        let mut executor = HeadSkipping::new(selection, model.attentions().len());
         assert!(executor.takes_pieces());
         let (mut cache, mut pieces) = (model.new_cache(), Vec::new());
         for id in &ids {
@@ -172,7 +172,7 @@ fn pieces_and_batches_do_not_matter() {
         }
         assert!(vector::worst(&pieces, &whole) < 1e-4, "{name}");
         let batch = Batch::new([&ids[..5], &ids[..]]);
-        let mut executor = HeadSkipping::new(selection, model.attentions());
+        let mut executor = HeadSkipping::new(selection, model.attentions().len());
         let both = into_values(model.forward(&batch, &mut executor).unwrap());
         let second = &both[both.len() - whole.len()..];
         assert!(vector::worst(second, &whole) < 1e-4, "{name}");
@@ -194,7 +194,7 @@ fn what_is_kept_grows_as_less_is_dropped() {
         let kept = |sparsity| {
             let rule = Rule::WindowMean;
             let selection = selection(score, sparsity, 32, rule);
-            let mut executor = HeadSkipping::new(selection, model.attentions());
+            let mut executor = HeadSkipping::new(selection, model.attentions().len());
             model.forward(&Batch::new([ids.as_slice()]), &mut executor).unwrap();
             let shares = executor.take_shares()[0];
             (shares.kept, shares.kept_energy)

@@ -62,7 +62,7 @@ pub(crate) fn check_part(model: &dyn Model, part: &str) -> anyhow::Result<()> {
     let lacks = match part {
         "ffn" if model.ffns().is_empty() => "feed-forward block",
         "state" if model.mixers().is_empty() => "recurrent state",
-        "heads" | "kv" if model.attentions() == 0 => "attention",
+        "heads" | "kv" if model.attentions().is_empty() => "attention",
         _ => return Ok(()),
     };
     bail!("the model has no {lacks}: nothing of part `{part}` can be done on it")

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use models::{Device, Model, PartShare, ffn_share, matrix_share, state_share};
+use models::{Device, Model, PartShare, attention_share, ffn_share, matrix_share, state_share};
 use plan::{
     Calibration, Cell, Event, ModelInput, Observation, OrderedCell, Protocol, Recipe, WorkOrder,
 };
@@ -307,6 +307,7 @@ fn touched(model: &dyn Model, recipe: &Recipe, tokens: usize) -> Touched {
         None => PartShare::default(),
         Some("ffn") => ffn_share(model, tokens),
         Some("state") => state_share(model, tokens),
+        Some("heads" | "kv") => attention_share(model, tokens),
         // Weights and whole layers: all that multiplies inside the blocks.
         Some(_) => matrix_share(model, tokens),
     };
@@ -335,6 +336,26 @@ mod tests {
     use plan::{Step, Treatment};
 
     use super::*;
+
+    /// Heads and the cache are attention, and no more of the model.
+    #[test]
+    fn heads_and_cache_touch_attention() {
+        let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let golden = golden.join("../models/tests/golden/llama");
+        let model = models::load(&golden, &Device::flex()).unwrap().model;
+        let touched = |step: &str| {
+            touched(&*model, &Recipe::new(vec![step.parse().unwrap()], 1).unwrap(), 16)
+        };
+        let PartShare { parameters, flops, state_bytes } = attention_share(&*model, 16);
+        for step in
+            ["skip=heads,score=random,sparsity=0.5", "skip=kv,mode=read,score=recency,sparsity=0.5"]
+        {
+            let found = touched(step);
+            let found = (found.parameters, found.flops, found.state_bytes);
+            assert_eq!(found, (parameters, flops, state_bytes), "{step}");
+        }
+        assert!(parameters < touched("cut=weights,method=magnitude,sparsity=0.5").parameters);
+    }
 
     #[test]
     fn cells_of_one_cut_model_follow_each_other() {

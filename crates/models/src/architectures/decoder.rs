@@ -281,6 +281,18 @@ impl Model for Decoder {
         Box::new(self.clone())
     }
 
+    fn attentions(&self) -> Vec<&Attention> {
+        self.layers.iter().map(|layer| &layer.attention).collect()
+    }
+
+    fn with_attentions(&self, attentions: Vec<Attention>) -> Box<dyn Model> {
+        let mut model = self.clone();
+        for (layer, attention) in model.layers.iter_mut().zip(attentions) {
+            layer.attention = attention;
+        }
+        Box::new(model)
+    }
+
     fn linears(&self, layer: usize) -> Vec<MatrixUse<'_>> {
         linears::uses(layer, self.layers[layer].linears())
     }

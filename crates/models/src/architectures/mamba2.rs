@@ -13,8 +13,8 @@ use super::{
     mixer_config::{MixerConfig, limits},
 };
 use crate::{
-    Activation, Batch, Cache, Executor, ExecutorError, Ffn, LayerEnd, LinearMapper, MatrixUse,
-    Mixer, MixerShape, RotationError,
+    Activation, Attention, Batch, Cache, Executor, ExecutorError, Ffn, LayerEnd, LinearMapper,
+    MatrixUse, Mixer, MixerShape, RotationError,
     error::LoadError,
     linears::{self, Mapping},
     nn::RmsNorm,
@@ -261,6 +261,14 @@ impl Model for Mamba2 {
             layer.mixer = mixer;
         }
         Box::new(model)
+    }
+
+    fn attentions(&self) -> Vec<&Attention> {
+        Vec::new()
+    }
+
+    fn with_attentions(&self, _: Vec<Attention>) -> Box<dyn Model> {
+        Box::new(self.clone())
     }
 
     fn linears(&self, layer: usize) -> Vec<MatrixUse<'_>> {

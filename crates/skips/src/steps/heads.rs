@@ -29,6 +29,6 @@ impl Skip for Heads {
             commitment: commitment(step)?,
             seed: ground.seed,
         };
-        Ok(Box::new(HeadSkipping::new(selection, ground.model.attentions())))
+        Ok(Box::new(HeadSkipping::new(selection, ground.model.attentions().len())))
     }
 }

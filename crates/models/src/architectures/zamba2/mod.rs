@@ -168,6 +168,23 @@ impl Model for Zamba2 {
         Box::new(model)
     }
 
+    fn attentions(&self) -> Vec<&Attention> {
+        self.uses().map(|shared| &shared.block.attention).collect()
+    }
+
+    fn attention_blocks(&self) -> Vec<usize> {
+        self.ffn_blocks()
+    }
+
+    fn with_attentions(&self, attentions: Vec<Attention>) -> Box<dyn Model> {
+        let mut model = self.clone();
+        let uses = model.layers.iter_mut().filter_map(|layer| layer.shared.as_mut());
+        for (shared, attention) in uses.zip(attentions) {
+            shared.block.attention = attention;
+        }
+        Box::new(model)
+    }
+
     fn linears(&self, layer: usize) -> Vec<MatrixUse<'_>> {
         linears::uses(layer, self.layers[layer].linears())
     }
