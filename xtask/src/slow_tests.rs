@@ -73,6 +73,7 @@ pub(crate) const SLOW: &[(&str, &[&str])] = &[
             "smollm2_is_what_pytorch_says",
             "sparsegpt",
             "static_cut",
+            "static_heads",
             "wanda_and_layers",
         ],
     ),

@@ -1,6 +1,6 @@
 //! What a slimmed model takes on disk, by its parts.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use models::{Linear, MatrixUse, Model, Tensor, Values};
 
@@ -140,6 +140,22 @@ impl Storage {
             }
         }
         Self { matrices, rest: self.rest, beside }
+    }
+
+    /// The same where surgery left zeros in some matrices, which are not stored but for their index.
+    pub(crate) fn with_zeros(mut self, model: &dyn Model, names: &[Arc<str>]) -> Self {
+        for layer in 0..model.facts().layers {
+            for of in model.linears(layer) {
+                let Some(stored) = self.matrices.get_mut(&**of.name()) else { continue };
+                if names.contains(of.name()) && stored.rank.is_none() {
+                    if stored.index == Index::None {
+                        stored.index = Index::Bitmap;
+                    }
+                    stored.kept = nonzeros(&of);
+                }
+            }
+        }
+        self
     }
 
     /// The same after a step that changed all matrices: `now` says how each is stored, and what stays of

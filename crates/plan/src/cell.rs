@@ -66,11 +66,13 @@ impl Cell {
     /// The cell whose stored scores choose the sets of this cell's first step; none where no text does.
     ///
     /// It is what a pipeline asks for with `policy = "observe"` on the calibration text, so the two share
-    /// one file. Later steps are scored on the model as the steps before left it, which no store holds.
+    /// one file. Later steps are scored on the model as the steps before left it, which no store holds; nor
+    /// does one hold scores of heads.
     pub fn scores_cell(&self) -> Option<Cell> {
         let calibration = self.calibration.as_ref()?;
         let step = self.recipe.steps().first()?;
-        let part: Part = step.kind().name.parse().ok()?;
+        let part = step.kind().name.parse().ok();
+        let part = part.filter(|part| matches!(part, Part::Ffn | Part::State))?;
         let observation = match step.needs() {
             Needs::Forward => Observation::Forward,
             Needs::Gradient => Observation::Gradient,

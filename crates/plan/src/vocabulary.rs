@@ -188,7 +188,7 @@ impl Score {
             || match part {
                 Part::Ffn => !is_of_state && !is_of_cache,
                 Part::State => is_of_state,
-                Part::Heads => matches!(self, Magnitude | Impact),
+                Part::Heads => matches!(self, Magnitude | Impact | Taylor),
                 Part::Kv => is_of_cache,
             }
     }

@@ -1,7 +1,8 @@
 //! Recipes: what may follow what, how a pipeline spans them, how they are named.
 
 use plan::{
-    Filter, Pipeline, Policy, Recipe, RecipeError, Score, Step, Treatment, TreatmentSpec, Way,
+    Filter, Needs, Pipeline, Policy, Recipe, RecipeError, Score, Step, Treatment, TreatmentSpec,
+    Way,
 };
 
 fn step(text: &str) -> Step {
@@ -56,9 +57,13 @@ fn windows_of_the_cache() {
 #[test]
 fn zeros_are_not_filled_in() {
     let mask = "cut=weights,method=wanda,sparsity=0.5";
+    let heads = "cut=heads,score=impact,sparsity=0.5";
     for mixing in ["cut=rotate", "cut=low-rank,method=svd,rank=4"] {
-        assert!(matches!(recipe(&[mask, mixing]), Err(RecipeError::FillsZeros { .. })), "{mixing}");
-        assert!(recipe(&[mixing, mask]).is_ok(), "{mixing}");
+        for zeros in [mask, heads] {
+            let refused = recipe(&[zeros, mixing]);
+            assert!(matches!(refused, Err(RecipeError::FillsZeros { .. })), "{zeros}, {mixing}");
+            assert!(recipe(&[mixing, zeros]).is_ok(), "{zeros}, {mixing}");
+        }
     }
     assert!(recipe(&[mask, "cut=bits,method=gptq,bits=4"]).is_ok());
 }
@@ -91,6 +96,33 @@ fn settings_are_checked_and_filled() {
     assert!(refused("skip=ffn,score=magnitude,sparsity=0.5,window=8").contains("needs a `rule`"));
     assert!(refused("cut=ffn,score=ghost,sparsity=0.5").contains("one of magnitude"));
     assert!(refused("cut").contains("key=value"));
+}
+
+/// What heads are ranked by decides what has to be known before the run.
+#[test]
+fn heads_need_what_their_score_looks_at() {
+    for (score, needs) in [
+        ("magnitude", Needs::Forward),
+        ("impact", Needs::Forward),
+        ("taylor", Needs::Gradient),
+        ("random", Needs::Nothing),
+    ] {
+        let cut = step(&format!("cut=heads,score={score},sparsity=0.5"));
+        assert_eq!(cut.needs(), needs, "{score}");
+        assert_eq!(cut.needs_calibration(), needs != Needs::Nothing, "{score}");
+        let held = format!("skip=heads,score={score},sparsity=0.5,window=4,rule=calibration");
+        assert_eq!(step(&held).needs(), needs, "{score}");
+        let late = format!("skip=heads,score={score},sparsity=0.5");
+        match needs {
+            Needs::Gradient => assert!(refused(&late).contains("rule `calibration`"), "{score}"),
+            _ => assert_eq!(step(&late).needs(), Needs::Nothing, "{score}"),
+        }
+    }
+    let cut = step("cut=heads,score=impact,sparsity=0.5");
+    assert_eq!(cut.label(), "static heads κ=.5 impact");
+    assert!(recipe(&["cut=heads,score=taylor,sparsity=0.5", "cut=bits,method=rtn,bits=4"]).is_ok());
+    let late = recipe(&["cut=bits,method=rtn,bits=4", "cut=heads,score=taylor,sparsity=0.5"]);
+    assert!(matches!(late, Err(RecipeError::GradientAfterCut { .. })));
 }
 
 /// The short form of a sweep and the steps say the same.
@@ -188,7 +220,7 @@ fn kinds_are_listed_by_way() {
     };
     assert_eq!(
         names(Way::Cut),
-        ["ffn", "state", "weights", "bits", "rotate", "layers", "low-rank"]
+        ["ffn", "state", "heads", "weights", "bits", "rotate", "layers", "low-rank"]
     );
     assert_eq!(names(Way::Skip), ["ffn", "state", "heads", "kv", "exit"]);
 }

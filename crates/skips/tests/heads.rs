@@ -203,3 +203,52 @@ fn what_is_kept_grows_as_less_is_dropped() {
         assert!(levels.windows(2).all(|pair| pair[0].0 < pair[1].0), "{levels:?}");
     }
 }
+
+/// The rule `calibration` holds the given set of every site, whatever the score says.
+#[test]
+fn given_sets_are_held() {
+    struct Held(Vec<Vec<u32>>);
+
+    impl Executor for Held {
+        fn ffn(&mut self, site: &FfnSite<'_>, x: Tensor<2>) -> Result<Tensor<2>, ExecutorError> {
+            Dense.ffn(site, x)
+        }
+
+        fn attention(
+            &mut self,
+            site: &AttentionSite<'_>,
+            inputs: Vec<AttentionInputs>,
+            past: Option<&mut KvCache>,
+        ) -> Result<Tensor<2>, ExecutorError> {
+            let (o, shape) = (site.attention.attend(inputs, past), site.attention.shape());
+            let (sizes, device) = (o.dims(), o.device());
+            let mut o = into_values(o);
+            for (index, own) in o.chunks_exact_mut(shape.head_dim).enumerate() {
+                if !self.0[site.index].contains(&((index % shape.heads) as u32)) {
+                    own.fill(0.0);
+                }
+            }
+            Ok(models::matrix(o, sizes, &device))
+        }
+    }
+
+    for name in FAMILIES {
+        let model = model(name);
+        let ids = ids(model.as_ref(), 20);
+        let of_site = |(site, attention): (usize, &&models::Attention)| {
+            let heads = attention.shape().heads as u32;
+            (0..heads).filter(|head| (head + site as u32) % 2 == 1).collect::<Vec<u32>>()
+        };
+        let sets: Vec<Vec<u32>> = model.attentions().iter().enumerate().map(of_site).collect();
+        let expected = model.forward(&Batch::new([ids.as_slice()]), &mut Held(sets.clone()));
+        let expected = into_values(expected.unwrap());
+        for score in [HeadScore::Impact, HeadScore::Taylor, HeadScore::Random] {
+            let selection = selection(score, 0.5, 4, Rule::Calibration);
+            let executor = HeadSkipping::new(selection, model.attentions().len());
+            let mut executor = executor.with_sets(sets.clone());
+            let found = model.forward(&Batch::new([ids.as_slice()]), &mut executor).unwrap();
+            assert_eq!(into_values(found), expected, "{name}, {score:?}");
+            assert_eq!(executor.take_shares()[0].reached_sparsity(), 0.5, "{name}");
+        }
+    }
+}

@@ -347,9 +347,11 @@ mod tests {
             touched(&*model, &Recipe::new(vec![step.parse().unwrap()], 1).unwrap(), 16)
         };
         let PartShare { parameters, flops, state_bytes } = attention_share(&*model, 16);
-        for step in
-            ["skip=heads,score=random,sparsity=0.5", "skip=kv,mode=read,score=recency,sparsity=0.5"]
-        {
+        for step in [
+            "cut=heads,score=random,sparsity=0.5",
+            "skip=heads,score=random,sparsity=0.5",
+            "skip=kv,mode=read,score=recency,sparsity=0.5",
+        ] {
             let found = touched(step);
             let found = (found.parameters, found.flops, found.state_bytes);
             assert_eq!(found, (parameters, flops, state_bytes), "{step}");

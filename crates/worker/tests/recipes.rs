@@ -58,10 +58,10 @@ fn windows(model: &str, recipes: &[&str]) -> Vec<Vec<WindowRow>> {
     files(model, recipes, folder.path()).iter().map(|file| read_windows(file).unwrap()).collect()
 }
 
-/// A golden model with a tokenizer, or the small hybrid of the project, which has states.
+/// A golden model with a tokenizer, or a small model of the project: the hybrid has states.
 fn place_of(model: &str) -> std::path::PathBuf {
     match model {
-        "zamba2" => common::repository().join("data/models/zamba2"),
+        "zamba2" | "opt-relu" => common::repository().join("data/models").join(model),
         _ => golden_model(model),
     }
 }
@@ -134,6 +134,48 @@ fn a_static_cell_runs_on_the_smaller_model_and_equals_the_masked_one() {
     }
 }
 
+/// Heads that are cut for good are those that the rule `calibration` skips, by every score, and on a model
+/// that is cut already too.
+#[test]
+fn cut_heads_are_the_skipped_ones() {
+    for (model, before) in [
+        ("llama", ""),
+        ("opt-relu", ""),
+        ("zamba2", ""),
+        ("llama", "cut=weights,method=magnitude,sparsity=0.3 + "),
+    ] {
+        for score in ["magnitude", "impact", "taylor", "random"] {
+            if score == "taylor" && !before.is_empty() {
+                continue;
+            }
+            let settings = format!("heads,score={score},sparsity=0.5");
+            let cut = format!("{before}cut={settings}");
+            let skip = format!("{before}skip={settings},window=4,rule=calibration");
+            let rows = windows(model, &[&cut, &skip]);
+            for (cut, skipped) in rows[0].iter().zip(&rows[1]) {
+                let apart = (cut.nll_nats - skipped.nll_nats).abs();
+                assert!(apart < 1e-4, "{model}, {score}: {} {}", cut.nll_nats, skipped.nll_nats);
+                let (cut, skipped) = (cut.shares, skipped.shares);
+                assert_eq!(cut.reached_sparsity, skipped.reached_sparsity, "{model}, {score}");
+                assert!(cut.kept_energy.is_none() && skipped.kept_energy.unwrap() < 1.0);
+                assert!(cut.natural_sparsity.is_some(), "neurons are all there");
+            }
+        }
+    }
+}
+
+/// A static set by a score that looks at no text is held by a skip too.
+#[test]
+fn random_sets_are_held() {
+    for (model, part) in [("llama", "ffn"), ("zamba2", "state"), ("llama", "heads")] {
+        let cut = format!("cut={part},score=random,sparsity=0.5");
+        let skip = format!("skip={part},score=random,sparsity=0.5,window=4,rule=calibration");
+        let rows = windows(model, &[&cut, &skip]);
+        let apart = (nll(&rows[0]) - nll(&rows[1])).abs();
+        assert!(apart < 1e-3, "{model}, {part}: {apart}");
+    }
+}
+
 /// Steps are applied in order, each on what the ones before left; a zero of an earlier step stays.
 #[test]
 fn steps_combine() {
@@ -166,6 +208,8 @@ fn a_model_that_is_given_away_is_cut_as_one_that_stays() {
         "cut=layers,method=drop,score=angular,n=1",
         "cut=layers,method=linearise,layer=1,inputs=dense",
         "cut=ffn,score=wanda,sparsity=0.5 + cut=bits,method=gptq,bits=4,group=8",
+        "cut=heads,score=taylor,sparsity=0.5 + cut=bits,method=gptq,bits=4,group=8",
+        "cut=weights,method=wanda,sparsity=0.5 + cut=heads,score=impact,sparsity=0.5",
     ] {
         let steps = recipe.split(" + ").map(|step| step.parse().unwrap()).collect();
         let recipe = Recipe::new(steps, 1).unwrap();
@@ -275,6 +319,8 @@ fn a_cell_by_hand_is_a_cell_of_a_grid() {
         "cut=ffn,score=magnitude,sparsity=0.5",
         "cut=weights,method=sparsegpt,sparsity=0.5",
         "skip=ffn,score=impact,sparsity=0.5,window=4,rule=calibration",
+        "cut=heads,score=impact,sparsity=0.5",
+        "skip=heads,score=impact,sparsity=0.5,window=4,rule=calibration",
     ] {
         let steps = recipe.parse().unwrap();
         let request = plan::CellRequest {

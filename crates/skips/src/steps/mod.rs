@@ -90,7 +90,9 @@ pub fn executor<E: From<SkipError>>(
         let name = step.kind().name;
         let skip = ALL.iter().find(|skip| skip.kind() == name);
         let skip = skip.ok_or_else(|| SkipError::Kind(name.to_owned()))?;
-        let sets = if step.needs_calibration() { sets(step)? } else { Vec::new() };
+        // Of a score that looks at no text too.
+        let is_held = step.name("rule") == Some("calibration");
+        let sets = if is_held { sets(step)? } else { Vec::new() };
         let ground = Ground { model, sets, seed: recipe.seed() };
         executors.insert(step.kind().part, skip.executor(step, ground)?);
     }

@@ -18,6 +18,7 @@ use crate::{Kind, Way};
 pub(crate) const ALL: &[&Kind] = &[
     &ffn::CUT,
     &state::CUT,
+    &heads::CUT,
     &weights::CUT,
     &bits::CUT,
     &rotate::CUT,
