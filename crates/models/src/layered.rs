@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use crate::{
     AffineLayer, Batch, Cache, Executor, ExecutorError, Ffn, LayerFacts, LayersError, LinearMapper,
-    MatrixUse, Mixer, Model, ModelFacts, Rotated, RotationError,
+    MatrixUse, Mixer, Model, ModelFacts, Rotated, RotationError, SaveError, Saved,
     linears::{self, Mapping},
     nn::Rotation,
     renumbered::{Renumbered, SiteCounts, swap_pasts},
@@ -316,6 +316,14 @@ impl Model for Layered {
         let layers: Vec<_> = (0..self.layers.len()).map(|layer| inner.layer_facts(layer)).collect();
         let facts = facts_of(&inner.facts(), &layers, &places);
         Ok(Rotated { model: Box::new(Self { inner, places, layers, facts }), centred })
+    }
+
+    fn save(&self, layers: &[usize]) -> Result<Saved, SaveError> {
+        let inner = layers.iter().map(|layer| match &self.places[*layer] {
+            Place::Kept(inner) => Ok(*inner),
+            Place::Affine(_) => Err(SaveError::Affine { layer: *layer }),
+        });
+        self.inner.save(&inner.collect::<Result<Vec<_>, _>>()?)
     }
 
     fn new_cache(&self) -> Cache {

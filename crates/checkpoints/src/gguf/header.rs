@@ -10,9 +10,9 @@ use std::{collections::BTreeMap, fs::File, io::BufReader, io::Read};
 use super::blocks::Layout;
 use crate::{LoadError, file::OpenFile, numbers::count};
 
-const MAGIC: &[u8; 4] = b"GGUF";
+pub(super) const MAGIC: &[u8; 4] = b"GGUF";
 const ALIGNMENT: &str = "general.alignment";
-const DEFAULT_ALIGNMENT: u64 = 32;
+pub(super) const DEFAULT_ALIGNMENT: u64 = 32;
 const MOST_DIMENSIONS: u32 = 4;
 
 /// Longest header, bytes: some ten times that of the largest vocabularies.

@@ -2,6 +2,7 @@
 //! Face format.
 
 mod blocks;
+mod draft;
 mod fields;
 mod header;
 mod metadata;
@@ -23,6 +24,7 @@ use header::{Entry, Header};
 use names::{Change, Family};
 use rope::ROPE_FACTORS;
 
+pub use draft::{GgufDraft, GgufFamily, GgufTensor, GgufType, GgufValue};
 pub use vocabulary::Vocabulary;
 
 /// A GGUF file with its header read.

@@ -2,7 +2,7 @@
 
 use super::{
     Blueprint, HubConfig, Model, ModelFacts,
-    positional::{Layer, PositionalDecoder},
+    positional::{AttentionNames, Layer, Names, PositionalDecoder},
 };
 use crate::{
     Activation, Ffn,
@@ -32,6 +32,21 @@ pub(super) const SYNONYMS: [(&str, &str); 4] = [
     ("n_layer", "num_hidden_layers"),
     ("n_positions", "max_position_embeddings"),
 ];
+
+/// Of checkpoints that transformers writes.
+const NAMES: Names = Names {
+    family: "GPT-2",
+    at: "transformer.",
+    embedding: "wte",
+    positions: "wpe",
+    layers: "h",
+    norms: ["ln_1", "ln_2"],
+    attention: AttentionNames::Fused("attn.c_attn"),
+    output: "attn.c_proj",
+    ffn: ["mlp.c_fc", "mlp.c_proj"],
+    last_norm: "ln_f",
+    counts: ["n_layer", "n_inner"],
+};
 
 pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> {
     let n_embd = config.count("n_embd")?;
@@ -136,6 +151,7 @@ impl Blueprint for Gpt2Config {
         let head = w.head(tied, (&name, &embedding), [vocabulary, d_model])?;
         Ok(Box::new(PositionalDecoder {
             facts: self.facts(),
+            names: Names { at, ..NAMES },
             embedding,
             projections: None,
             positions,

@@ -2,6 +2,7 @@
 //! the form of the Hugging Face classes and in that of the original code (state-spaces).
 
 mod rotated;
+mod saved;
 
 use std::ops::Range;
 
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     Activation, Batch, Cache, Executor, ExecutorError, Ffn, LinearMapper, MatrixUse, Mixer,
-    MixerShape, RotationError,
+    MixerShape, RotationError, SaveError, Saved,
     error::LoadError,
     linears::{self, Mapping},
     nn::RmsNorm,
@@ -277,6 +278,10 @@ impl Model for Mamba2 {
 
     fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError> {
         self.turned(rotation)
+    }
+
+    fn save(&self, layers: &[usize]) -> Result<Saved, SaveError> {
+        self.saved(layers)
     }
 
     fn new_cache(&self) -> Cache {

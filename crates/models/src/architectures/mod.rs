@@ -16,12 +16,15 @@ mod python_json;
 mod qwen2;
 mod qwen3;
 mod rope_config;
+mod saved_config;
 mod spellings;
 mod zamba2;
 
 pub(crate) use config::{ClassDefaults, HubConfig};
 pub(crate) use known::blueprint;
 pub use layer_facts::{LayerFacts, SharedBlock};
+pub use saved_config::config_text;
+pub(crate) use saved_config::fields as saved_fields;
 
 use std::ops::Range;
 
@@ -29,7 +32,7 @@ use burn::tensor::Tensor;
 
 use crate::{
     Batch, Cache, Executor, ExecutorError, Ffn, LinearMapper, LoadError, MatrixUse, Mixer,
-    RotationError, weights::Weights,
+    RotationError, SaveError, Saved, weights::Weights,
 };
 
 /// A checked config: what is known of a model before its weights are read.
@@ -167,6 +170,17 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// A family whose norms do not commute with a rotation, or a `Q` of another size.
     fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError>;
+
+    /// The model with only these of its layers, in this order and counted anew, as a checkpoint of its
+    /// family has it.
+    ///
+    /// # Errors
+    /// A model that the format cannot say: layers of several widths, layers that are affine maps, norms
+    /// that the class does not have.
+    ///
+    /// # Panics
+    /// Where there is no such layer.
+    fn save(&self, layers: &[usize]) -> Result<Saved, SaveError>;
 
     /// The past of a sequence that has not begun.
     fn new_cache(&self) -> Cache;

@@ -3,7 +3,7 @@
 
 use super::{
     Blueprint, HubConfig, Model, ModelFacts,
-    positional::{Layer, PositionalDecoder},
+    positional::{AttentionNames, Layer, Names, PositionalDecoder},
 };
 use crate::{
     Activation, Ffn,
@@ -30,6 +30,21 @@ struct OptConfig {
     do_layer_norm_before: bool,
     final_norm: bool,
 }
+
+/// Of checkpoints of the class with a head.
+const NAMES: Names = Names {
+    family: "OPT",
+    at: "model.decoder.",
+    embedding: "embed_tokens",
+    positions: "embed_positions",
+    layers: "layers",
+    norms: ["self_attn_layer_norm", "final_layer_norm"],
+    attention: AttentionNames::Apart(["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"]),
+    output: "self_attn.out_proj",
+    ffn: ["fc1", "fc2"],
+    last_norm: "final_layer_norm",
+    counts: ["num_hidden_layers", "ffn_dim"],
+};
 
 pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> {
     let hidden_size = config.count("hidden_size")?;
@@ -153,6 +168,7 @@ impl Blueprint for OptConfig {
         let head = w.head(tied, (&name, &embedding), [vocabulary, embedded])?;
         Ok(Box::new(PositionalDecoder {
             facts: self.facts(),
+            names: Names { at: if bare { "decoder." } else { NAMES.at }, ..NAMES },
             embedding,
             projections,
             positions,

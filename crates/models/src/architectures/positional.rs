@@ -1,15 +1,17 @@
 //! The decoder that OPT and GPT-2 share: learned positions, LayerNorm, plain blocks, biases everywhere.
 
 mod rotated;
+mod saved;
 
 use std::ops::Range;
 
 use burn::tensor::Tensor;
 
+pub(super) use self::saved::{AttentionNames, Names};
 use super::{LayerFacts, Model, ModelFacts, Rotated, check_batch, embed, head_product};
 use crate::{
     Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LinearMapper, MatrixUse, Mixer,
-    RotationError,
+    RotationError, SaveError, Saved,
     linears::{self, Mapping},
     nn::{Attention, Linear, Norm},
 };
@@ -39,6 +41,7 @@ impl Layer {
 #[derive(Clone, Debug)]
 pub(crate) struct PositionalDecoder {
     pub(crate) facts: ModelFacts,
+    pub(crate) names: Names,
     /// `[vocabulary, d_embedding]`.
     pub(crate) embedding: Tensor<2>,
     /// From the width of the embedding to that of the layers and back, where they differ.
@@ -123,6 +126,10 @@ impl Model for PositionalDecoder {
 
     fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError> {
         self.turned(rotation)
+    }
+
+    fn save(&self, layers: &[usize]) -> Result<Saved, SaveError> {
+        self.saved(layers)
     }
 
     fn new_cache(&self) -> Cache {

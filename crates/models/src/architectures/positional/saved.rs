@@ -1,0 +1,107 @@
+//! OPT and GPT-2 as checkpoints.
+
+use super::{Layer, PositionalDecoder};
+use crate::{Linear, Saved, SaveError, nn::Norm, saved::one_width};
+
+/// What a family calls its tensors and fields.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Names {
+    /// For messages.
+    pub(crate) family: &'static str,
+    /// What all names but the head's start with: with its dot, or nothing.
+    pub(crate) at: &'static str,
+    pub(crate) embedding: &'static str,
+    pub(crate) positions: &'static str,
+    pub(crate) layers: &'static str,
+    /// Before attention and before the block.
+    pub(crate) norms: [&'static str; 2],
+    pub(crate) attention: AttentionNames,
+    pub(crate) output: &'static str,
+    /// Up and down.
+    pub(crate) ffn: [&'static str; 2],
+    pub(crate) last_norm: &'static str,
+    /// The fields of `config.json` that count layers and neurons.
+    pub(crate) counts: [&'static str; 2],
+}
+
+/// How queries, keys and values are stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum AttentionNames {
+    /// A matrix each.
+    Apart([&'static str; 3]),
+    /// As one, which is stored input first, as every matrix of the family is.
+    Fused(&'static str),
+}
+
+impl Names {
+    fn linear(&self, name: &str, linear: &Linear, saved: &mut Saved) {
+        match self.attention {
+            AttentionNames::Apart(_) => saved.linear(name, linear),
+            AttentionNames::Fused(_) => saved.linears_input_first(name, &[linear]),
+        }
+    }
+
+    fn norm(&self, name: &str, norm: &Norm, saved: &mut Saved) -> Result<(), SaveError> {
+        match norm {
+            Norm::Layer(norm) => {
+                saved.layer_norm(name, norm);
+                Ok(())
+            }
+            Norm::Rms(_) => Err(SaveError::Rotated { family: self.family }),
+        }
+    }
+
+    fn layer(&self, layer: &Layer, at: &str, saved: &mut Saved) -> Result<(), SaveError> {
+        let Layer { attention_norm, attention, ffn_norm, ffn } = layer;
+        let [before_attention, before_ffn] = self.norms;
+        self.norm(&format!("{at}.{before_attention}"), attention_norm, saved)?;
+        let parts = [&attention.query, &attention.key, &attention.value];
+        match self.attention {
+            AttentionNames::Apart(names) => {
+                for (name, part) in names.into_iter().zip(parts) {
+                    saved.linear(&format!("{at}.{name}"), part);
+                }
+            }
+            AttentionNames::Fused(name) => {
+                saved.linears_input_first(&format!("{at}.{name}"), &parts);
+            }
+        }
+        self.linear(&format!("{at}.{}", self.output), &attention.output, saved);
+        self.norm(&format!("{at}.{before_ffn}"), ffn_norm, saved)?;
+        for (name, linear) in self.ffn.into_iter().zip([&ffn.up, &ffn.down]) {
+            self.linear(&format!("{at}.{name}"), linear, saved);
+        }
+        Ok(())
+    }
+}
+
+impl PositionalDecoder {
+    /// Only these layers, in this order.
+    pub(super) fn saved(&self, layers: &[usize]) -> Result<Saved, SaveError> {
+        let (names, at, mut saved) = (&self.names, self.names.at, Saved::default());
+        saved.matrix(format!("{at}{}.weight", names.embedding), &self.embedding);
+        saved.matrix(format!("{at}{}.weight", names.positions), &self.positions);
+        if let Some([enter, leave]) = &self.projections {
+            saved.linear(&format!("{at}project_in"), enter);
+            saved.linear(&format!("{at}project_out"), leave);
+        }
+        for (number, layer) in layers.iter().enumerate() {
+            let at = format!("{at}{}.{number}", names.layers);
+            names.layer(&self.layers[*layer], &at, &mut saved)?;
+        }
+        if let Some(norm) = &self.norm {
+            names.norm(&format!("{at}{}", names.last_norm), norm, &mut saved)?;
+        }
+        if !self.tied {
+            saved.matrix("lm_head.weight", &self.head);
+        }
+        let [count, neurons] = names.counts;
+        saved.field(count, layers.len());
+        saved.field("tie_word_embeddings", self.tied);
+        let widths = layers.iter().map(|layer| self.layers[*layer].ffn.neurons());
+        if let Some(width) = one_width(neurons, widths)? {
+            saved.field(neurons, width);
+        }
+        Ok(saved)
+    }
+}
