@@ -36,12 +36,10 @@ mod safetensors;
 mod source;
 mod stand_in;
 
+pub use ::safetensors::Dtype;
 pub use draft::{Planned, SafetensorsDraft, float_bytes, in_file_order};
 pub use error::LoadError;
 pub use folder::open_folder;
-pub use gguf::{
-    GgufDraft, GgufFamily, GgufFile, GgufTensor, GgufType, GgufValue, Vocabulary,
-};
+pub use gguf::{GgufDraft, GgufFamily, GgufFile, GgufTensor, GgufType, GgufValue, Vocabulary};
 pub use source::{Conversion, Source};
-pub use ::safetensors::Dtype;
 pub use stand_in::read_text;

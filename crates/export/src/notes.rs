@@ -6,7 +6,8 @@ use crate::Form;
 
 /// What became of matrices that a recipe made sparse, rounded or factored.
 pub(crate) fn of_matrices(storage: &Storage, form: Form) -> Vec<String> {
-    let of = |is: fn(&StoredMatrix) -> bool| storage.matrices.values().filter(|own| is(own)).count();
+    let of =
+        |is: fn(&StoredMatrix) -> bool| storage.matrices.values().filter(|own| is(own)).count();
     let all = storage.matrices.len();
     let mut notes = Vec::new();
     let sparse = of(|own| own.index != Index::None);

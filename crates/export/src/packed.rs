@@ -120,12 +120,7 @@ fn packed<'a>(
 struct Grids(Vec<Grid>);
 
 impl Grids {
-    fn of(
-        tensor: &SavedTensor,
-        columns: usize,
-        group: usize,
-        bits: u32,
-    ) -> Result<Self, String> {
+    fn of(tensor: &SavedTensor, columns: usize, group: usize, bits: u32) -> Result<Self, String> {
         let values = tensor.values();
         let mut grids = Vec::with_capacity(values.len() / group);
         for (index, own) in values.chunks_exact(group).enumerate() {
@@ -166,7 +161,8 @@ impl Grids {
                 pack(&zeros, bits)
             })
             .collect();
-        let words = (0..words(rows, bits)).flat_map(|word| columns.iter().map(move |own| own[word]));
+        let words =
+            (0..words(rows, bits)).flat_map(|word| columns.iter().map(move |own| own[word]));
         words.flat_map(u32::to_le_bytes).collect()
     }
 }

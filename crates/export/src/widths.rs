@@ -33,7 +33,8 @@ impl Part {
             true => format!("all of them get {width}, the most that one keeps"),
             false => format!("all of them are written with {width}, as before the cut of {before}"),
         };
-        let cost = format!("{filled} {units} of {} are zeros that take room", width * self.now.len());
+        let cost =
+            format!("{filled} {units} of {} are zeros that take room", width * self.now.len());
         let advice = match uniform {
             true => "",
             false => " (--uniform writes the width of the widest layer)",

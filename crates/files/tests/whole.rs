@@ -112,5 +112,8 @@ fn a_folder_appears_whole_or_not_at_all() {
     let late = FolderDraft::begin(&other).unwrap();
     fs::create_dir(&other).unwrap();
     assert_eq!(late.finish().unwrap_err().source.kind(), io::ErrorKind::AlreadyExists);
-    assert_eq!(names(path.parent().unwrap()), BTreeSet::from(["model".to_owned(), "other".to_owned()]));
+    assert_eq!(
+        names(path.parent().unwrap()),
+        BTreeSet::from(["model".to_owned(), "other".to_owned()])
+    );
 }

@@ -132,12 +132,15 @@ impl GgufType {
 
     /// Bytes of so many values, which are whole blocks.
     fn bytes(self, values: usize) -> u64 {
-        let (blocks, size) = (values / self.block(), match self {
-            Self::F32 => 4,
-            Self::F16 => 2,
-            Self::Q8_0 => 2 + 32,
-            Self::Q4_0 => 2 + 16,
-        });
+        let (blocks, size) = (
+            values / self.block(),
+            match self {
+                Self::F32 => 4,
+                Self::F16 => 2,
+                Self::Q8_0 => 2 + 32,
+                Self::Q4_0 => 2 + 16,
+            },
+        );
         (blocks * size) as u64
     }
 
@@ -218,10 +221,8 @@ impl GgufDraft {
             header.extend(start.to_le_bytes());
             start = (start + tensor.bytes()).next_multiple_of(DEFAULT_ALIGNMENT);
         }
-        let mut draft = Self {
-            draft: Draft::begin(path)?,
-            left: tensors.iter().rev().cloned().collect(),
-        };
+        let mut draft =
+            Self { draft: Draft::begin(path)?, left: tensors.iter().rev().cloned().collect() };
         draft.aligned(header)?;
         Ok(draft)
     }
@@ -230,10 +231,11 @@ impl GgufDraft {
     fn aligned(&mut self, mut bytes: Vec<u8>) -> Result<(), WriteError> {
         bytes.resize((bytes.len() as u64).next_multiple_of(DEFAULT_ALIGNMENT) as usize, 0);
         let path = self.draft.path().to_owned();
-        self.draft
-            .file()
-            .write_all(&bytes)
-            .map_err(|source| WriteError { action: "write", path, source })
+        self.draft.file().write_all(&bytes).map_err(|source| WriteError {
+            action: "write",
+            path,
+            source,
+        })
     }
 
     /// The tensor that comes next.
@@ -250,7 +252,12 @@ impl GgufDraft {
     /// Where no tensor is left, or it has another number of values.
     pub fn write(&mut self, values: Vec<f32>) -> Result<(), WriteError> {
         let next = self.left.pop().expect("a tensor is left");
-        assert_eq!(values.len(), next.shape.iter().product::<usize>(), "the values of `{}`", next.name);
+        assert_eq!(
+            values.len(),
+            next.shape.iter().product::<usize>(),
+            "the values of `{}`",
+            next.name
+        );
         let bytes = next.dtype.encode(values).map_err(|error| WriteError {
             action: "encode a tensor of",
             path: self.draft.path().to_owned(),
@@ -304,7 +311,13 @@ impl GgufFamily {
     /// # Shapes
     /// - `values`: `shape`, row-major; `name` is that in the file
     /// - `heads`: query heads and key heads
-    pub fn values(self, name: &str, shape: &[usize], values: Vec<f32>, heads: [usize; 2]) -> Vec<f32> {
+    pub fn values(
+        self,
+        name: &str,
+        shape: &[usize],
+        values: Vec<f32>,
+        heads: [usize; 2],
+    ) -> Vec<f32> {
         let heads = match self.0.change(name) {
             Change::None => return values,
             Change::PlusOne => return values.into_iter().map(|value| value + 1.0).collect(),

@@ -85,9 +85,8 @@ impl Grid {
     /// The step is a whole part of the smallest weight, the largest that will do.
     pub fn found(weights: &[f32], bits: u32) -> Option<Self> {
         let sizes = weights.iter().map(|weight| weight.abs()).filter(|size| *size > 0.0);
-        let [least, most] = sizes.fold([f32::INFINITY, 0.0], |[least, most], size| {
-            [least.min(size), most.max(size)]
-        });
+        let [least, most] = sizes
+            .fold([f32::INFINITY, 0.0], |[least, most], size| [least.min(size), most.max(size)]);
         if most == 0.0 {
             return Some(Self::of(std::iter::empty(), bits));
         }
@@ -121,8 +120,9 @@ impl Grid {
         }
         // The step that fits all of them best.
         let grid = Self { scale: products / squares, zero: -lo, top };
-        let is_exact =
-            |weight: &f32| (grid.round(f64::from(*weight)) - f64::from(*weight)).abs() <= EXACT * most;
+        let is_exact = |weight: &f32| {
+            (grid.round(f64::from(*weight)) - f64::from(*weight)).abs() <= EXACT * most
+        };
         weights.iter().all(is_exact).then_some(grid)
     }
 }

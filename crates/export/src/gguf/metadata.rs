@@ -54,11 +54,18 @@ impl Facts<'_> {
 
     fn check_gemma(&self) -> Result<(), String> {
         let usual = 1.0 / (self.query_width() as f32).sqrt();
-        if (self.decoder.scale / usual - 1.0).abs() > 1e-6 {
-            return Err("llama.cpp scales the queries of a model of so many layers otherwise".to_owned());
+        let own = self.decoder.scale;
+        if (own / usual - 1.0).abs() > 1e-6 {
+            return Err(format!(
+                "its queries are scaled by {own}, and llama.cpp scales those of a model with so many layers \
+                 and heads by {usual}: choose f32, f16 or bf16"
+            ));
         }
-        if matches!(self.decoder.ropes.first(), Some(rope) if matches!(rope.divided, Divided::Each(_))) {
-            return Err("llama.cpp divides frequencies of this family by one number only".to_owned());
+        if matches!(self.decoder.ropes.first(), Some(rope) if matches!(rope.divided, Divided::Each(_)))
+        {
+            return Err(
+                "llama.cpp divides frequencies of this family by one number only".to_owned()
+            );
         }
         match self.period() {
             Some(_) => Ok(()),
@@ -108,10 +115,15 @@ impl Facts<'_> {
             ("general.file_type".to_owned(), GgufValue::U32(file_type)),
             ("general.quantization_version".to_owned(), GgufValue::U32(2)),
         ];
-        let mut own = |name: &str, value| all.push((format!("{}.{name}", self.family.key()), value));
+        let mut own =
+            |name: &str, value| all.push((format!("{}.{name}", self.family.key()), value));
         let count = |count: usize| GgufValue::U32(u32::try_from(count).unwrap_or(u32::MAX));
         let said = |field: &str| {
-            config.get(field).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok()).unwrap_or(0)
+            config
+                .get(field)
+                .and_then(Value::as_u64)
+                .and_then(|n| usize::try_from(n).ok())
+                .unwrap_or(0)
         };
         let decoder = self.decoder;
         let window = decoder.windows.iter().flatten().min().copied();

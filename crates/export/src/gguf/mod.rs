@@ -52,7 +52,8 @@ pub(crate) fn write(
     let sources = sources(&facts, dtype).map_err(refused)?;
     let (metadata, more) = facts.metadata(config, beside.gguf_tokenizer.as_ref(), dtype);
     notes.extend(more);
-    if sources.iter().any(|source| source.planned.dtype != dtype && source.planned.shape.len() == 2) {
+    if sources.iter().any(|source| source.planned.dtype != dtype && source.planned.shape.len() == 2)
+    {
         notes.push("embedding and output head are Q8_0: they lose most by fewer bits".to_owned());
     }
     let planned: Vec<GgufTensor> = sources.iter().map(|source| source.planned.clone()).collect();

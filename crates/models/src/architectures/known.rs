@@ -76,12 +76,9 @@ pub(super) fn written(config: &HubConfig) -> Result<Written, LoadError> {
     let Family { class, model_type, synonyms, .. } = family(config)?;
     Ok(match model_type {
         Some(model_type) => Written { class, model_type, synonyms, is_foreign: false },
-        None => Written {
-            class: "Mamba2ForCausalLM",
-            model_type: "mamba2",
-            synonyms,
-            is_foreign: true,
-        },
+        None => {
+            Written { class: "Mamba2ForCausalLM", model_type: "mamba2", synonyms, is_foreign: true }
+        }
     })
 }
 

@@ -184,10 +184,9 @@ fn with_zeros(matrix: &Tensor<2>, [rows, columns]: [usize; 2]) -> Tensor<2> {
     let (by_row, by_column) = (0, 1);
     let beside = match columns {
         0 => matrix.clone(),
-        _ => Tensor::cat(
-            vec![matrix.clone(), Tensor::zeros([height, columns], &device)],
-            by_column,
-        ),
+        _ => {
+            Tensor::cat(vec![matrix.clone(), Tensor::zeros([height, columns], &device)], by_column)
+        }
     };
     match rows {
         0 => beside,

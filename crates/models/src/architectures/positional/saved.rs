@@ -1,7 +1,7 @@
 //! OPT and GPT-2 as checkpoints.
 
 use super::{Layer, PositionalDecoder};
-use crate::{Linear, Saved, SaveError, nn::Norm, saved::one_width};
+use crate::{Linear, SaveError, Saved, nn::Norm, saved::one_width};
 
 /// What a family calls its tensors and fields.
 #[derive(Clone, Copy, Debug)]

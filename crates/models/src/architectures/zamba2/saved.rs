@@ -110,8 +110,7 @@ fn save_block(own: &Use, at: &str, saved: &mut Saved) {
 /// Those of one use, which has this number among all uses.
 fn save_adapters(own: &Use, at: &str, index: usize, saved: &mut Saved) {
     let attention = &own.block.attention;
-    for (part, linear) in
-        [("q", &attention.query), ("k", &attention.key), ("v", &attention.value)]
+    for (part, linear) in [("q", &attention.query), ("k", &attention.key), ("v", &attention.value)]
     {
         if let Some(adapter) = &linear.adapter {
             let at = format!("{at}.self_attn.linear_{part}_adapter_list.{index}");
