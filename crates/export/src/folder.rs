@@ -9,7 +9,7 @@ use std::{
 use checkpoints::Dtype;
 use cuts::Slim;
 use files::FolderDraft;
-use models::{ModelFacts, Saved, config_text, saved_config};
+use models::{Model, ModelFacts, Saved, config_text, saved_config};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -17,9 +17,6 @@ use crate::{
     Beside, Card, ExportError, Form, Watch, entries, entries::Entry, form::torch_name, gguf, notes,
     packed, widths::fitted,
 };
-
-/// Most bytes of one file of weights, unless something else is said: as transformers has it.
-const SHARD_BYTES: u64 = 50_000_000_000;
 
 /// What is written.
 pub struct Subject<'a> {
@@ -46,9 +43,12 @@ pub struct Settings<'a> {
 }
 
 impl<'a> Settings<'a> {
+    /// Most bytes of one file of weights where nothing else is said, as transformers has it.
+    pub const SHARD_BYTES: u64 = 50_000_000_000;
+
     /// The usual ones.
     pub fn new(out: &'a Path, form: Form) -> Self {
-        Self { out, form, uniform: false, shard_bytes: SHARD_BYTES, card: None }
+        Self { out, form, uniform: false, shard_bytes: Self::SHARD_BYTES, card: None }
     }
 }
 
@@ -122,6 +122,22 @@ pub fn export(
     }
     draft.finish()?;
     Ok(written)
+}
+
+/// Refuses what can be refused before a model is cut: a folder that is there already, a form that the
+/// family does not have.
+///
+/// # Errors
+/// As [`export`].
+pub fn check(model: &dyn Model, source: &Path, settings: &Settings<'_>) -> Result<(), ExportError> {
+    files::refuse_what_is_there(settings.out)?;
+    let layers: Vec<usize> = (0..model.facts().layers).collect();
+    let saved = model.save(&layers)?;
+    let config = saved_config(source, &saved)?;
+    match settings.form {
+        Form::Gguf(dtype) => gguf::check(&saved, &config, dtype),
+        Form::Folder(_) | Form::Packed(_) => Ok(()),
+    }
 }
 
 fn write_folder(

@@ -47,7 +47,7 @@ mod widths;
 pub use card::{Card, StepWords};
 pub use error::ExportError;
 pub use files_beside::{Beside, Content, TAKEN, taken_along};
-pub use folder::{Settings, Subject, Written, WrittenFile, export};
+pub use folder::{Settings, Subject, Written, WrittenFile, check, export};
 pub use form::Form;
 pub use gguf::GgufTokenizer;
 

@@ -63,8 +63,11 @@ impl FolderDraft {
     }
 }
 
-/// A folder that is empty would be replaced without a word.
-fn refuse_what_is_there(path: &Path) -> Result<(), WriteError> {
+/// Refuses a name that something has already. A folder that is empty would be replaced without a word.
+///
+/// # Errors
+/// When something has the name.
+pub fn refuse_what_is_there(path: &Path) -> Result<(), WriteError> {
     if fs::symlink_metadata(path).is_err() {
         return Ok(());
     }

@@ -17,7 +17,7 @@
 mod folder;
 mod stand_in;
 
-pub use folder::FolderDraft;
+pub use folder::{FolderDraft, refuse_what_is_there};
 pub use stand_in::StandIn;
 
 use std::fs::{self, File, OpenOptions};

@@ -36,22 +36,15 @@ pub(crate) fn write(
     dtype: GgufType,
     watch: &Watch<'_>,
 ) -> Result<Vec<String>, ExportError> {
-    let form = Form::Gguf(dtype);
-    let refused = |reason: String| ExportError::Form { form: form.to_string(), reason };
-    let class = config.get("architectures").and_then(|list| list.get(0)).and_then(Value::as_str);
-    let class = class.unwrap_or_default();
-    let known = GgufFamily::of_class(class).zip(saved.decoder.as_ref());
-    let (family, decoder) = known.ok_or_else(|| {
-        refused(format!(
-            "{class} is none of the families that are written (Llama, Mistral, Qwen2, Qwen3, Gemma 3): \
-             choose f32, f16 or bf16"
-        ))
-    })?;
-    let facts = Facts { family, decoder, saved, class };
+    let refused =
+        |reason: String| ExportError::Form { form: Form::Gguf(dtype).to_string(), reason };
+    let facts = facts(saved, config).map_err(refused)?;
+    let (family, decoder) = (facts.family, facts.decoder);
     let mut notes = facts.check().map_err(refused)?;
     let sources = sources(&facts, dtype).map_err(refused)?;
     let (metadata, more) = facts.metadata(config, beside.gguf_tokenizer.as_ref(), dtype);
     notes.extend(more);
+    notes.extend(beside.notes.clone());
     if sources.iter().any(|source| source.planned.dtype != dtype && source.planned.shape.len() == 2)
     {
         notes.push("embedding and output head are Q8_0: they lose most by fewer bits".to_owned());
@@ -77,6 +70,29 @@ pub(crate) fn write(
     }
     draft.finish()?;
     Ok(notes)
+}
+
+/// Refuses a model that llama.cpp would not run, or would run otherwise.
+pub(crate) fn check(
+    saved: &Saved,
+    config: &Map<String, Value>,
+    dtype: GgufType,
+) -> Result<(), ExportError> {
+    let refused =
+        |reason: String| ExportError::Form { form: Form::Gguf(dtype).to_string(), reason };
+    facts(saved, config).and_then(|facts| facts.check()).map(drop).map_err(refused)
+}
+
+fn facts<'a>(saved: &'a Saved, config: &'a Map<String, Value>) -> Result<Facts<'a>, String> {
+    let class = config.get("architectures").and_then(|list| list.get(0)).and_then(Value::as_str);
+    let class = class.unwrap_or_default();
+    match GgufFamily::of_class(class).zip(saved.decoder.as_ref()) {
+        Some((family, decoder)) => Ok(Facts { family, decoder, saved, class }),
+        None => Err(format!(
+            "{class} is none of the families that are written (Llama, Mistral, Qwen2, Qwen3, Gemma 3): \
+             choose f32, f16 or bf16"
+        )),
+    }
 }
 
 /// The tensors in the order of the model. Vectors are F32, as llama.cpp has them.
