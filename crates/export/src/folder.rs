@@ -96,6 +96,7 @@ pub fn export(
     let mut config = saved_config(source, &saved)?;
     config.extend(beside.fields.clone());
     let mut notes = of_widths;
+    notes.extend(saved.notes.clone());
     notes.extend(notes::of_matrices(&slim.storage, settings.form));
     match settings.form {
         Form::Folder(dtype) | Form::Packed(dtype) => {

@@ -193,6 +193,9 @@ fn config(Rounding { bits, group }: Rounding, ignored: &[String]) -> Value {
         "format": "pack-quantized",
         "quantization_status": "compressed",
         "ignore": ignored,
+        // Zeros that are packed are read by transformers only so (5.23, with compressed-tensors 0.20);
+        // vLLM does not look at it and keeps the words.
+        "dequantize": true,
         "config_groups": {
             "group_0": {
                 "targets": ["Linear"],

@@ -239,7 +239,7 @@ fn what_no_format_can_say_is_refused() {
     let late = half_of_neurons(&rounded(&llama, "rtn", Rounding { bits: 4, group: 4 })).unwrap();
     let error = refused(&late, "llama", "packed-f16");
     assert!(error.contains("lies on no grid") && error.contains("last step"), "{error}");
-    for (family, word) in [("opt", "OPTForCausalLM"), ("mamba2", "Mamba2"), ("llama-relu", "Relu")]
+    for (family, word) in [("opt", "OPTForCausalLM"), ("mamba2", "Mamba2"), ("llama-relu", "ReLU")]
     {
         let error = refused(&dense(family), family, "gguf-f16");
         assert!(error.contains(word), "{error}");

@@ -20,6 +20,8 @@ pub struct Saved {
     pub gone: Vec<&'static str>,
     /// Every tensor once, in the order of the forward pass.
     pub tensors: Vec<SavedTensor>,
+    /// What is stored otherwise than one would think, as sentences without an end.
+    pub notes: Vec<String>,
     /// Of the families that share one decoder, what another format must be told besides.
     pub decoder: Option<SavedDecoder>,
 }

@@ -26,9 +26,10 @@ impl Facts<'_> {
         let SavedDecoder { activation, windows, ropes, .. } = self.decoder;
         let usual = if self.is_gemma() { Activation::GeluTanh } else { Activation::Silu };
         if *activation != usual {
+            let [usual, own] = [usual, *activation].map(name_of);
             return Err(format!(
-                "llama.cpp computes {usual:?} in the blocks of this family, and this model has \
-                 {activation:?}: choose f32, f16 or bf16"
+                "llama.cpp computes {usual} in the blocks of this family, and this model has {own}: choose \
+                 f32, f16 or bf16"
             ));
         }
         let has_biases = self.saved.tensors.iter().any(|tensor| tensor.name.ends_with(".bias"));
@@ -158,5 +159,14 @@ impl Facts<'_> {
         let (tokenizer, notes) = GgufTokenizer::entries(tokenizer, vocabulary);
         all.extend(tokenizer);
         (all, notes)
+    }
+}
+
+fn name_of(activation: Activation) -> &'static str {
+    match activation {
+        Activation::Relu => "ReLU",
+        Activation::Silu => "SiLU",
+        Activation::Gelu => "GELU",
+        Activation::GeluTanh => "the tanh form of GELU",
     }
 }

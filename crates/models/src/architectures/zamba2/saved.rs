@@ -21,11 +21,27 @@ impl Zamba2 {
         let blocks = blocks_in_turn(&numbers);
         for (index, (number, own)) in uses.iter().enumerate() {
             saved.linear(&format!("model.layers.{number}.linear"), &own.linear);
-            let at = format!("model.layers.{}.shared_transformer", uses[index % blocks].0);
-            if index < blocks {
+            // Where the head is not tied transformers ties nothing, and every use has the whole block.
+            if index < blocks || !self.config.tie_word_embeddings {
+                let at = format!("model.layers.{number}.shared_transformer");
                 save_block(own, &at, &mut saved);
+                for index in (index % blocks..uses.len()).step_by(blocks) {
+                    save_adapters(uses[index].1, &at, index, &mut saved);
+                }
             }
-            save_adapters(own, &at, index, &mut saved);
+        }
+        if blocks < uses.len() && !self.config.tie_word_embeddings {
+            saved.notes.push(format!(
+                "the {blocks} shared blocks are stored once for each of their {} uses, since transformers \
+                 shares nothing where the head is not the embedding",
+                uses.len()
+            ));
+        } else if blocks > self.config.num_mem_blocks {
+            saved.notes.push(format!(
+                "the uses that are left do not take the {} shared blocks in turn, as the format has it: a \
+                 block is stored once for each of its {blocks} uses",
+                self.config.num_mem_blocks
+            ));
         }
         for (number, layer) in layers.iter().enumerate() {
             let layer = &self.layers[*layer];
