@@ -17,6 +17,7 @@ mod check_gpu;
 mod check_harness;
 mod check_notebooks;
 mod check_page;
+mod check_slim;
 mod code_version;
 mod completions;
 mod dry_run;

@@ -252,10 +252,10 @@ pub enum SaveError {
         /// Its number.
         layer: usize,
     },
-    /// A stream that has lost its mean, which the family's norms would take away once more.
+    /// A shift of the last norm that a rotation made a bias of the logits.
     #[error(
-        "the stream of this {family} model was rotated (cut=rotate) and read by norms without a mean, which \
-         its class does not have: leave that step out"
+        "the last norm of this {family} model has gains next to zero, so its shift became a bias of the logits \
+         when the stream was rotated (cut=rotate), which its class does not have: leave that step out"
     )]
     Rotated {
         /// The family.

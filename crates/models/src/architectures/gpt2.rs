@@ -7,7 +7,7 @@ use super::{
 use crate::{
     Activation, Ffn,
     error::LoadError,
-    nn::{Attention, AttentionShape, Norm},
+    nn::{Attention, AttentionShape, LayerNorm},
     weights::{Dim, Weights},
 };
 
@@ -72,9 +72,9 @@ pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> 
 }
 
 impl Gpt2Config {
-    fn norm(&self, w: &mut Weights<'_>, at: &str) -> Result<Norm, LoadError> {
+    fn norm(&self, w: &mut Weights<'_>, at: &str) -> Result<LayerNorm, LoadError> {
         let d_model = Dim("n_embd", self.n_embd);
-        Ok(Norm::Layer(w.layer_norm(at, d_model, self.layer_norm_epsilon)?))
+        w.layer_norm(at, d_model, self.layer_norm_epsilon)
     }
 
     fn layer(&self, w: &mut Weights<'_>, at: &str) -> Result<Layer, LoadError> {

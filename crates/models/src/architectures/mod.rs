@@ -109,8 +109,9 @@ impl ModelFacts {
 pub struct Rotated {
     /// The model.
     pub model: Box<dyn Model>,
-    /// Whether the stream lost its mean on the way, as LayerNorms allow.
-    pub centred: bool,
+    /// The rotation that was made: the one that was asked for, or, where LayerNorms read the stream, that
+    /// one followed by the reflection that brings the stream's mean back to where it was.
+    pub basis: Tensor<2>,
 }
 
 /// A language model whose feed-forward blocks and recurrent states an executor computes.
@@ -162,7 +163,8 @@ pub trait Model: Send + Sync {
     /// The same model with its residual stream `x` in another basis, `x·Q`: the gains of norms and `Q`
     /// are folded into the maps that read the stream, into those that write it, into the embedding and
     /// into the output head, which is no longer tied. Logits stay as they are up to rounding
-    /// (Ashkboos et al. 2024, arXiv:2401.15024, section 3).
+    /// (Ashkboos et al. 2024, arXiv:2401.15024, section 3). What LayerNorms read must keep its mean, see
+    /// [`Rotated::basis`]; so a model of any family stays one that its class can say.
     ///
     /// # Shapes
     /// - `rotation`, `Q`: `[d_model, d_model]`, orthogonal, on the device of the model

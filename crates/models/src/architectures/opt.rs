@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Activation, Ffn,
     error::LoadError,
-    nn::{Attention, AttentionShape, Norm},
+    nn::{Attention, AttentionShape, LayerNorm},
     weights::{Dim, Weights},
 };
 
@@ -77,10 +77,10 @@ impl OptConfig {
         Dim("hidden_size", self.hidden_size)
     }
 
-    fn norm(&self, w: &mut Weights<'_>, at: &str) -> Result<Norm, LoadError> {
+    fn norm(&self, w: &mut Weights<'_>, at: &str) -> Result<LayerNorm, LoadError> {
         // The reference builds its norms with PyTorch's default epsilon and has no field for it.
         const EPSILON: f64 = 1e-5;
-        Ok(Norm::Layer(w.layer_norm(at, self.d_model(), EPSILON)?))
+        w.layer_norm(at, self.d_model(), EPSILON)
     }
 
     fn layer(&self, w: &mut Weights<'_>, at: &str) -> Result<Layer, LoadError> {

@@ -13,15 +13,15 @@ use crate::{
     Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LinearMapper, MatrixUse, Mixer,
     RotationError, SaveError, Saved,
     linears::{self, Mapping},
-    nn::{Attention, Linear, Norm},
+    nn::{Attention, LayerNorm, Linear},
 };
 
 /// A layer and the place of its norms.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
-    pub(crate) attention_norm: Norm,
+    pub(crate) attention_norm: LayerNorm,
     pub(crate) attention: Attention,
-    pub(crate) ffn_norm: Norm,
+    pub(crate) ffn_norm: LayerNorm,
     pub(crate) ffn: Ffn,
 }
 
@@ -53,19 +53,19 @@ pub(crate) struct PositionalDecoder {
     pub(crate) norm_first: bool,
     pub(crate) layers: Vec<Layer>,
     /// The last norm.
-    pub(crate) norm: Option<Norm>,
+    pub(crate) norm: Option<LayerNorm>,
     /// `[vocabulary, d_embedding]`: `embedding` itself where the two are tied.
     pub(crate) head: Tensor<2>,
     /// Whether the two are tied.
     pub(crate) tied: bool,
-    /// `[vocabulary]`: what a rotation made of the last norm's shift.
+    /// `[vocabulary]`: what a rotation made of the last norm's shift, where no norm can have it.
     pub(crate) head_bias: Option<Tensor<1>>,
 }
 
 /// `x + part(norm(x))`, or `norm(x + part(x))`.
 fn with_norm(
     x: Tensor<2>,
-    norm: &Norm,
+    norm: &LayerNorm,
     first: bool,
     part: impl FnOnce(Tensor<2>) -> Result<Tensor<2>, ExecutorError>,
 ) -> Result<Tensor<2>, ExecutorError> {

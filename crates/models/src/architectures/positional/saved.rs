@@ -1,7 +1,7 @@
 //! OPT and GPT-2 as checkpoints.
 
 use super::{Layer, PositionalDecoder};
-use crate::{Linear, SaveError, Saved, nn::Norm, saved::one_width};
+use crate::{Linear, SaveError, Saved, saved::one_width};
 
 /// What a family calls its tensors and fields.
 #[derive(Clone, Copy, Debug)]
@@ -41,20 +41,10 @@ impl Names {
         }
     }
 
-    fn norm(&self, name: &str, norm: &Norm, saved: &mut Saved) -> Result<(), SaveError> {
-        match norm {
-            Norm::Layer(norm) => {
-                saved.layer_norm(name, norm);
-                Ok(())
-            }
-            Norm::Rms(_) => Err(SaveError::Rotated { family: self.family }),
-        }
-    }
-
-    fn layer(&self, layer: &Layer, at: &str, saved: &mut Saved) -> Result<(), SaveError> {
+    fn layer(&self, layer: &Layer, at: &str, saved: &mut Saved) {
         let Layer { attention_norm, attention, ffn_norm, ffn } = layer;
         let [before_attention, before_ffn] = self.norms;
-        self.norm(&format!("{at}.{before_attention}"), attention_norm, saved)?;
+        saved.layer_norm(&format!("{at}.{before_attention}"), attention_norm);
         let parts = [&attention.query, &attention.key, &attention.value];
         match self.attention {
             AttentionNames::Apart(names) => {
@@ -67,11 +57,10 @@ impl Names {
             }
         }
         self.linear(&format!("{at}.{}", self.output), &attention.output, saved);
-        self.norm(&format!("{at}.{before_ffn}"), ffn_norm, saved)?;
+        saved.layer_norm(&format!("{at}.{before_ffn}"), ffn_norm);
         for (name, linear) in self.ffn.into_iter().zip([&ffn.up, &ffn.down]) {
             self.linear(&format!("{at}.{name}"), linear, saved);
         }
-        Ok(())
     }
 }
 
@@ -79,6 +68,10 @@ impl PositionalDecoder {
     /// Only these layers, in this order.
     pub(super) fn saved(&self, layers: &[usize]) -> Result<Saved, SaveError> {
         let (names, at, mut saved) = (&self.names, self.names.at, Saved::default());
+        let leaves = self.projections.as_ref().and_then(|[_, leave]| leave.bias.as_ref());
+        if self.head_bias.is_some() || leaves.is_some() {
+            return Err(SaveError::Rotated { family: names.family });
+        }
         saved.matrix(format!("{at}{}.weight", names.embedding), &self.embedding);
         saved.matrix(format!("{at}{}.weight", names.positions), &self.positions);
         if let Some([enter, leave]) = &self.projections {
@@ -87,10 +80,10 @@ impl PositionalDecoder {
         }
         for (number, layer) in layers.iter().enumerate() {
             let at = format!("{at}{}.{number}", names.layers);
-            names.layer(&self.layers[*layer], &at, &mut saved)?;
+            names.layer(&self.layers[*layer], &at, &mut saved);
         }
         if let Some(norm) = &self.norm {
-            names.norm(&format!("{at}{}", names.last_norm), norm, &mut saved)?;
+            saved.layer_norm(&format!("{at}{}", names.last_norm), norm);
         }
         if !self.tied {
             saved.matrix("lm_head.weight", &self.head);
