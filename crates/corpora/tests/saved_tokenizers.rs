@@ -59,3 +59,30 @@ fn small_models_keep_their_ids() {
         }
     }
 }
+
+/// SentencePiece's BPE, as Llama 2 and Gemma have it: from a tokenizer.model beside the weights.
+#[test]
+fn sentencepiece_keeps_its_ids() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    for (file, class) in [("llama.model", "LlamaTokenizer"), ("gemma.model", "GemmaTokenizer")] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::copy(golden.join(file), folder.path().join("tokenizer.model")).unwrap();
+        let settings = format!("{{\"tokenizer_class\": \"{class}\"}}");
+        std::fs::write(folder.path().join("tokenizer_config.json"), settings).unwrap();
+        let own = Tokenizer::from_folder(folder.path()).unwrap();
+        let vocabulary = own.gguf(folder.path()).unwrap();
+        assert_eq!(vocabulary.model, "llama", "{file}");
+        let again = read_back(&vocabulary);
+        for text in ["The cat sat.", "It's 12345 apples — naïve?", " a  b", "Ω 🙂", ""] {
+            assert_eq!(again.encode(text).unwrap(), own.encode(text).unwrap(), "{file}: {text:?}");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(golden.join("unigram.model"), folder.path().join("tokenizer.model")).unwrap();
+    let settings = "{\"tokenizer_class\": \"T5Tokenizer\"}";
+    std::fs::write(folder.path().join("tokenizer_config.json"), settings).unwrap();
+    if let Ok(own) = Tokenizer::from_folder(folder.path()) {
+        let error = own.gguf(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("unigram"), "{error}");
+    }
+}
