@@ -22,7 +22,8 @@ pub(crate) struct Args {
     /// made, target/slim-venv]
     #[arg(long, value_name = "FILE")]
     python: Option<PathBuf>,
-    /// Fail where Python, its packages or llama.cpp are missing, instead of skipping
+    /// Fail where Python or its packages are missing, or llama.cpp does not compile, instead of skipping;
+    /// without a C++ compiler llama.cpp is skipped all the same
     #[arg(long)]
     require: bool,
 }
@@ -200,21 +201,25 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
 /// Whether llama.cpp is there; it comes as source that is compiled once.
 fn has_llama_cpp(workspace: &Workspace, args: &Args, python: &Path) -> Result<bool> {
     let has = |python: &Path| {
-        python::succeed(Command::new(python).args(["-c", "import llama_cpp"])).is_ok()
+        let output = Command::new(python).args(["-c", "import llama_cpp"]).output();
+        output.is_ok_and(|output| output.status.success())
     };
     if has(python) {
         return Ok(true);
     }
     let requirements = workspace.root().join("bench/peer/requirements-llama.txt");
-    if args.python.is_none() {
+    let compiles = Command::new("c++").arg("--version").output().is_ok();
+    if args.python.is_none() && compiles {
         eprintln!("compiling llama.cpp for {}, once: some minutes", python.display());
         let mut pip = Command::new(python);
         pip.args(["-m", "pip", "install", "-q", "-r"]).arg(&requirements);
+        // What reads pictures is no part of this.
+        pip.env("CMAKE_ARGS", "-DLLAVA_BUILD=OFF -DMTMD_BUILD=OFF");
         if python::succeed(&mut pip).is_ok() && has(python) {
             return Ok(true);
         }
+        ensure!(!args.require, "llama.cpp cannot be had: see {}", requirements.display());
     }
-    ensure!(!args.require, "llama.cpp cannot be had: see {}", requirements.display());
     eprintln!("skipped: llama.cpp is not there: see {}", requirements.display());
     Ok(false)
 }

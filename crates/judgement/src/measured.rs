@@ -60,6 +60,8 @@ impl MeasuredRow {
 /// What one recipe came to on one model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
+    /// The code that computed the cell that was asked for.
+    pub code_version: String,
     /// By text and protocol.
     pub rows: Vec<MeasuredRow>,
 }
@@ -73,7 +75,8 @@ fn is_same_model(one: &Cell, other: &Cell) -> bool {
 
 /// What was measured of the recipe and model of a cell; none where the run has no such cell.
 pub fn measured(run: &Run, id: &str) -> Option<Measured> {
-    let asked = &run.results.iter().find(|result| result.id == id)?.cell;
+    let found = run.results.iter().find(|result| result.id == id)?;
+    let asked = &found.cell;
     // Of several cells of one kind the newest, as in every table.
     let mut newest: BTreeMap<(&str, Protocol, Option<usize>), &CellResult> = BTreeMap::new();
     for result in run.results.iter().filter(|own| is_same_model(&own.cell, asked)) {
@@ -86,7 +89,8 @@ pub fn measured(run: &Run, id: &str) -> Option<Measured> {
     }
     let resamples = Resamples::for_results(&run.results);
     let rows = newest.into_values().filter_map(|result| row(run, result, &resamples));
-    Some(Measured { rows: rows.collect() })
+    let code_version = found.provenance.code_version.clone();
+    Some(Measured { code_version, rows: rows.collect() })
 }
 
 fn row(run: &Run, result: &CellResult, resamples: &Resamples) -> Option<MeasuredRow> {

@@ -15,11 +15,12 @@ use crate::format::{NOTHING, percent, points, significant};
 /// No run has such a cell.
 pub(crate) fn of(runs: &[Run], id: &str) -> Result<String> {
     let found = runs.iter().find_map(|run| Some((run, measured(run, id)?)));
-    let (run, Measured { rows }) = found.with_context(|| format!("no results of the cell {id}"))?;
+    let (run, Measured { code_version, rows }) =
+        found.with_context(|| format!("no results of the cell {id}"))?;
     let mut text = format!(
-        "By the run {}, of the model in memory with weights in F32, before it was written; 95 % intervals: \
-         Wilson's of shares, Newcombe's of their paired differences, a paired bootstrap over windows of \
-         ratios.\n",
+        "By the run {} (code {code_version}), of the model in memory with weights in F32, before it was \
+         written; 95 % intervals: Wilson's of shares, Newcombe's of their paired differences, a paired bootstrap \
+         over windows of ratios.\n",
         run.name
     );
     let (shares, losses): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.is_share());
