@@ -142,7 +142,7 @@ fn card(request: &SlimRequest, parameters: u64, bytes: u64) -> Card {
         command: provenance.command.clone(),
         code: [provenance.revision.clone(), provenance.code_version.clone()],
         steps: steps.map(words).collect(),
-        recipe: serde_json::from_str(&request.recipe.json()).unwrap_or_else(|_| json!(null)),
+        recipe: serde_json::from_str(&request.recipe.json()).unwrap_or(json!(null)),
         seed: request.recipe.seed(),
         calibration,
         hashes,

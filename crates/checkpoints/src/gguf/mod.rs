@@ -3,6 +3,7 @@
 
 mod blocks;
 mod draft;
+mod family;
 mod fields;
 mod header;
 mod metadata;
@@ -24,7 +25,8 @@ use header::{Entry, Header};
 use names::{Change, Family};
 use rope::ROPE_FACTORS;
 
-pub use draft::{GgufDraft, GgufFamily, GgufTensor, GgufType, GgufValue};
+pub use draft::{GgufDraft, GgufTensor, GgufType, GgufValue};
+pub use family::GgufFamily;
 pub use vocabulary::Vocabulary;
 
 /// A GGUF file with its header read.

@@ -95,8 +95,9 @@ pub(crate) fn fewer_channels(slim: &Slim) -> Option<Slim> {
         .iter()
         .map(|mixer| {
             let shape = mixer.shape();
-            let of = |n: &u32| (n % shape.channels as u32 + n / shape.channels as u32) % 3 != 0;
-            (0..shape.mixed() as u32).filter(of).collect()
+            let channels = shape.channels as u32;
+            let goes = |n: &u32| (n % channels + n / channels).is_multiple_of(3);
+            (0..shape.mixed() as u32).filter(|n| !goes(n)).collect()
         })
         .collect();
     (!sets.is_empty()).then(|| after_surgery(slim, cut_states(&*slim.model, &sets)))
