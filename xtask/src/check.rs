@@ -13,6 +13,7 @@ use crate::report::status;
 use crate::workspace::Workspace;
 use crate::{
     check_dependencies, check_fresh, check_gpu, check_harness, check_notebooks, check_page,
+    check_slim,
 };
 
 const EXAMPLES: &str = "\
@@ -31,7 +32,9 @@ Examples:
                              execute the notebooks on the results of a run, and the queries of the
                              README files; makes target/notebooks-venv with pip, once
   cargo xtask check harness  every choice of the first 100 items of each task beside
-                             lm-evaluation-harness itself, on SmolLM2: some ten minutes";
+                             lm-evaluation-harness itself, on SmolLM2: some ten minutes
+  cargo xtask check slim     models that `slim` writes, of every family and cut, in transformers and llama.cpp
+                             with no code of ours; makes target/slim-venv with pip, once";
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -72,6 +75,8 @@ enum What {
     },
     /// Downstream tasks beside lm-evaluation-harness: log-likelihoods, decisions, time
     Harness(check_harness::Args),
+    /// Written models in transformers and llama.cpp: logits of every family and cut, perplexities
+    Slim(check_slim::Args),
     /// The notebooks, and the queries of the README files
     Notebooks {
         /// A run's folder, or a folder of runs [default: results]
@@ -93,6 +98,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         What::Fresh { warm, keep } => check_fresh::run(workspace, *warm, keep.as_deref()),
         What::Page { html, require } => check_page::run(workspace, html.as_deref(), *require),
         What::Harness(args) => check_harness::run(workspace, args),
+        What::Slim(args) => check_slim::run(workspace, args),
         What::Notebooks { results, require } => {
             check_notebooks::run(workspace, results.as_deref(), *require)
         }

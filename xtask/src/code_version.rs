@@ -30,6 +30,7 @@ const TASKS: &str = "crates/corpora/tasks";
 #[cfg(test)]
 const OTHERS: &[&str] = &[
     "evidence",
+    "export",
     "files",
     "hub",
     "judgement",

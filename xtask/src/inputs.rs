@@ -200,6 +200,19 @@ pub(crate) fn model_problems(workspace: &Workspace, path: &Path, reads: Reads) -
     }
 }
 
+/// A model that is given by hand: a file or folder, or a name of the lock file where there is no such path.
+///
+/// # Errors
+/// Everything that is missing or wrong with it.
+pub(crate) fn any_model(workspace: &Workspace, given: &Path) -> Result<ModelInput, Vec<String>> {
+    let lock = workspace.models_lock().map_err(|error| vec![format!("{error:#}")])?;
+    let name = given.to_str().filter(|name| !given.exists() && lock.find(name).is_some());
+    match name {
+        Some(name) => locked_model(workspace, name, &lock).map_err(|problem| vec![problem]),
+        None => own_model(workspace, &given.display().to_string(), given),
+    }
+}
+
 fn own_model(workspace: &Workspace, name: &str, path: &Path) -> Result<ModelInput, Vec<String>> {
     let problems = model_problems(workspace, path, Reads::WeightsAndTokenizer);
     if !problems.is_empty() {

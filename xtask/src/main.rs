@@ -17,6 +17,7 @@ mod check_gpu;
 mod check_harness;
 mod check_notebooks;
 mod check_page;
+mod check_slim;
 mod code_version;
 mod completions;
 mod dry_run;
@@ -35,6 +36,8 @@ mod python;
 mod readme;
 mod report;
 mod run_grid;
+mod slim;
+mod slim_cell;
 mod slow_tests;
 mod snapshot;
 mod stop;
@@ -71,6 +74,8 @@ enum Command {
     Explain(explain::Args),
     /// Run one cell by hand, without a pipeline or a results folder
     Cell(cell::Args),
+    /// Write what a recipe's cuts leave as a model that transformers or llama.cpp opens
+    Slim(slim::Args),
     /// Write a model's logits for given tokens, to compare with another framework
     Logits(logits::Args),
     /// Train the small models of the project
@@ -108,6 +113,7 @@ fn run(command: &Command) -> anyhow::Result<i32> {
         Command::Report(args) => report::run(&workspace, args),
         Command::Explain(args) => explain::run(&workspace, args),
         Command::Cell(args) => cell::run(&workspace, args),
+        Command::Slim(args) => slim::run(&workspace, args),
         Command::Logits(args) => logits::run(&workspace, args),
         Command::Train(args) => train::run(&workspace, args),
         Command::Bench(args) => bench::run(&workspace, args),

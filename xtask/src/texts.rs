@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use plan::datasets::{self, KnownDataset};
 use plan::{
     DEFAULT_REVISION, DataLock, HubCache, LockedRepository, Reading, RepositoryKind, TaskInput,
-    TaskSource, TextInput, TextSource,
+    TaskSource, TextInput, TextShape, TextSource,
 };
 
 use crate::exit::Exit;
@@ -37,6 +37,38 @@ pub(crate) fn find(
     let sha256 = sha256_file(&path)
         .map_err(|error| say(format!("cannot read {} ({error})", workspace.show(&path))))?;
     Ok(TextInput { name: name.clone(), path: absolute(&path), sha256, reading: *reading })
+}
+
+/// Finds and hashes a text that is given by hand: a file, or the name of a known text where there is no such
+/// file.
+///
+/// # Errors
+/// What is missing or wrong, and what to do.
+pub(crate) fn given(
+    workspace: &Workspace,
+    given: &Path,
+    shape: Option<TextShape>,
+) -> Result<TextInput> {
+    let name = given.to_str().filter(|name| datasets::find(name).is_some() && !given.exists());
+    if let Some(name) = name {
+        let found = find_known(workspace, name, &workspace.data_lock()?);
+        return found.map_err(|problem| Exit::inputs(format!("text `{name}`: {problem}")).into());
+    }
+    let is_parquet = given.extension().is_some_and(|ending| ending == "parquet");
+    if is_parquet && shape.is_none() {
+        let message = "a .parquet text needs --shape rows or --shape documents";
+        return Err(Exit::usage(message).into());
+    }
+    let shown = workspace.show(given);
+    if !given.is_file() {
+        let known = datasets::examples().collect::<Vec<_>>().join(", ");
+        let message = format!("--calibrate: {shown} is no file, nor a known text ({known})");
+        return Err(Exit::inputs(message).into());
+    }
+    let sha256 = sha256_file(given).with_context(|| format!("cannot read {shown}"))?;
+    let reading = Reading { shape: shape.filter(|_| is_parquet), documents: None };
+    let name = given.display().to_string();
+    Ok(TextInput { name, path: absolute(given), sha256, reading })
 }
 
 /// Finds and hashes the definition of a task of a user's own.

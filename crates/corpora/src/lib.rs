@@ -36,4 +36,4 @@ pub use tasks::{
     definitions, last_token_items, openai_items, task, windows,
 };
 pub use text::{Reading, Shape, Text};
-pub use tokenizer::{Metadata, Tokenizer, parse_sentencepiece};
+pub use tokenizer::{GgufVocabulary, Metadata, Tokenizer, parse_sentencepiece};

@@ -1,4 +1,4 @@
-//! Files that appear complete or not at all; and what lies in the place of a file that was not fetched.
+//! Files and folders that appear complete or not at all; and what lies in the place of a file that was not fetched.
 //!
 //! A file is written under a temporary name in the folder of its final one, flushed to the disk, renamed,
 //! and the folder is flushed too: a final name always has the whole of what was meant, whatever stops
@@ -14,8 +14,10 @@
 //! # }
 //! ```
 
+mod folder;
 mod stand_in;
 
+pub use folder::{FolderDraft, refuse_what_is_there};
 pub use stand_in::StandIn;
 
 use std::fs::{self, File, OpenOptions};
@@ -89,6 +91,12 @@ impl Draft {
                 Err(error) => return Err(failed("create", path)(error)),
             }
         }
+    }
+
+    /// The name that the file will have.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Where the bytes go until they are complete.

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::thread;
 
-use files::{Draft, WriteError};
+use files::{Draft, FolderDraft, WriteError};
 
 fn names(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap();
@@ -87,4 +87,33 @@ fn what_is_written_is_readable_as_any_new_file() {
     fs::write(&plain, b"x").unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
     assert_eq!(mode(&ours), mode(&plain));
+}
+
+#[test]
+fn a_folder_appears_whole_or_not_at_all() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("a/model");
+    let draft = FolderDraft::begin(&path).unwrap();
+    files::write(&draft.folder().join("one"), b"1").unwrap();
+    assert!(!path.exists());
+    draft.finish().unwrap();
+    assert_eq!(names(&path), BTreeSet::from(["one".to_owned()]));
+
+    // One that is there is not touched, and one that is given up leaves nothing behind.
+    let error = FolderDraft::begin(&path).unwrap_err();
+    assert_eq!(error.source.kind(), io::ErrorKind::AlreadyExists);
+    let other = path.with_file_name("other");
+    let given_up = FolderDraft::begin(&other).unwrap();
+    files::write(&given_up.folder().join("two"), b"2").unwrap();
+    drop(given_up);
+    assert_eq!(names(path.parent().unwrap()), BTreeSet::from(["model".to_owned()]));
+
+    // A name that is taken meanwhile stays as it is.
+    let late = FolderDraft::begin(&other).unwrap();
+    fs::create_dir(&other).unwrap();
+    assert_eq!(late.finish().unwrap_err().source.kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(
+        names(path.parent().unwrap()),
+        BTreeSet::from(["model".to_owned(), "other".to_owned()])
+    );
 }

@@ -17,6 +17,7 @@ pub mod extremes;
 mod glance;
 pub mod gradients;
 pub mod layers;
+pub mod measured;
 pub mod notable;
 pub mod perplexity;
 pub mod quadrants;

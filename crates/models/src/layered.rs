@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use crate::{
     AffineLayer, Attention, Batch, Cache, Executor, ExecutorError, Ffn, LayerEnd, LayerFacts,
     LayersError, LinearMapper, MatrixUse, Mixer, Model, ModelFacts, Rotated, RotationError,
+    SaveError, Saved,
     linears::{self, Mapping},
     nn::Rotation,
     renumbered::{Renumbered, SiteCounts, swap_pasts},
@@ -232,6 +233,7 @@ fn facts_of(inner: &ModelFacts, layers: &[LayerFacts], places: &[Place]) -> Mode
             state
         }),
         attention_width: sum(|layer| layer.attention_width, &left),
+        heads: inner.heads,
         parameters: inner.parameters - parameters(layers) + parameters(&left),
         multiplied: inner.multiplied - sum(multiplied, layers) + sum(multiplied, &left),
         ..*inner
@@ -327,21 +329,25 @@ impl Model for Layered {
     }
 
     fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError> {
-        let Rotated { model, centred } = self.inner.rotated(rotation)?;
-        let turn = Rotation::new(rotation, self.facts.d_model)?;
+        let Rotated { model, basis } = self.inner.rotated(rotation)?;
+        let turn = Rotation::new(&basis, self.facts.d_model)?;
         let places = self.places.iter().map(|place| match place {
-            Place::Affine(_) if centred => Err(RotationError::Unsupported {
-                family: "LayerNorm",
-                reason: "its stream loses the mean, which an affine layer reads",
-            }),
-            Place::Affine(map) => Ok(Place::Affine(map.turned(&turn))),
-            Place::Kept(layer) => Ok(Place::Kept(*layer)),
+            Place::Affine(map) => Place::Affine(map.turned(&turn)),
+            Place::Kept(layer) => Place::Kept(*layer),
         });
-        let places = places.collect::<Result<Vec<_>, _>>()?;
+        let places = places.collect::<Vec<_>>();
         let inner = Arc::<dyn Model>::from(model);
         let layers: Vec<_> = (0..self.layers.len()).map(|layer| inner.layer_facts(layer)).collect();
         let facts = facts_of(&inner.facts(), &layers, &places);
-        Ok(Rotated { model: Box::new(Self { inner, places, layers, facts }), centred })
+        Ok(Rotated { model: Box::new(Self { inner, places, layers, facts }), basis })
+    }
+
+    fn save(&self, layers: &[usize]) -> Result<Saved, SaveError> {
+        let inner = layers.iter().map(|layer| match &self.places[*layer] {
+            Place::Kept(inner) => Ok(*inner),
+            Place::Affine(_) => Err(SaveError::Affine { layer: *layer }),
+        });
+        self.inner.save(&inner.collect::<Result<Vec<_>, _>>()?)
     }
 
     fn new_cache(&self) -> Cache {

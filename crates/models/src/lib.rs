@@ -38,6 +38,7 @@ mod nn;
 mod options;
 mod predictions;
 mod renumbered;
+mod saved;
 mod share;
 mod site_layers;
 mod state_rows;
@@ -46,7 +47,9 @@ mod weights;
 
 pub use ::checkpoints::Vocabulary;
 pub use architecture::Architecture;
-pub use architectures::{LayerFacts, Model, ModelFacts, Rotated, SharedBlock, StateFacts};
+pub use architectures::{
+    LayerFacts, Model, ModelFacts, Rotated, SharedBlock, StateFacts, config_text,
+};
 pub use backward::{StreamGradient, recorded_gradient, stream_gradients, streams};
 pub use batch::Batch;
 #[cfg(feature = "wgpu")]
@@ -58,7 +61,7 @@ pub use error::{ExecutorError, LayersError, LoadError, RotationError};
 pub use executor::{AttentionSite, Dense, Executor, FfnSite, LayerEnd, StateInputs, StateSite};
 pub use layered::{Layered, Place};
 pub use linears::{LinearMapper, MatrixUse};
-pub use load::{LoadedModel, inspect, inspect_with, load, load_with, sizes};
+pub use load::{LoadedModel, inspect, inspect_with, load, load_with, saved_config, sizes};
 pub use nn::{
     Activation, AffineLayer, Attention, AttentionInputs, AttentionShape, Ffn, Linear, LowRank,
     Mixer, MixerShape, Tap,
@@ -67,6 +70,7 @@ pub use options::{Options, TimeSteps};
 pub use predictions::{
     FirstChoice, Prediction, first_choices, nll_and_slope, nll_by_sequence, predictions,
 };
+pub use saved::{Divided, SaveError, Saved, SavedDecoder, SavedRope, SavedTensor};
 pub use share::{PartShare, attention_share, ffn_share, matrix_share, state_share};
 pub use site_layers::SiteLayers;
 pub use state_rows::{StateRows, Writes};

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use checkpoints::{GgufFile, Source, open_folder};
+use serde_json::{Map, Value};
 
 use crate::{
-    Model, ModelFacts, Options,
-    architectures::{Blueprint, HubConfig, blueprint},
+    Model, ModelFacts, Options, Saved,
+    architectures::{Blueprint, HubConfig, blueprint, saved_fields},
     error::LoadError,
     weights::{Conversions, Stored, Weights},
 };
@@ -67,6 +68,19 @@ pub fn inspect(path: &Path) -> Result<ModelFacts, LoadError> {
 /// As [`inspect`], and a rule that the family does not have.
 pub fn inspect_with(path: &Path, options: Options) -> Result<ModelFacts, LoadError> {
     Ok(open(path, options)?.0.facts())
+}
+
+/// The `config.json` of a model that was made of the one at `path`: the fields that this one has, with
+/// those that `saved` has in their place.
+///
+/// # Errors
+/// A config that cannot be read or is not supported.
+pub fn saved_config(path: &Path, saved: &Saved) -> Result<Map<String, Value>, LoadError> {
+    let config = match path.is_dir() {
+        true => HubConfig::read(&path.join("config.json"))?,
+        false => HubConfig::from_fields(path, GgufFile::open(path)?.fields()?),
+    };
+    saved_fields(config, saved)
 }
 
 /// Loads a GGUF file or a Hugging Face folder, all weights as `f32`.

@@ -57,6 +57,7 @@ mod reader;
 mod reading;
 mod recipe;
 mod share;
+mod slim;
 mod sweep;
 mod threshold;
 mod treatment;
@@ -95,11 +96,12 @@ pub use recipe::{
     Kind, Label, Recipe, RecipeError, Setting, Step, StepError, Takes, Value, Way, kinds,
 };
 pub use share::{Share, ShareError};
+pub use slim::{SlimAnswer, SlimEvent, SlimRequest, SlimText};
 pub use threshold::Threshold;
 pub use treatment::{DEFAULT_DROPPED_WINDOW, DEFAULT_PROMPT_TOKENS, DEFAULT_SAMPLE, Treatment};
 pub use treatment_error::TreatmentError;
 pub use treatment_spec::TreatmentSpec;
 pub use vocabulary::{
     Compare, Mode, Needs, Observation, Part, Policy, Predicate, Recalibration, Rule, Score,
-    TextShape, TimeSteps, Whole,
+    SlimFormat, TextShape, TimeSteps, Whole,
 };

@@ -68,6 +68,32 @@ macro_rules! vocabulary {
 }
 
 vocabulary! {
+    /// The form that a model is written in.
+    SlimFormat, "format" {
+        /// A Hugging Face folder, every number whole.
+        F32 => "f32",
+        /// The same with half floats.
+        F16 => "f16",
+        /// The same with brain floats.
+        Bf16 => "bf16",
+        /// The same with rounded matrices packed (compressed-tensors), all else whole.
+        PackedF32 => "packed-f32",
+        /// The same, all else half floats.
+        PackedF16 => "packed-f16",
+        /// The same, all else brain floats.
+        PackedBf16 => "packed-bf16",
+        /// A GGUF file, every number whole.
+        GgufF32 => "gguf-f32",
+        /// A GGUF file with half floats.
+        GgufF16 => "gguf-f16",
+        /// A GGUF file with blocks of 8 bits.
+        GgufQ8 => "gguf-q8_0",
+        /// A GGUF file with blocks of 4 bits.
+        GgufQ4 => "gguf-q4_0",
+    }
+}
+
+vocabulary! {
     /// How the time steps of a Zamba2 model are limited.
     TimeSteps, "rule of time steps" {
         /// Raised to `time_step_min`, as transformers does with whole sequences.

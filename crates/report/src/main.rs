@@ -6,6 +6,7 @@
 //! is missing are part of the report, never its end. The same tables give the same bytes.
 
 mod atlas_tables;
+mod card;
 mod document;
 mod export;
 mod format;
@@ -48,6 +49,7 @@ Examples:
   report --results results/smollm2-tasks                          the page, its pictures, one screen
   report --results results/smollm2-tasks --margin 0.01            equivalent within a point
   report --results results/smollm2-tasks --export lm-eval out     results_*.json and samples_*.jsonl
+  report --results results/cuts --card 3f2a9c…                    what a written model's card says
 Exit codes: 0 done, 2 usage or claims file, 4 the results folder cannot be used"
 )]
 struct Args {
@@ -82,6 +84,10 @@ struct Args {
     /// and recipe, into a folder: `lm-eval DIR`. Files that are there are never overwritten
     #[arg(long, num_args = 2, value_names = ["FORMAT", "DIR"], conflicts_with_all = ["compare", "json"])]
     export: Option<Vec<PathBuf>>,
+    /// Print what was measured of the recipe and the model of one cell, for the card of the written model;
+    /// write no file
+    #[arg(long, value_name = "CELL_ID", conflicts_with_all = ["compare", "json", "full", "out", "export"])]
+    card: Option<String>,
     /// Seconds that the whole run took, where whoever calls knows: the screen says it
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     took: Option<f64>,
@@ -150,6 +156,10 @@ fn export_folder(given: &[PathBuf]) -> Result<&Path, String> {
 fn report(args: &Args, claims: Option<&ClaimsFile>, export: Option<&Path>) -> Result<()> {
     if let Some([a, b]) = args.compare.as_deref() {
         return compare(a, b, args);
+    }
+    if let Some(id) = &args.card {
+        let runs = find_runs(&args.results)?.into_iter().map(|folder| Run::load(&folder));
+        return print(&card::of(&runs.collect::<Result<Vec<Run>>>()?, id)?);
     }
     let reported = |folder: &PathBuf| Ok(Report::from_run(Run::load(folder)?, claims, args.margin));
     let folders = find_runs(&args.results)?;

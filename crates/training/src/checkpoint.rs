@@ -6,8 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use checkpoints::{Dtype, Planned, SafetensorsDraft, float_bytes, in_file_order};
 use models::{Device, Parameter, Parameters, Tensor, Values, vector_of};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -86,11 +87,6 @@ pub(crate) struct Checkpoint {
     pub(crate) moments: Moments,
 }
 
-/// Bytes of numbers, little end first.
-pub(crate) fn bytes_of(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
-}
-
 /// A tensor's bytes with its shape and type, before they are laid out in a file.
 pub(crate) struct Stored {
     pub(crate) dtype: Dtype,
@@ -98,23 +94,25 @@ pub(crate) struct Stored {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Writes a safetensors file that appears complete or not at all.
+/// Writes a safetensors file that appears complete or not at all, and the folders above it.
 pub(crate) fn write_tensors(
     path: &Path,
     tensors: &BTreeMap<String, Stored>,
     metadata: BTreeMap<&str, String>,
 ) -> Result<(), CheckpointError> {
-    let failed =
-        |action| move |source| CheckpointError::Io { action, path: path.to_owned(), source };
-    let views = tensors.iter().map(|(name, tensor)| {
-        TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes).map(|view| (name, view))
+    files::create_folders(files::folder_of(path))?;
+    let planned = tensors.iter().map(|(name, tensor)| Planned {
+        name: name.clone(),
+        dtype: tensor.dtype,
+        shape: tensor.shape.clone(),
     });
-    let refused = |error: safetensors::SafeTensorError| io::Error::other(error.to_string());
-    let views = views.collect::<Result<Vec<_>, _>>().map_err(refused).map_err(failed("encode"))?;
-    let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    let bytes =
-        safetensors::serialize(views, Some(metadata)).map_err(refused).map_err(failed("encode"))?;
-    write_whole(path, &bytes)
+    let mut planned: Vec<Planned> = planned.collect();
+    in_file_order(&mut planned);
+    let mut draft = SafetensorsDraft::begin(path, &planned, &metadata)?;
+    for next in &planned {
+        draft.write(&tensors[&next.name].bytes)?;
+    }
+    Ok(draft.finish()?)
 }
 
 /// Writes a file that appears complete or not at all, and the folders above it.
@@ -131,7 +129,7 @@ impl Checkpoint {
         let stored = |shape: &[usize], values: &Tensor<1>| Stored {
             dtype: Dtype::F32,
             shape: shape.to_vec(),
-            bytes: bytes_of(&Values::of(values.clone())),
+            bytes: float_bytes(Dtype::F32, &Values::of(values.clone())),
         };
         let mut tensors = BTreeMap::new();
         for (name, parameter) in &self.parameters {

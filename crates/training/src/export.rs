@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use checkpoints::{Dtype, float_bytes};
 use half::f16;
 use models::{Parameters, Values, vector_of};
-use safetensors::Dtype;
 use serde_json::{Map, Value, json};
 use stories::BEGINNING;
 use tokenizers::Tokenizer;
@@ -48,7 +48,7 @@ pub(crate) fn export(
     let mut tensors = BTreeMap::new();
     for (name, parameter) in parameters {
         let values = Values::of(parameter.values.clone());
-        let bytes = values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect();
+        let bytes = float_bytes(Dtype::F16, &values);
         let shape = parameter.shape.clone();
         tensors.insert(name.clone(), Stored { dtype: Dtype::F16, shape, bytes });
     }

@@ -17,6 +17,8 @@ mod rows;
 mod run;
 mod runner;
 mod scores;
+mod slim;
+mod slim_files;
 mod speed;
 mod stop;
 mod subject;
@@ -85,6 +87,12 @@ enum Command {
         #[arg(long)]
         table: runs::Table,
     },
+    /// Write what a recipe's cuts leave as a model of its own; events go to standard output.
+    Slim {
+        /// The request, JSON.
+        #[arg(long)]
+        request: PathBuf,
+    },
     /// Time dense passes over made-up ids.
     Speed(speed::Args),
     /// Write logits, and hidden vectors if asked, of a sequence of token ids.
@@ -122,6 +130,7 @@ fn main() -> ExitCode {
         Command::Survey { results, cells } => survey::survey(&results, cells),
         Command::Choices { results } => choices::choices(&results),
         Command::About { file, table } => survey::about(&file, table),
+        Command::Slim { request } => slim::slim(&request),
         Command::Speed(args) => speed::speed(&args),
         Command::Cell { request } => cell::cell(&request),
         Command::Logits { model, tokens, out, hidden, device } => {

@@ -3,7 +3,7 @@
 
 mod again;
 mod json;
-mod known;
+pub(crate) mod known;
 mod page;
 mod rests;
 mod since;

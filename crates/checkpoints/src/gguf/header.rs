@@ -7,12 +7,12 @@
 
 use std::{collections::BTreeMap, fs::File, io::BufReader, io::Read};
 
-use super::blocks::Layout;
+use super::{GgufValue, blocks::Layout};
 use crate::{LoadError, file::OpenFile, numbers::count};
 
-const MAGIC: &[u8; 4] = b"GGUF";
+pub(super) const MAGIC: &[u8; 4] = b"GGUF";
 const ALIGNMENT: &str = "general.alignment";
-const DEFAULT_ALIGNMENT: u64 = 32;
+pub(super) const DEFAULT_ALIGNMENT: u64 = 32;
 const MOST_DIMENSIONS: u32 = 4;
 
 /// Longest header, bytes: some ten times that of the largest vocabularies.
@@ -35,6 +35,36 @@ pub(super) enum Value {
     Texts(Vec<String>),
     /// Kept as they are in the file: vocabularies hold a number for each token.
     Scalars(Kind, Vec<u8>),
+}
+
+impl Value {
+    /// The same as it is written; `None` of a list of numbers that no key of a tokenizer has.
+    pub(super) fn to_write(&self) -> Option<GgufValue> {
+        Some(match self {
+            Self::Scalar(Scalar::Flag(flag)) => GgufValue::Bool(*flag),
+            Self::Scalar(Scalar::Real(value)) => GgufValue::F32(*value as f32),
+            Self::Scalar(Scalar::Unsigned(value)) => GgufValue::U32(u32::try_from(*value).ok()?),
+            Self::Scalar(Scalar::Signed(value)) => GgufValue::U32(u32::try_from(*value).ok()?),
+            Self::Text(text) => GgufValue::Text(text.clone()),
+            Self::Texts(texts) => GgufValue::Texts(texts.clone()),
+            Self::Scalars(Kind::U8 | Kind::I8, bytes) => GgufValue::U8s(bytes.clone()),
+            Self::Scalars(kind, bytes) => {
+                let scalars = bytes.chunks_exact(kind.size()).map(|word| kind.scalar(word));
+                match kind {
+                    Kind::F32 => GgufValue::F32s(
+                        scalars
+                            .map(|own| if let Scalar::Real(x) = own { x as f32 } else { 0.0 })
+                            .collect(),
+                    ),
+                    _ => {
+                        let whole =
+                            scalars.map(|own| i32::try_from(super::metadata::whole(own)?).ok());
+                        GgufValue::I32s(whole.collect::<Option<Vec<i32>>>()?)
+                    }
+                }
+            }
+        })
+    }
 }
 
 /// The type of a scalar in the file.

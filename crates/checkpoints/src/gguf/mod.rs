@@ -2,6 +2,8 @@
 //! Face format.
 
 mod blocks;
+mod draft;
+mod family;
 mod fields;
 mod header;
 mod metadata;
@@ -23,6 +25,8 @@ use header::{Entry, Header};
 use names::{Change, Family};
 use rope::ROPE_FACTORS;
 
+pub use draft::{GgufDraft, GgufTensor, GgufType, GgufValue};
+pub use family::GgufFamily;
 pub use vocabulary::Vocabulary;
 
 /// A GGUF file with its header read.

@@ -1,6 +1,30 @@
 //! The model families of GGUF, and their names for tensors beside those of the Hugging Face format
 //! (the tables of llama.cpp's `gguf-py` and of its converter).
 
+/// Tensors of no layer.
+const OUTER: [(&str, &str); 3] = [
+    ("token_embd.weight", "model.embed_tokens.weight"),
+    ("output_norm.weight", "model.norm.weight"),
+    ("output.weight", "lm_head.weight"),
+];
+
+/// Parts of a layer that every family has.
+const COMMON: [(&str, &str); 8] = [
+    ("attn_norm", "input_layernorm"),
+    ("attn_q", "self_attn.q_proj"),
+    ("attn_k", "self_attn.k_proj"),
+    ("attn_v", "self_attn.v_proj"),
+    ("attn_output", "self_attn.o_proj"),
+    ("ffn_gate", "mlp.gate_proj"),
+    ("ffn_up", "mlp.up_proj"),
+    ("ffn_down", "mlp.down_proj"),
+];
+
+const NORM_OF_FFN: (&str, &str) = ("ffn_norm", "post_attention_layernorm");
+
+const HEAD_NORMS: [(&str, &str); 2] =
+    [("attn_q_norm", "self_attn.q_norm"), ("attn_k_norm", "self_attn.k_norm")];
+
 /// A value of `general.architecture`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
@@ -36,37 +60,42 @@ impl Family {
 
     /// The Hugging Face name of a tensor; `None` where the family has no such tensor.
     pub(super) fn hub_name(self, name: &str) -> Option<String> {
-        match name {
-            "token_embd.weight" => return Some("model.embed_tokens.weight".to_owned()),
-            "output_norm.weight" => return Some("model.norm.weight".to_owned()),
-            "output.weight" => return Some("lm_head.weight".to_owned()),
-            _ => {}
+        if let Some((_, hub)) = OUTER.iter().find(|(own, _)| *own == name) {
+            return Some((*hub).to_owned());
         }
         let (layer, part) = name.strip_prefix("blk.")?.split_once('.')?;
         let (part, kind) = part.split_once('.')?;
-        let part = self.part(part)?;
+        let (_, part) = self.parts().find(|(own, _)| *own == part)?;
         Some(format!("model.layers.{layer}.{part}.{kind}"))
     }
 
-    fn part(self, part: &str) -> Option<&'static str> {
-        Some(match (part, self) {
-            ("attn_norm", _) => "input_layernorm",
-            ("attn_q", _) => "self_attn.q_proj",
-            ("attn_k", _) => "self_attn.k_proj",
-            ("attn_v", _) => "self_attn.v_proj",
-            ("attn_output", _) => "self_attn.o_proj",
-            ("attn_q_norm", Self::Qwen3 | Self::Gemma3) => "self_attn.q_norm",
-            ("attn_k_norm", Self::Qwen3 | Self::Gemma3) => "self_attn.k_norm",
-            ("ffn_gate", _) => "mlp.gate_proj",
-            ("ffn_up", _) => "mlp.up_proj",
-            ("ffn_down", _) => "mlp.down_proj",
+    /// The name that a tensor of the Hugging Face format has in a file; `None` where the family has no such
+    /// tensor.
+    pub(super) fn file_name(self, hub: &str) -> Option<String> {
+        if let Some((own, _)) = OUTER.iter().find(|(_, other)| *other == hub) {
+            return Some((*own).to_owned());
+        }
+        let (layer, part) = hub.strip_prefix("model.layers.")?.split_once('.')?;
+        let (part, kind) = part.rsplit_once('.')?;
+        let (own, _) = self.parts().find(|(_, other)| *other == part)?;
+        Some(format!("blk.{layer}.{own}.{kind}"))
+    }
+
+    /// The parts of a layer: the name in a file, and that of the Hugging Face format.
+    fn parts(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let own: &[_] = match self {
+            Self::Llama | Self::Qwen2 => &[NORM_OF_FFN],
+            Self::Qwen3 => &[NORM_OF_FFN, HEAD_NORMS[0], HEAD_NORMS[1]],
             // Gemma has norms behind its blocks too, so the one in front of the second has its own name.
-            ("ffn_norm", Self::Gemma3) => "pre_feedforward_layernorm",
-            ("post_attention_norm", Self::Gemma3) => "post_attention_layernorm",
-            ("post_ffw_norm", Self::Gemma3) => "post_feedforward_layernorm",
-            ("ffn_norm", _) => "post_attention_layernorm",
-            _ => return None,
-        })
+            Self::Gemma3 => &[
+                ("ffn_norm", "pre_feedforward_layernorm"),
+                ("post_attention_norm", "post_attention_layernorm"),
+                ("post_ffw_norm", "post_feedforward_layernorm"),
+                HEAD_NORMS[0],
+                HEAD_NORMS[1],
+            ],
+        };
+        COMMON.iter().chain(own).copied()
     }
 
     /// What the converter did to a tensor besides its number type, to be undone.
@@ -109,6 +138,18 @@ mod tests {
         assert_eq!(name(Family::Llama, "rope_freqs.weight"), None);
         assert_eq!(Family::Qwen2.change("blk.0.attn_q.weight"), Change::None);
         assert_eq!(Family::Gemma3.change("blk.0.attn_q_norm.weight"), Change::PlusOne);
+    }
+
+    #[test]
+    fn names_go_both_ways() {
+        for family in Family::KNOWN.map(|key| Family::of(key).unwrap()) {
+            let parts = family.parts().map(|(own, _)| format!("blk.7.{own}.weight"));
+            for name in parts.chain(OUTER.map(|(own, _)| own.to_owned())) {
+                let hub = family.hub_name(&name).unwrap();
+                assert_eq!(family.file_name(&hub), Some(name), "{hub}");
+            }
+        }
+        assert_eq!(Family::Llama.file_name("model.layers.0.self_attn.q_norm.weight"), None);
     }
 
     #[test]

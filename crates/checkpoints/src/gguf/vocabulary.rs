@@ -1,7 +1,7 @@
 //! The tokenizer that a GGUF file carries.
 
 use super::{
-    GgufFile,
+    GgufFile, GgufValue,
     header::{Kind, Scalar, Value},
     metadata,
 };
@@ -86,6 +86,12 @@ impl GgufFile {
             add_space_prefix: flag("add_space_prefix")?,
             remove_extra_whitespaces: flag("remove_extra_whitespaces")?,
         })
+    }
+
+    /// Everything that the file says of its tokenizer, chat template included, to be said by another file.
+    pub fn tokenizer_entries(&self) -> Vec<(String, GgufValue)> {
+        let ours = self.header.metadata.iter().filter(|(key, _)| key.starts_with("tokenizer."));
+        ours.filter_map(|(key, value)| Some((key.clone(), value.to_write()?))).collect()
     }
 
     /// An id, which must be one of a token.

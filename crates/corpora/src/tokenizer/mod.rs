@@ -12,6 +12,7 @@ mod model_file;
 mod pieces;
 mod pre_tokenizers;
 mod protobuf;
+mod saved;
 mod settings;
 
 use std::{
@@ -20,6 +21,7 @@ use std::{
 };
 
 pub use gguf::Metadata;
+pub use saved::GgufVocabulary;
 
 use crate::CorpusError;
 use edges::Edges;

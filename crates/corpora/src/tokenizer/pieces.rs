@@ -47,6 +47,13 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// The number of it.
+    pub(super) fn number(self) -> i32 {
+        self as i32 + 1
+    }
+}
+
 /// An entry of the vocabulary; its id is its place.
 #[derive(Clone, Debug)]
 pub(super) struct Piece {

@@ -4,6 +4,7 @@
 //! writes out both cases of a letter for want of `(?i:…)`, the pattern is the one of the model's
 //! tokenizer.json.
 
+use serde_json::Value;
 use tokenizers::{
     PreTokenizerWrapper, SplitDelimiterBehavior,
     pre_tokenizers::{
@@ -92,6 +93,36 @@ impl Known {
     }
 }
 
+/// The name of what a tokenizer.json has for a pre-tokenizer; `None` where llama.cpp has none that does the
+/// same.
+pub(super) fn name_of(said: &Value, ignore_merges: bool) -> Option<&'static str> {
+    let steps: Vec<&Value> = match said["type"].as_str()? {
+        "Sequence" => said["pretokenizers"].as_array()?.iter().collect(),
+        _ => vec![said],
+    };
+    let mut patterns: Vec<&str> = Vec::new();
+    for step in steps {
+        match step["type"].as_str()? {
+            "ByteLevel" if step["add_prefix_space"] == true => return None,
+            "ByteLevel" if step["use_regex"] == true => patterns.push(GPT2),
+            "ByteLevel" => {}
+            "Digits" if step["individual_digits"] == true => patterns.push(r"\p{N}"),
+            "Split" if step["behavior"] == "Isolated" && step["invert"] != true => {
+                patterns.push(step["pattern"]["Regex"].as_str()?);
+            }
+            _ => return None,
+        }
+    }
+    // GPT-2's class says the white space at the end of its pattern too, which is what is left over anyway.
+    let bare = |pattern: &str| pattern.trim_end_matches(r"|\s+").to_owned();
+    let same = |known: &&Known| {
+        known.ignore_merges == ignore_merges
+            && known.patterns.len() == patterns.len()
+            && known.patterns.iter().zip(&patterns).all(|(a, b)| bare(a) == bare(b))
+    };
+    KNOWN.iter().find(same).and_then(|known| known.names.first().copied())
+}
+
 /// Qwen 2's pre-tokenizer, as its class in transformers builds it.
 pub(super) fn qwen2(add_prefix_space: bool) -> tokenizers::Result<PreTokenizerWrapper> {
     Ok(Sequence::new(vec![split(QWEN2)?.into(), spelling(add_prefix_space).into()]).into())
@@ -139,6 +170,24 @@ mod tests {
         );
         assert_eq!(pieces("tekken", "aB's"), ["a", "B", "'s"]);
         assert_eq!(pieces("default", "a 12345=b"), ["a", " ", "123", "45", "=", "b"]);
+    }
+
+    #[test]
+    fn names_are_found_again() {
+        for name in ["default", "gpt-2", "smollm", "qwen2", "tekken", "llama-bpe", "dbrx"] {
+            let known = Known::of(name).unwrap();
+            let built = serde_json::to_value(known.build().unwrap()).unwrap();
+            assert_eq!(name_of(&built, known.ignore_merges), Some(name), "{built}");
+        }
+        let of = |json: &str| name_of(&serde_json::from_str(json).unwrap(), false);
+        let plain = r#"{"type": "ByteLevel", "add_prefix_space": false, "use_regex": true}"#;
+        assert_eq!(of(plain), Some("gpt-2"));
+        let digits = format!(
+            r#"{{"type": "Sequence", "pretokenizers": [{{"type": "Digits", "individual_digits": true}}, {plain}]}}"#
+        );
+        assert_eq!(of(&digits), Some("smollm"));
+        assert_eq!(of(&plain.replace("false", "true")), None);
+        assert_eq!(of(r#"{"type": "Whitespace"}"#), None);
     }
 
     #[test]

@@ -48,6 +48,11 @@ impl HubConfig {
         Self { options, ..self }
     }
 
+    /// All fields.
+    pub(super) fn into_fields(self) -> Map<String, Value> {
+        self.fields
+    }
+
     pub(crate) fn options(&self) -> Options {
         self.options
     }

@@ -2,6 +2,7 @@
 //! heads, gated blocks. What tells them apart is in [`DecoderConfig`]; each has a file that fills it.
 
 mod rotated;
+mod saved;
 mod sizes;
 
 use std::ops::Range;
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     Activation, Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LayerEnd, Linear,
-    LinearMapper, MatrixUse, Mixer, RotationError,
+    LinearMapper, MatrixUse, Mixer, RotationError, SaveError, Saved,
     error::LoadError,
     linears::{self, Mapping},
     nn::{Attention, AttentionShape, RmsNorm, Rope},
@@ -307,6 +308,10 @@ impl Model for Decoder {
 
     fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError> {
         self.turned(rotation)
+    }
+
+    fn save(&self, layers: &[usize]) -> Result<Saved, SaveError> {
+        self.saved(layers)
     }
 
     fn new_cache(&self) -> Cache {

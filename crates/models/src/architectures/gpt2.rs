@@ -2,12 +2,12 @@
 
 use super::{
     Blueprint, HubConfig, Model, ModelFacts,
-    positional::{Layer, PositionalDecoder},
+    positional::{AttentionNames, Layer, Names, PositionalDecoder},
 };
 use crate::{
     Activation, Ffn,
     error::LoadError,
-    nn::{Attention, AttentionShape, Norm},
+    nn::{Attention, AttentionShape, LayerNorm},
     weights::{Dim, Weights},
 };
 
@@ -33,6 +33,21 @@ pub(super) const SYNONYMS: [(&str, &str); 4] = [
     ("n_positions", "max_position_embeddings"),
 ];
 
+/// Of checkpoints that transformers writes.
+const NAMES: Names = Names {
+    family: "GPT-2",
+    at: "transformer.",
+    embedding: "wte",
+    positions: "wpe",
+    layers: "h",
+    norms: ["ln_1", "ln_2"],
+    attention: AttentionNames::Fused("attn.c_attn"),
+    output: "attn.c_proj",
+    ffn: ["mlp.c_fc", "mlp.c_proj"],
+    last_norm: "ln_f",
+    counts: ["n_layer", "n_inner"],
+};
+
 pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> {
     let n_embd = config.count("n_embd")?;
     let n_head = config.count("n_head")?;
@@ -57,9 +72,9 @@ pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> 
 }
 
 impl Gpt2Config {
-    fn norm(&self, w: &mut Weights<'_>, at: &str) -> Result<Norm, LoadError> {
+    fn norm(&self, w: &mut Weights<'_>, at: &str) -> Result<LayerNorm, LoadError> {
         let d_model = Dim("n_embd", self.n_embd);
-        Ok(Norm::Layer(w.layer_norm(at, d_model, self.layer_norm_epsilon)?))
+        w.layer_norm(at, d_model, self.layer_norm_epsilon)
     }
 
     fn layer(&self, w: &mut Weights<'_>, at: &str) -> Result<Layer, LoadError> {
@@ -115,6 +130,7 @@ impl Blueprint for Gpt2Config {
             gated: false,
             state: None,
             attention_width: layers * d_model,
+            heads: Some([self.n_head; 2]),
             parameters: matrices + small + tables * table + self.n_positions * d_model,
             multiplied: matrices + table,
         }
@@ -136,6 +152,7 @@ impl Blueprint for Gpt2Config {
         let head = w.head(tied, (&name, &embedding), [vocabulary, d_model])?;
         Ok(Box::new(PositionalDecoder {
             facts: self.facts(),
+            names: Names { at, ..NAMES },
             embedding,
             projections: None,
             positions,

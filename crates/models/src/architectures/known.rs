@@ -62,6 +62,26 @@ pub(crate) fn blueprint(config: HubConfig) -> Result<Box<dyn Blueprint>, LoadErr
     (family.read)(&config.under_own_names(family.synonyms)?)
 }
 
+/// What a config of a family says of itself once it is written.
+pub(super) struct Written {
+    pub(super) class: &'static str,
+    pub(super) model_type: &'static str,
+    pub(super) synonyms: &'static [(&'static str, &'static str)],
+    /// Whether its fields are not those of transformers.
+    pub(super) is_foreign: bool,
+}
+
+/// How transformers knows the family of a config.
+pub(super) fn written(config: &HubConfig) -> Result<Written, LoadError> {
+    let Family { class, model_type, synonyms, .. } = family(config)?;
+    Ok(match model_type {
+        Some(model_type) => Written { class, model_type, synonyms, is_foreign: false },
+        None => {
+            Written { class: "Mamba2ForCausalLM", model_type: "mamba2", synonyms, is_foreign: true }
+        }
+    })
+}
+
 /// The family that `architectures` names, or `model_type` where that says nothing; the two must agree.
 fn family(config: &HubConfig) -> Result<&'static Family, LoadError> {
     let unknown = |found: &str, known: Vec<&'static str>| LoadError::UnknownArchitecture {

@@ -2,6 +2,7 @@
 //! the form of the Hugging Face classes and in that of the original code (state-spaces).
 
 mod rotated;
+mod saved;
 
 use std::ops::Range;
 
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     Activation, Attention, Batch, Cache, Executor, ExecutorError, Ffn, LayerEnd, LinearMapper,
-    MatrixUse, Mixer, MixerShape, RotationError,
+    MatrixUse, Mixer, MixerShape, RotationError, SaveError, Saved,
     error::LoadError,
     linears::{self, Mapping},
     nn::RmsNorm,
@@ -171,6 +172,7 @@ impl Blueprint for Mamba2Config {
             gated: false,
             state: Some(self.mixer.state(layers)),
             attention_width: 0,
+            heads: None,
             parameters: layers * (self.mixer.parameters() + d_model) + d_model + tables * table,
             multiplied: layers * self.mixer.multiplied() + table,
         }
@@ -285,6 +287,10 @@ impl Model for Mamba2 {
 
     fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError> {
         self.turned(rotation)
+    }
+
+    fn save(&self, layers: &[usize]) -> Result<Saved, SaveError> {
+        self.saved(layers)
     }
 
     fn new_cache(&self) -> Cache {

@@ -2,7 +2,7 @@
 
 use super::{HubConfig, StateFacts, python_json};
 use crate::{
-    Mixer, MixerShape,
+    Mixer, MixerShape, Saved,
     error::LoadError,
     nn::{Convolution, GatedNorm},
     weights::{Dim, Weights},
@@ -88,13 +88,15 @@ impl MixerConfig {
             false => None,
         };
         let taps = w.depthwise(&format!("{at}.conv1d.weight"), convolved, kernel)?;
+        let log_rates = w.vector(&format!("{at}.A_log"), heads)?;
         Ok(Mixer {
             shape,
             input: w.linear(&format!("{at}.in_proj"), d_model, projected, self.bias)?,
             convolution: Convolution { taps, bias },
             dt_bias: w.vector(&format!("{at}.dt_bias"), heads)?,
             dt_limits: self.dt_limits,
-            rates: -w.vector(&format!("{at}.A_log"), heads)?.exp(),
+            rates: -log_rates.clone().exp(),
+            log_rates,
             skip: w.vector(&format!("{at}.D"), heads)?,
             norm: GatedNorm {
                 weight: w.vector(&format!("{at}.norm.weight"), inner)?,
@@ -103,6 +105,22 @@ impl MixerConfig {
             },
             output: w.linear(&format!("{at}.out_proj"), inner, d_model, self.bias)?,
         })
+    }
+}
+
+impl Mixer {
+    /// What [`MixerConfig::load`] reads.
+    pub(super) fn save(&self, at: &str, saved: &mut Saved) {
+        saved.linear(&format!("{at}.in_proj"), &self.input);
+        saved.depthwise(format!("{at}.conv1d.weight"), &self.convolution.taps);
+        if let Some(bias) = &self.convolution.bias {
+            saved.vector(format!("{at}.conv1d.bias"), bias);
+        }
+        saved.vector(format!("{at}.dt_bias"), &self.dt_bias);
+        saved.vector(format!("{at}.A_log"), &self.log_rates);
+        saved.vector(format!("{at}.D"), &self.skip);
+        saved.vector(format!("{at}.norm.weight"), &self.norm.weight);
+        saved.linear(&format!("{at}.out_proj"), &self.output);
     }
 }
 

@@ -16,12 +16,15 @@ mod python_json;
 mod qwen2;
 mod qwen3;
 mod rope_config;
+mod saved_config;
 mod spellings;
 mod zamba2;
 
 pub(crate) use config::{ClassDefaults, HubConfig};
 pub(crate) use known::blueprint;
 pub use layer_facts::{LayerFacts, SharedBlock};
+pub use saved_config::config_text;
+pub(crate) use saved_config::fields as saved_fields;
 
 use std::ops::Range;
 
@@ -29,7 +32,7 @@ use burn::tensor::Tensor;
 
 use crate::{
     Attention, Batch, Cache, Executor, ExecutorError, Ffn, LinearMapper, LoadError, MatrixUse,
-    Mixer, RotationError, weights::Weights,
+    Mixer, RotationError, SaveError, Saved, weights::Weights,
 };
 
 /// A checked config: what is known of a model before its weights are read.
@@ -62,6 +65,8 @@ pub struct ModelFacts {
     pub state: Option<StateFacts>,
     /// Σ over the uses of an attention of the width of its queries.
     pub attention_width: usize,
+    /// Query heads and key heads of an attention of the uncut model; none where there is none.
+    pub heads: Option<[usize; 2]>,
     /// Stored parameters, shared ones once.
     pub parameters: usize,
     /// Parameters that a token's forward pass multiplies with: shared ones once a use, the output head
@@ -106,8 +111,9 @@ impl ModelFacts {
 pub struct Rotated {
     /// The model.
     pub model: Box<dyn Model>,
-    /// Whether the stream lost its mean on the way, as LayerNorms allow.
-    pub centred: bool,
+    /// The rotation that was made: the one that was asked for, or, where LayerNorms read the stream, that
+    /// one followed by the reflection that brings the stream's mean back to where it was.
+    pub basis: Tensor<2>,
 }
 
 /// A language model whose feed-forward blocks, attentions and recurrent states an executor computes.
@@ -171,7 +177,8 @@ pub trait Model: Send + Sync {
     /// The same model with its residual stream `x` in another basis, `x·Q`: the gains of norms and `Q`
     /// are folded into the maps that read the stream, into those that write it, into the embedding and
     /// into the output head, which is no longer tied. Logits stay as they are up to rounding
-    /// (Ashkboos et al. 2024, arXiv:2401.15024, section 3).
+    /// (Ashkboos et al. 2024, arXiv:2401.15024, section 3). What LayerNorms read must keep its mean, see
+    /// [`Rotated::basis`]; so a model of any family stays one that its class can say.
     ///
     /// # Shapes
     /// - `rotation`, `Q`: `[d_model, d_model]`, orthogonal, on the device of the model
@@ -179,6 +186,17 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// A family whose norms do not commute with a rotation, or a `Q` of another size.
     fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError>;
+
+    /// The model with only these of its layers, in this order and counted anew, as a checkpoint of its
+    /// family has it.
+    ///
+    /// # Errors
+    /// A model that the format cannot say: layers of several widths, layers that are affine maps, norms
+    /// that the class does not have.
+    ///
+    /// # Panics
+    /// Where there is no such layer.
+    fn save(&self, layers: &[usize]) -> Result<Saved, SaveError>;
 
     /// The past of a sequence that has not begun.
     fn new_cache(&self) -> Cache;

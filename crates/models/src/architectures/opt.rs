@@ -3,12 +3,12 @@
 
 use super::{
     Blueprint, HubConfig, Model, ModelFacts,
-    positional::{Layer, PositionalDecoder},
+    positional::{AttentionNames, Layer, Names, PositionalDecoder},
 };
 use crate::{
     Activation, Ffn,
     error::LoadError,
-    nn::{Attention, AttentionShape, Norm},
+    nn::{Attention, AttentionShape, LayerNorm},
     weights::{Dim, Weights},
 };
 
@@ -30,6 +30,21 @@ struct OptConfig {
     do_layer_norm_before: bool,
     final_norm: bool,
 }
+
+/// Of checkpoints of the class with a head.
+const NAMES: Names = Names {
+    family: "OPT",
+    at: "model.decoder.",
+    embedding: "embed_tokens",
+    positions: "embed_positions",
+    layers: "layers",
+    norms: ["self_attn_layer_norm", "final_layer_norm"],
+    attention: AttentionNames::Apart(["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"]),
+    output: "self_attn.out_proj",
+    ffn: ["fc1", "fc2"],
+    last_norm: "final_layer_norm",
+    counts: ["num_hidden_layers", "ffn_dim"],
+};
 
 pub(crate) fn read(config: &HubConfig) -> Result<Box<dyn Blueprint>, LoadError> {
     let hidden_size = config.count("hidden_size")?;
@@ -62,10 +77,10 @@ impl OptConfig {
         Dim("hidden_size", self.hidden_size)
     }
 
-    fn norm(&self, w: &mut Weights<'_>, at: &str) -> Result<Norm, LoadError> {
+    fn norm(&self, w: &mut Weights<'_>, at: &str) -> Result<LayerNorm, LoadError> {
         // The reference builds its norms with PyTorch's default epsilon and has no field for it.
         const EPSILON: f64 = 1e-5;
-        Ok(Norm::Layer(w.layer_norm(at, self.d_model(), EPSILON)?))
+        w.layer_norm(at, self.d_model(), EPSILON)
     }
 
     fn layer(&self, w: &mut Weights<'_>, at: &str) -> Result<Layer, LoadError> {
@@ -117,6 +132,7 @@ impl Blueprint for OptConfig {
             gated: false,
             state: None,
             attention_width: layers * d_model,
+            heads: Some([self.num_attention_heads; 2]),
             parameters: matrices + small + tables * table + projections + positions,
             multiplied: matrices + projections + table,
         }
@@ -153,6 +169,7 @@ impl Blueprint for OptConfig {
         let head = w.head(tied, (&name, &embedding), [vocabulary, embedded])?;
         Ok(Box::new(PositionalDecoder {
             facts: self.facts(),
+            names: Names { at: if bare { "decoder." } else { NAMES.at }, ..NAMES },
             embedding,
             projections,
             positions,

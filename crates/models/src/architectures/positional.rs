@@ -1,25 +1,27 @@
 //! The decoder that OPT and GPT-2 share: learned positions, LayerNorm, plain blocks, biases everywhere.
 
 mod rotated;
+mod saved;
 
 use std::ops::Range;
 
 use burn::tensor::Tensor;
 
+pub(super) use self::saved::{AttentionNames, Names};
 use super::{LayerFacts, Model, ModelFacts, Rotated, check_batch, embed, head_product};
 use crate::{
     Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LayerEnd, LinearMapper, MatrixUse, Mixer,
-    RotationError,
+    RotationError, SaveError, Saved,
     linears::{self, Mapping},
-    nn::{Attention, Linear, Norm},
+    nn::{Attention, LayerNorm, Linear},
 };
 
 /// A layer and the place of its norms.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
-    pub(crate) attention_norm: Norm,
+    pub(crate) attention_norm: LayerNorm,
     pub(crate) attention: Attention,
-    pub(crate) ffn_norm: Norm,
+    pub(crate) ffn_norm: LayerNorm,
     pub(crate) ffn: Ffn,
 }
 
@@ -39,6 +41,7 @@ impl Layer {
 #[derive(Clone, Debug)]
 pub(crate) struct PositionalDecoder {
     pub(crate) facts: ModelFacts,
+    pub(crate) names: Names,
     /// `[vocabulary, d_embedding]`.
     pub(crate) embedding: Tensor<2>,
     /// From the width of the embedding to that of the layers and back, where they differ.
@@ -50,19 +53,19 @@ pub(crate) struct PositionalDecoder {
     pub(crate) norm_first: bool,
     pub(crate) layers: Vec<Layer>,
     /// The last norm.
-    pub(crate) norm: Option<Norm>,
+    pub(crate) norm: Option<LayerNorm>,
     /// `[vocabulary, d_embedding]`: `embedding` itself where the two are tied.
     pub(crate) head: Tensor<2>,
     /// Whether the two are tied.
     pub(crate) tied: bool,
-    /// `[vocabulary]`: what a rotation made of the last norm's shift.
+    /// `[vocabulary]`: what a rotation made of the last norm's shift, where no norm can have it.
     pub(crate) head_bias: Option<Tensor<1>>,
 }
 
 /// `x + part(norm(x))`, or `norm(x + part(x))`.
 fn with_norm(
     x: Tensor<2>,
-    norm: &Norm,
+    norm: &LayerNorm,
     first: bool,
     part: impl FnOnce(Tensor<2>) -> Result<Tensor<2>, ExecutorError>,
 ) -> Result<Tensor<2>, ExecutorError> {
@@ -135,6 +138,10 @@ impl Model for PositionalDecoder {
 
     fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError> {
         self.turned(rotation)
+    }
+
+    fn save(&self, layers: &[usize]) -> Result<Saved, SaveError> {
+        self.saved(layers)
     }
 
     fn new_cache(&self) -> Cache {

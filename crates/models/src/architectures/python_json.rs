@@ -21,6 +21,21 @@ pub(super) fn number(value: &Value) -> Option<f64> {
     }
 }
 
+/// Writes an object as people read it, with the texts of [`WORDS`] as bare words once more, but where
+/// transformers 5 writes them as texts itself.
+pub(super) fn text(object: &Map<String, Value>) -> String {
+    let text = serde_json::to_string_pretty(object).unwrap_or_default();
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        let (before, value) = line.split_at(line.find(": ").map_or(0, |colon| colon + 2));
+        let bare = value.trim().trim_end_matches(',').trim_matches('"');
+        let is_word = WORDS.contains(&bare) && !before.contains("__float__");
+        out += &if is_word { line.replace(&format!("\"{bare}\""), bare) } else { line.to_owned() };
+        out.push('\n');
+    }
+    out
+}
+
 fn with_words_quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -73,6 +88,16 @@ mod tests {
         let nested = serde_json::json!({"__float__": "Infinity"});
         assert_eq!(number(&nested), Some(f64::INFINITY));
         assert_eq!(number(&serde_json::json!("NaN")), None);
+    }
+
+    #[test]
+    fn words_are_bare_when_they_are_written() {
+        let written = r#"{"a": "say \"NaN\"", "limit": [0.0, Infinity], "low": -Infinity, "new": {"__float__": "Infinity"}}"#;
+        let fields = parse(written).expect("it is JSON by now");
+        let text = text(&fields);
+        assert!(text.contains("    Infinity\n") && text.contains(": -Infinity,"), "{text}");
+        assert!(text.contains(r#""__float__": "Infinity""#), "{text}");
+        assert_eq!(parse(&text).expect("it is read again"), fields);
     }
 
     #[test]

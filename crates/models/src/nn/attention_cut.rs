@@ -43,6 +43,45 @@ impl Attention {
     }
 }
 
+impl Attention {
+    /// The same attention with more heads: key heads behind those that are there, and query heads behind
+    /// those that a key head serves. Their weights, biases and rows of the output projection are zero, so
+    /// they add nothing.
+    ///
+    /// # Panics
+    /// Where there are fewer key heads than it has, or fewer query heads a key head.
+    pub fn padded(&self, heads: usize, kv_heads: usize) -> Self {
+        let AttentionShape { heads: own, kv_heads: own_keys, head_dim, .. } = self.shape;
+        let (group, own_group) = (heads / kv_heads, own / own_keys);
+        assert!(group >= own_group && kv_heads >= own_keys, "no fewer heads than it has");
+        if (heads, kv_heads) == (own, own_keys) {
+            return self.clone();
+        }
+        let query = |head: usize| {
+            let (key_head, slot) = (head / group, head % group);
+            (key_head < own_keys && slot < own_group).then(|| key_head * own_group + slot)
+        };
+        let queries: Vec<Option<usize>> = (0..heads).map(query).collect();
+        let keys: Vec<Option<usize>> =
+            (0..kv_heads).map(|key_head| Some(key_head).filter(|own| *own < own_keys)).collect();
+        let (queries, keys) = (entries(&queries, head_dim), entries(&keys, head_dim));
+        Self {
+            query: self.query.picked_outputs(&queries),
+            key: self.key.picked_outputs(&keys),
+            value: self.value.picked_outputs(&keys),
+            output: self.output.picked_inputs(&queries),
+            norms: self.norms.clone(),
+            shape: AttentionShape { heads, kv_heads, ..self.shape },
+        }
+    }
+
+    /// Whether queries are as wide as what they are made of: the only width that some families can say.
+    pub(crate) fn is_square(&self) -> bool {
+        let (d_in, d_out) = self.query.widths();
+        d_in == d_out
+    }
+}
+
 /// The numbers of heads.
 fn entries(heads: &[Option<usize>], head_dim: usize) -> Vec<Option<usize>> {
     let of_head = |head: &Option<usize>| {
@@ -142,6 +181,13 @@ mod tests {
                 let tolerance = Tolerance::absolute(1e-5);
                 run(&cut, &mut Dense).assert_approx_eq::<f32>(&masked, tolerance);
             }
+            // Filled up again, it is what it was.
+            let cut = whole.cut(&[0, 5]);
+            let masked = run(&whole, &mut Masked(&[0, 5]));
+            let padded = cut.padded(6, kv_heads);
+            assert!(padded.is_square() == (D_MODEL == 6 * HEAD_DIM) && padded.shape.heads == 6);
+            let tolerance = Tolerance::absolute(1e-5);
+            run(&padded, &mut Dense).assert_approx_eq::<f32>(&masked, tolerance);
             let all: Vec<usize> = (0..6).collect();
             run(&whole.cut(&all), &mut Dense).assert_eq(&run(&whole, &mut Dense), true);
         }

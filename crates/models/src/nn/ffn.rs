@@ -97,6 +97,24 @@ impl Ffn {
         }
     }
 
+    /// The same block with more neurons than it has: the new ones have zero weights and biases, so they add
+    /// nothing.
+    ///
+    /// # Panics
+    /// Where it has more than so many neurons.
+    pub fn padded(&self, neurons: usize) -> Self {
+        let more = neurons.checked_sub(self.neurons()).expect("no fewer neurons than it has");
+        if more == 0 {
+            return self.clone();
+        }
+        Self {
+            gate: self.gate.as_ref().map(|gate| gate.with_more_outputs(more)),
+            up: self.up.with_more_outputs(more),
+            down: self.down.with_more_inputs(more),
+            activation: self.activation,
+        }
+    }
+
     /// `‖w_i‖₂` for every neuron: the length of the weights that leave it, summed in `f64`.
     pub fn out_norms_l2(&self) -> Vec<f32> {
         self.fold_out_rows(|row| row.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>().sqrt())
@@ -165,6 +183,22 @@ mod tests {
             let plain = Ffn { gate: None, ..gated };
             let composed = plain.activate(up).into_data();
             plain.hidden(x.clone()).into_data().assert_approx_eq::<f32>(&composed, tolerance);
+        }
+    }
+
+    #[test]
+    fn padding_changes_nothing() {
+        let device = Device::flex();
+        let x = || matrix(values(4 * 6, 5), [4, 6], &device);
+        let bias = |n: usize| crate::tensor::vector_of(values(n, 4), &device);
+        let mut biased = Ffn { gate: None, ..block(&device) };
+        (biased.up.bias, biased.down.bias) = (Some(bias(10)), Some(bias(6)));
+        for ffn in [block(&device), biased] {
+            let padded = ffn.padded(13);
+            assert_eq!(padded.neurons(), 13);
+            let before = ffn.project(ffn.hidden(x())).into_data();
+            let after = padded.project(padded.hidden(x())).into_data();
+            after.assert_approx_eq::<f32>(&before, Tolerance::absolute(1e-6));
         }
     }
 

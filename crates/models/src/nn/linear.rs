@@ -148,4 +148,51 @@ impl Linear {
             tap: self.tap.clone(),
         }
     }
+
+    /// So many more outputs, which are always zero.
+    pub(crate) fn with_more_outputs(&self, more: usize) -> Self {
+        Self {
+            weight: with_zeros(&self.weight, [0, more]),
+            bias: self.bias.as_ref().map(|bias| {
+                let zeros = Tensor::zeros([more], &bias.device());
+                Tensor::cat(vec![bias.clone(), zeros], 0)
+            }),
+            adapter: self.adapter.as_ref().map(|adapter| LowRank {
+                down: adapter.down.clone(),
+                up: with_zeros(&adapter.up, [0, more]),
+            }),
+            ..self.clone()
+        }
+    }
+
+    /// So many more inputs, which it does not look at.
+    pub(crate) fn with_more_inputs(&self, more: usize) -> Self {
+        Self {
+            weight: with_zeros(&self.weight, [more, 0]),
+            adapter: self.adapter.as_ref().map(|adapter| LowRank {
+                down: with_zeros(&adapter.down, [more, 0]),
+                up: adapter.up.clone(),
+            }),
+            ..self.clone()
+        }
+    }
+}
+
+/// A matrix with rows of zeros below it, or columns of zeros beside it.
+fn with_zeros(matrix: &Tensor<2>, [rows, columns]: [usize; 2]) -> Tensor<2> {
+    let ([height, width], device) = (matrix.dims(), matrix.device());
+    let (by_row, by_column) = (0, 1);
+    let beside = match columns {
+        0 => matrix.clone(),
+        _ => {
+            Tensor::cat(vec![matrix.clone(), Tensor::zeros([height, columns], &device)], by_column)
+        }
+    };
+    match rows {
+        0 => beside,
+        _ => {
+            let below = Tensor::zeros([rows, width + columns], &device);
+            Tensor::cat(vec![beside, below], by_row)
+        }
+    }
 }

@@ -106,6 +106,8 @@ pub struct Mixer {
     pub(crate) dt_bias: Tensor<1>,
     /// Least and largest `Δ`.
     pub(crate) dt_limits: [f32; 2],
+    /// `ln(−A)`, as a checkpoint has it: `[heads]`.
+    pub(crate) log_rates: Tensor<1>,
     /// `A`, negative: `[heads]`.
     pub(crate) rates: Tensor<1>,
     /// `D`: `[heads]`.
@@ -334,6 +336,7 @@ pub(super) mod tests {
             },
             dt_bias: row(shape.heads, 4),
             dt_limits: [0.3, 1.5],
+            log_rates: row(shape.heads, 5),
             rates: row(shape.heads, 5).exp().neg(),
             skip: row(shape.heads, 6),
             norm: GatedNorm { weight: row(shape.inner(), 7), epsilon: 1e-5, group: 6 },

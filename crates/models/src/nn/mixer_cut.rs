@@ -19,17 +19,35 @@ impl Mixer {
     /// # Panics
     /// Where `kept` is not one list a group, or holds no channel.
     pub fn cut(&self, kept: &[Vec<u32>]) -> Self {
-        let MixerShape { groups, channels, .. } = self.shape;
+        let MixerShape { groups, .. } = self.shape;
         assert_eq!(kept.len(), groups, "one list of channels a group");
         let widest = kept.iter().map(Vec::len).max().unwrap_or(0);
         assert!(widest > 0, "some channel is kept");
-        let shape = MixerShape { channels: widest, ..self.shape };
+        self.with_slots(widest, &|group, slot| kept[group].get(slot).map(|n| *n as usize))
+    }
+
+    /// The same mixer with more channels in its state than it has: the new ones of each group have zero
+    /// weights and biases, so they hold and add nothing.
+    ///
+    /// # Panics
+    /// Where it has more than so many channels.
+    pub fn padded(&self, channels: usize) -> Self {
+        let now = self.shape.channels;
+        assert!(now <= channels, "{now} channels are more than {channels}");
+        self.with_slots(channels, &|_, slot| Some(slot).filter(|slot| *slot < now))
+    }
+
+    /// So many slots in every group, each with a channel of that group or with zeros.
+    fn with_slots(&self, slots: usize, channel: &dyn Fn(usize, usize) -> Option<usize>) -> Self {
+        let MixerShape { groups, channels, .. } = self.shape;
+        let shape = MixerShape { channels: slots, ..self.shape };
         let [b, c] = self.shape.mixing_columns();
         let mixing = |first: usize| {
-            kept.iter().enumerate().flat_map(move |(group, kept)| {
-                let column = move |n: &u32| first + group * channels + *n as usize;
-                (0..widest).map(move |slot| kept.get(slot).map(column))
-            })
+            let of_group = move |group| {
+                let column = move |n: usize| first + group * channels + n;
+                (0..slots).map(move |slot| channel(group, slot).map(column))
+            };
+            (0..groups).flat_map(of_group)
         };
         let columns: Vec<Option<usize>> = (0..b.start)
             .map(Some)
@@ -120,6 +138,23 @@ mod tests {
                 let tolerance = Tolerance::absolute(1e-5);
                 run(&cut, &mut Dense).assert_approx_eq::<f32>(&masked, tolerance);
             }
+        }
+    }
+
+    /// Equal and unequal groups, filled up to more channels than there ever were.
+    #[test]
+    fn padding_changes_nothing() {
+        let ids = [0; 20];
+        let batch = Batch::new([&ids[..]]);
+        let run = |mixer: &Mixer| {
+            let u = rows(batch.n_tokens(), D_MODEL, 9);
+            mixer.forward(u, [0, 0], &batch, None, &mut Dense).expect("a forward pass").into_data()
+        };
+        for mixer in [mixer(true), mixer(false).cut(&[vec![0, 3], vec![1]])] {
+            let padded = mixer.padded(7);
+            assert_eq!(padded.shape().channels, 7);
+            let tolerance = Tolerance::absolute(1e-5);
+            run(&padded).assert_approx_eq::<f32>(&run(&mixer), tolerance);
         }
     }
 

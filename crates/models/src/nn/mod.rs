@@ -25,6 +25,6 @@ pub use ffn::{Activation, Ffn};
 pub(crate) use gated_norm::GatedNorm;
 pub use linear::{Linear, LowRank, Tap};
 pub use mixer::{Mixer, MixerShape};
-pub(crate) use norm::{LayerNorm, Norm, RmsNorm};
+pub(crate) use norm::{LayerNorm, RmsNorm};
 pub(crate) use rope::{Rope, RopeScaling};
 pub(crate) use rotation::Rotation;

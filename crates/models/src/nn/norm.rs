@@ -59,40 +59,19 @@ impl LayerNorm {
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         layer_norm(x, self.weight.clone(), Some(self.bias.clone()), self.epsilon)
     }
-}
 
-/// Either of the two.
-#[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant, reason = "two a layer, so there is nothing to save")]
-pub(crate) enum Norm {
-    /// With mean and shift.
-    Layer(LayerNorm),
-    /// Of a stream that has no mean.
-    Rms(RmsNorm),
-}
-
-impl Norm {
-    /// # Shapes
-    /// - `x` and result: `[tokens, d_model]`
-    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        match self {
-            Self::Layer(norm) => norm.forward(x),
-            Self::Rms(norm) => norm.forward(x).0,
-        }
-    }
-
-    /// `[d_model]`.
-    pub(crate) fn gain(&self) -> &Tensor<1> {
-        match self {
-            Self::Layer(norm) => &norm.weight,
-            Self::Rms(norm) => &norm.weight,
+    /// The same with every gain 1 and every shift 0.
+    pub(crate) fn without_gain(&self) -> Self {
+        Self {
+            weight: self.weight.ones_like(),
+            bias: self.bias.zeros_like(),
+            epsilon: self.epsilon,
         }
     }
 
     /// Gains and shifts.
     pub(crate) fn parameters(&self) -> usize {
-        let shifts = usize::from(matches!(self, Self::Layer(_)));
-        (1 + shifts) * self.gain().dims()[0]
+        2 * self.weight.dims()[0]
     }
 }
 

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use vector::Rotary;
 
+use crate::saved::{Divided, SavedRope};
+
 /// How the frequencies of a rotary embedding are changed (`rope_type` of `config.json`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum RopeScaling {
@@ -22,6 +24,8 @@ pub(crate) struct Rope {
     inverse: Vec<f32>,
     /// The same before they are stretched.
     unscaled: Vec<f32>,
+    theta: f64,
+    scaling: RopeScaling,
 }
 
 impl Rope {
@@ -30,7 +34,8 @@ impl Rope {
         let plain =
             (0..head_dim / 2).map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / head_dim as f32));
         let unscaled: Vec<f32> = plain.collect();
-        Self { inverse: unscaled.iter().map(|f| scaling.apply(*f)).collect(), unscaled }
+        let inverse = unscaled.iter().map(|f| scaling.apply(*f)).collect();
+        Self { inverse, unscaled, theta, scaling }
     }
 
     /// One entry a pair of features.
@@ -41,6 +46,19 @@ impl Rope {
     /// The same before they are stretched.
     pub(crate) fn unscaled(&self) -> &[f32] {
         &self.unscaled
+    }
+
+    /// The base and what stretches it.
+    pub(crate) fn saved(&self) -> SavedRope {
+        let divided = match self.scaling {
+            RopeScaling::None => Divided::Not,
+            RopeScaling::Linear { factor } => Divided::By(factor),
+            RopeScaling::Llama3 { .. } => {
+                let pairs = self.unscaled.iter().zip(&self.inverse);
+                Divided::Each(pairs.map(|(plain, own)| plain / own).collect())
+            }
+        };
+        SavedRope { theta: self.theta, divided }
     }
 
     /// The turns of a range of positions.

@@ -3,18 +3,21 @@
 use burn::tensor::Tensor;
 
 use super::{LayerNorm, Linear, RmsNorm};
-use crate::RotationError;
+use crate::{
+    RotationError,
+    tensor::{into_values, matrix},
+};
 
 /// The stream `x` becomes `x·Q` with `Q` orthogonal. RMS norm commutes with that once its gain is folded
 /// into what reads it: `norm(x)·diag(g)·W = norm(x·Q)·Qᵀ·diag(g)·W` (SliceGPT, Ashkboos et al. 2024,
 /// arXiv:2401.15024, section 3.1; QuaRot, arXiv:2404.00456).
 ///
-/// LayerNorm is RMS norm of the centred stream, `x·M` with `M = I − 1·1ᵀ/d`. Where what writes the stream
-/// is multiplied by `M` first, the stream is centred everywhere and the norm needs no mean.
+/// LayerNorm takes the mean away as well, which is the stream along `u = 1/√d`. It commutes with the
+/// rotations that leave `u` where it is: `Q·(I − 2·wᵀ·w/‖w‖²)` with `w = u·Q − u` is one for every `Q`.
 pub(crate) struct Rotation {
     /// `Qᵀ`: `[d_model, d_model]`.
     read: Tensor<2>,
-    /// `Q`, or `M·Q`: `[d_model, d_model]`.
+    /// `Q`: `[d_model, d_model]`.
     write: Tensor<2>,
 }
 
@@ -31,15 +34,35 @@ impl Rotation {
         Ok(Self { read: rotation.clone().transpose(), write: rotation.clone() })
     }
 
-    /// For a stream that LayerNorms read, which is centred from now on.
+    /// For a stream that LayerNorms read: followed by the reflection that brings its mean back.
     ///
     /// # Errors
     /// As [`Rotation::new`].
-    pub(crate) fn centred(rotation: &Tensor<2>, d_model: usize) -> Result<Self, RotationError> {
-        let rows = 0;
+    pub(crate) fn around_mean(rotation: &Tensor<2>, d_model: usize) -> Result<Self, RotationError> {
+        let device = rotation.device();
         let plain = Self::new(rotation, d_model)?;
-        let mean = rotation.clone().mean_dim(rows);
-        Ok(Self { write: plain.write - mean, ..plain })
+        let q = into_values(plain.write);
+        let u = 1.0 / (d_model as f64).sqrt();
+        let column = |j: usize| (0..d_model).map(|i| f64::from(q[i * d_model + j])).sum::<f64>();
+        let w: Vec<f64> = (0..d_model).map(|j| u * column(j) - u).collect();
+        let square: f64 = w.iter().map(|w| w * w).sum();
+        // Nothing to bring back; and no direction to reflect along.
+        if square < f64::EPSILON {
+            return Self::new(rotation, d_model);
+        }
+        let mut turned = Vec::with_capacity(q.len());
+        for row in q.chunks_exact(d_model) {
+            let along: f64 = row.iter().zip(&w).map(|(q, w)| f64::from(*q) * w).sum();
+            let reflected =
+                row.iter().zip(&w).map(|(q, w)| f64::from(*q) - 2.0 * along * w / square);
+            turned.extend(reflected.map(|q| q as f32));
+        }
+        Self::new(&matrix(turned, [d_model, d_model], &device), d_model)
+    }
+
+    /// `Q` itself.
+    pub(crate) fn basis(&self) -> Tensor<2> {
+        self.write.clone()
     }
 
     /// Rows that are added to the stream.

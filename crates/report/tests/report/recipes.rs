@@ -94,6 +94,19 @@ fn methods_stand_side_by_side_with_their_own_ratio() {
     assert!(svg.contains("Perplexity against stored bytes") && svg.contains("30.0 %"));
 }
 
+/// What the card of a written model says: its numbers beside dense, and what there is no number of.
+#[test]
+fn a_card_has_the_cells_of_one_recipe() {
+    let results = Results::new();
+    write_all(&results);
+    let card = results.printed(&["--results", "run", "--card", "w0"]);
+    let ratio = format!("{:.3} (", 0.1_f64.exp());
+    assert!(card.contains(&ratio), "{card}");
+    assert_eq!(card.matches("| ppl-").count(), 1, "{card}");
+    let missing = card.lines().find(|line| line.starts_with("Not measured")).unwrap();
+    assert!(missing.contains("last words") && !missing.contains("perplexity"), "{missing}");
+}
+
 #[test]
 fn the_screen_says_how_few_bytes_do_and_which_method_pays() {
     let results = Results::new();

@@ -27,7 +27,7 @@ impl Decoder {
         for layer in &mut model.layers {
             turn(&rotation, layer);
         }
-        Ok(Rotated { model: Box::new(model), centred: false })
+        Ok(Rotated { model: Box::new(model), basis: rotation.basis() })
     }
 }
 

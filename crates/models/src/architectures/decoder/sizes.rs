@@ -18,6 +18,7 @@ impl DecoderConfig {
             gated: true,
             state: None,
             attention_width: layers * layer.attention_width,
+            heads: Some([self.heads, self.kv_heads]),
             parameters: layers * layer.parameters + tables * table + self.hidden_size,
             multiplied: layers * layer.multiplied + table,
         }

@@ -20,6 +20,6 @@ impl Mamba2 {
             layer.mixer.output = rotation.writer(&layer.mixer.output);
             layer.norm = layer.norm.without_gain();
         }
-        Ok(Rotated { model: Box::new(model), centred: false })
+        Ok(Rotated { model: Box::new(model), basis: rotation.basis() })
     }
 }

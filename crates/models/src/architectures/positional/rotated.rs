@@ -1,12 +1,13 @@
-//! OPT and GPT-2 in another basis of their stream, which is centred first.
+//! OPT and GPT-2 in another basis of their stream, in which its mean stands where it stood.
 
 use burn::tensor::Tensor;
 
 use super::{Layer, PositionalDecoder};
 use crate::{
-    RotationError,
+    Linear, RotationError,
     architectures::{Rotated, head_product},
-    nn::{Linear, Norm, RmsNorm, Rotation},
+    nn::{LayerNorm, Rotation},
+    tensor::Values,
 };
 
 impl PositionalDecoder {
@@ -14,84 +15,82 @@ impl PositionalDecoder {
         let Some(last) = self.norm.as_ref().filter(|_| self.norm_first) else {
             return Err(RotationError::Unsupported {
                 family: "OPT",
-                reason: "norms stand after its sums, or none stands in front of its head, so the stream \
-                         cannot be centred",
+                reason: "norms stand after its sums, or none stands in front of its head, so gains cannot \
+                         be folded into what reads the stream",
             });
         };
-        // A model that was rotated before has RMS norms, which need no centring.
-        let rotation = match last {
-            Norm::Layer(_) => Rotation::centred(rotation, self.facts.d_model)?,
-            Norm::Rms(_) => Rotation::new(rotation, self.facts.d_model)?,
-        };
-        let before = self.small_parameters();
+        let rotation = Rotation::around_mean(rotation, self.facts.d_model)?;
         let mut model = self.clone();
         model.positions = rotation.rows(model.positions);
         match &mut model.projections {
-            None => model.turn_tables(&rotation, last),
-            Some([enter, leave]) => {
-                *enter = rotation.writer(enter);
-                *leave = after(&rotation, last, leave);
-            }
+            None => model.embedding = rotation.rows(model.embedding),
+            Some([enter, _]) => *enter = rotation.writer(enter),
         }
-        model.norm = Some(without_gain(last));
+        model.turn_end(&rotation, last);
         for layer in &mut model.layers {
             turn(&rotation, layer);
         }
-        model.facts.parameters = model.facts.parameters + model.small_parameters() - before;
-        Ok(Rotated { model: Box::new(model), centred: matches!(last, Norm::Layer(_)) })
+        Ok(Rotated { model: Box::new(model), basis: rotation.basis() })
     }
 
-    /// The embedding and the head, which part where they were one; the shift of the last norm becomes a
-    /// bias of the logits.
-    fn turn_tables(&mut self, rotation: &Rotation, last: &Norm) {
-        self.embedding = rotation.rows(self.embedding.clone());
-        if let Norm::Layer(last) = last {
-            let ids = 0..self.facts.vocabulary;
-            let logits = head_product(last.bias.clone().unsqueeze(), &self.head, ids);
-            self.head_bias = Some(logits.squeeze_dim(0));
+    /// The last norm and what reads it: the map back to the width of the embedding, or the head, which
+    /// parts from the embedding where they were one. No checkpoint has a bias there, so the shift stays
+    /// with the norm, `s` in front of the gain `g` being `s/g·Q` behind it; but for gains next to zero,
+    /// where it becomes a bias of the logits.
+    fn turn_end(&mut self, rotation: &Rotation, last: &LayerNorm) {
+        let shift = last.bias.clone() / last.weight.clone();
+        let stays = Values::of(shift.clone()).iter().all(|own| own.abs() <= LARGEST_SHIFT);
+        let mut norm = LayerNorm::without_gain(last);
+        if stays {
+            norm.bias = rotation.rows(shift.unsqueeze()).squeeze_dim(0);
         }
-        self.head = rotation.head(last.gain(), &self.head);
-        if std::mem::take(&mut self.tied) {
-            self.facts.parameters += self.facts.vocabulary * self.facts.d_model;
+        match &mut self.projections {
+            Some([_, leave]) => {
+                let biased = rotation.reader_after_layer_norm(last, leave);
+                let bias = if stays { leave.bias.clone() } else { biased.bias };
+                self.facts.parameters += bias.as_ref().map_or(0, |bias| bias.dims()[0]);
+                self.facts.parameters -= leave.bias.as_ref().map_or(0, |bias| bias.dims()[0]);
+                *leave = Linear { bias, ..biased };
+            }
+            None => {
+                if !stays {
+                    let logits = head_product(
+                        last.bias.clone().unsqueeze(),
+                        &self.head,
+                        0..self.facts.vocabulary,
+                    );
+                    let before = self.head_bias.take();
+                    if before.is_none() {
+                        self.facts.parameters += self.facts.vocabulary;
+                    }
+                    let logits = logits.squeeze_dim(0);
+                    self.head_bias = Some(match before {
+                        Some(before) => before + logits,
+                        None => logits,
+                    });
+                }
+                self.head = rotation.head(&last.weight, &self.head);
+                if std::mem::take(&mut self.tied) {
+                    self.facts.parameters += self.facts.vocabulary * self.facts.d_model;
+                }
+            }
         }
-    }
-
-    /// Parameters that a rotation changes the number of.
-    fn small_parameters(&self) -> usize {
-        let layers = self.layers.iter();
-        let norms = layers.flat_map(|layer| [&layer.attention_norm, &layer.ffn_norm]);
-        let norms = norms.chain(&self.norm).map(Norm::parameters).sum::<usize>();
-        let leave = self.projections.iter().filter_map(|[_, leave]| leave.bias.as_ref());
-        let biases = leave.chain(&self.head_bias).map(|bias| bias.dims()[0]);
-        norms + biases.sum::<usize>()
+        self.norm = Some(norm);
     }
 }
+
+/// A shift over its gain above this would drown the stream that it is added to.
+const LARGEST_SHIFT: f32 = 1e3;
 
 fn turn(rotation: &Rotation, layer: &mut Layer) {
     let Layer { attention_norm, attention, ffn_norm, ffn } = layer;
     for map in [&mut attention.query, &mut attention.key, &mut attention.value] {
-        *map = after(rotation, attention_norm, map);
+        *map = rotation.reader_after_layer_norm(attention_norm, map);
     }
     attention.output = rotation.writer(&attention.output);
-    ffn.up = after(rotation, ffn_norm, &ffn.up);
+    ffn.up = rotation.reader_after_layer_norm(ffn_norm, &ffn.up);
     ffn.down = rotation.writer(&ffn.down);
     for norm in [attention_norm, ffn_norm] {
-        *norm = without_gain(norm);
+        *norm = norm.without_gain();
     }
-}
-
-/// A map that reads the stream after a norm.
-fn after(rotation: &Rotation, norm: &Norm, map: &Linear) -> Linear {
-    match norm {
-        Norm::Layer(norm) => rotation.reader_after_layer_norm(norm, map),
-        Norm::Rms(norm) => rotation.reader_after_rms(norm, map),
-    }
-}
-
-/// The norm of the centred stream, whose gain and shift went into the maps after it.
-fn without_gain(norm: &Norm) -> Norm {
-    Norm::Rms(match norm {
-        Norm::Layer(norm) => RmsNorm { weight: norm.weight.ones_like(), epsilon: norm.epsilon },
-        Norm::Rms(norm) => norm.without_gain(),
-    })
 }

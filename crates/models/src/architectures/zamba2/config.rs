@@ -282,6 +282,7 @@ impl Zamba2Config {
             gated: true,
             state: Some(self.mixer.state(layers)),
             attention_width: uses * attention_width,
+            heads: Some([self.attention.heads, self.attention.kv_heads]),
             parameters: layers * (self.mixer.parameters() + d_model)
                 + blocks * (self.block_matrices() + self.block_vectors())
                 + uses * self.use_matrices()

@@ -4,6 +4,7 @@
 mod config;
 mod load;
 mod rotated;
+mod saved;
 
 use std::ops::Range;
 
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LayerEnd, Linear, LinearMapper, MatrixUse,
-    Mixer, RotationError,
+    Mixer, RotationError, SaveError, Saved,
     cache::KvCache,
     error::LoadError,
     linears::{self, Mapping},
@@ -199,6 +200,10 @@ impl Model for Zamba2 {
 
     fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError> {
         self.turned(rotation)
+    }
+
+    fn save(&self, layers: &[usize]) -> Result<Saved, SaveError> {
+        self.saved(layers)
     }
 
     fn new_cache(&self) -> Cache {

@@ -31,7 +31,7 @@ impl Zamba2 {
             layer.mixer.output = rotation.writer(&layer.mixer.output);
             layer.norm = layer.norm.without_gain();
         }
-        Ok(Rotated { model: Box::new(model), centred: false })
+        Ok(Rotated { model: Box::new(model), basis: rotation.basis() })
     }
 }
 
