@@ -147,6 +147,15 @@ const SMOLLM2: &[Asked] = &[
         more: &[],
         measured: None,
     },
+    Asked {
+        name: "smollm2-gguf-q4",
+        model: "smollm2",
+        steps: &["cut=layers,method=drop,score=last,n=2"],
+        calibrate: &[],
+        format: "gguf-q4_0",
+        more: &[],
+        measured: None,
+    },
 ];
 
 /// Runs the check; the value is its exit code.
