@@ -150,7 +150,7 @@ const SMOLLM2: &[Asked] = &[
     Asked {
         name: "smollm2-gguf-q4",
         model: "smollm2",
-        steps: &["cut=layers,method=drop,score=last,n=2"],
+        steps: &[],
         calibrate: &[],
         format: "gguf-q4_0",
         more: &[],
