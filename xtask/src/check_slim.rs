@@ -96,7 +96,7 @@ const ASKED: &[Asked] = &[
         calibrate: STORIES,
         format: "packed-f16",
         more: &[],
-        measured: None,
+        measured: Some(TEST),
     },
     Asked {
         name: "qwen2-int4-f32",
@@ -144,6 +144,15 @@ const SMOLLM2: &[Asked] = &[
         steps: &["cut=weights,method=magnitude,sparsity=0.3"],
         calibrate: &[],
         format: "gguf-q8_0",
+        more: &[],
+        measured: None,
+    },
+    Asked {
+        name: "smollm2-gguf-q4",
+        model: "smollm2",
+        steps: &[],
+        calibrate: &[],
+        format: "gguf-q4_0",
         more: &[],
         measured: None,
     },
@@ -309,7 +318,9 @@ impl Sides<'_> {
         }
         let ratio = (numbers[1] / numbers[0] - 1.0).abs();
         println!("{}: loss in memory {}, as written {}", asked.name, numbers[0], numbers[1]);
-        ensure!(ratio <= 1e-5, "{}: a cell gives another number as written", asked.name);
+        // Half floats round scales and all that is not packed.
+        let bound = if asked.format.ends_with("16") { 1e-3 } else { 1e-5 };
+        ensure!(ratio <= bound, "{}: a cell gives another number as written", asked.name);
         Ok(())
     }
 

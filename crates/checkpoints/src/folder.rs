@@ -8,8 +8,13 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    Conversion, LoadError, Source, pytorch::TorchFile, quantized::refuse_quantized, read_text,
-    renamed::without_wrappers, safetensors::SafetensorsFile,
+    Conversion, LoadError, Source,
+    packed::{Packed, Packing},
+    pytorch::TorchFile,
+    quantized::refuse_quantized,
+    read_text,
+    renamed::without_wrappers,
+    safetensors::SafetensorsFile,
 };
 
 /// One file of a folder.
@@ -35,9 +40,11 @@ pub(crate) trait Shard: Sized {
 /// No weights, missing shards (all of them are named), weights that are quantized in a way that is not
 /// read, and whatever does not fit in a header.
 pub fn open_folder(folder: &Path) -> Result<Box<dyn Source>, LoadError> {
-    let source: Box<dyn Source> = match Folder::<SafetensorsFile>::open(folder)? {
-        Some(source) => Box::new(source),
-        None => match Folder::<TorchFile>::open(folder)? {
+    let packing = Packing::of_folder(folder)?;
+    let source: Box<dyn Source> = match (Folder::<SafetensorsFile>::open(folder)?, packing) {
+        (Some(source), Some(packing)) => Box::new(Packed::of(source, packing)?),
+        (Some(source), None) => Box::new(source),
+        (None, _) => match Folder::<TorchFile>::open(folder)? {
             Some(source) => Box::new(source),
             None => return Err(LoadError::NoModel { path: folder.to_owned() }),
         },
@@ -47,7 +54,7 @@ pub fn open_folder(folder: &Path) -> Result<Box<dyn Source>, LoadError> {
 }
 
 /// All tensors of a folder.
-struct Folder<F> {
+pub(crate) struct Folder<F> {
     path: PathBuf,
     shards: Vec<F>,
     /// Tensor name to shard.
@@ -107,6 +114,25 @@ impl<F: Shard> Folder<F> {
 
     fn shard(&self, name: &str) -> Option<&F> {
         self.tensors.get(name).map(|at| &self.shards[*at])
+    }
+}
+
+impl Folder<SafetensorsFile> {
+    fn holding(&self, name: &str) -> Result<&SafetensorsFile, LoadError> {
+        self.shard(name).ok_or_else(|| LoadError::MissingTensor {
+            path: self.path.clone(),
+            tensor: name.to_owned(),
+        })
+    }
+
+    /// The words of 32 bits of a tensor.
+    pub(crate) fn words(&self, name: &str) -> Result<Vec<u32>, LoadError> {
+        self.holding(name)?.words(name)
+    }
+
+    /// The whole numbers of a short tensor.
+    pub(crate) fn integers(&self, name: &str) -> Result<Vec<i64>, LoadError> {
+        self.holding(name)?.integers(name)
     }
 }
 

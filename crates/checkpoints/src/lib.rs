@@ -1,4 +1,4 @@
-//! Weights on disk: safetensors, PyTorch `.bin` and GGUF behind one [`Source`] of named tensors under
+//! Weights on disk: safetensors, packed matrices among them, PyTorch `.bin` and GGUF behind one [`Source`] of named tensors under
 //! the names and in the orientation of the Hugging Face format, read piece by piece as `f32`.
 //!
 //! What is written, safetensors and GGUF, is written tensor by tensor.
@@ -29,6 +29,7 @@ mod file;
 mod folder;
 mod gguf;
 mod numbers;
+mod packed;
 mod pytorch;
 mod quantized;
 mod renamed;

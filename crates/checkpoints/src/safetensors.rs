@@ -31,6 +31,35 @@ impl SafetensorsFile {
     }
 }
 
+impl SafetensorsFile {
+    /// The bytes of a tensor of whole numbers.
+    fn whole(&self, name: &str, wanted: Dtype, known: &'static str) -> Result<Vec<u8>, LoadError> {
+        let info = self.metadata.info(name).ok_or_else(|| self.missing(name))?;
+        if info.dtype != wanted {
+            return Err(LoadError::Dtype {
+                path: self.path().to_owned(),
+                tensor: name.to_owned(),
+                dtype: info.dtype.to_string(),
+                known,
+            });
+        }
+        let (start, end) = info.data_offsets;
+        self.file.bytes(self.data_start + start as u64, end - start)
+    }
+
+    /// The words of 32 bits of a tensor, whose sign means nothing.
+    pub(crate) fn words(&self, name: &str) -> Result<Vec<u32>, LoadError> {
+        let bytes = self.whole(name, Dtype::I32, "words of I32")?;
+        Ok(bytes.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word)).collect())
+    }
+
+    /// The whole numbers of a tensor.
+    pub(crate) fn integers(&self, name: &str) -> Result<Vec<i64>, LoadError> {
+        let bytes = self.whole(name, Dtype::I64, "shapes of I64")?;
+        Ok(bytes.as_chunks::<8>().0.iter().map(|word| i64::from_le_bytes(*word)).collect())
+    }
+}
+
 fn float(info: &TensorInfo) -> Option<Float> {
     match info.dtype {
         Dtype::F32 => Some(Float::F32),

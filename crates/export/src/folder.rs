@@ -174,6 +174,8 @@ fn write_folder(
 ) -> Result<(), ExportError> {
     // Both names are read by all releases that read one, and two that differ by none.
     config.remove("dtype");
+    // A packed source was read as plain numbers.
+    config.remove("quantization_config");
     config.insert("torch_dtype".to_owned(), torch_name(dtype).into());
     let all = match settings.form {
         Form::Packed(_) => {

@@ -137,6 +137,11 @@ impl HubConfig {
             if value.as_object().is_some_and(serde_json::Map::is_empty) {
                 continue;
             }
+            // What is packed so is read as the numbers that it stands for; `checkpoints` says what it is not.
+            if value["quant_method"] == "compressed-tensors" && value["format"] == "pack-quantized"
+            {
+                continue;
+            }
             let said = |key: &str| value.get(key).filter(|v| !v.is_null() && **v != false);
             let method = said("quant_method").and_then(Value::as_str).unwrap_or(
                 match (said("load_in_4bit"), said("load_in_8bit")) {
