@@ -1,7 +1,5 @@
 //! A grid in shares: every cell once, evenly, and each model with few.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use std::collections::BTreeSet;
 
 use plan::{Costed, SLACK, Shard, shares};
@@ -121,7 +119,7 @@ proptest! {
             prop_assert!(cells.cost(share) <= most, "{} > {most}", cells.cost(share));
         }
         let models = cells.models(&ids).len();
-        prop_assert!(cells.loads(&shares) <= models + n - 1);
+        prop_assert!(cells.loads(&shares) < models + n);
     }
 
     /// A machine that is twice as fast expects half of everything, and takes the same cells.
