@@ -199,35 +199,39 @@ impl Drop for Claim<'_> {
 /// Makes a claim; false where there is one already.
 fn create(path: &Path, text: &str) -> Result<bool, StoreError> {
     let temporary = files::temporary_name(path);
-    let made = fs::write(&temporary, text);
-    let linked = made.and_then(|()| fs::hard_link(&temporary, path));
+    match fs::write(&temporary, text) {
+        // The folder of claims was taken away; it comes again with the next sign or attempt.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let _ = fs::create_dir(files::folder_of(path));
+            return Ok(false);
+        }
+        written => written.map_err(StoreError::io("write", &temporary))?,
+    }
+    let linked = fs::hard_link(&temporary, path);
     // Gone with the folder, or harmless until somebody sweeps.
     let _ = fs::remove_file(&temporary);
-    let error = match linked {
-        Ok(()) => return Ok(true),
-        Err(error) => error,
-    };
+    let Err(error) = linked else { return Ok(true) };
     // A server's answer that was lost on the way: the link was made, and made again is refused.
     if read(path)?.is_some_and(|found| found == text.as_bytes()) {
         return Ok(true);
     }
     match error.kind() {
-        io::ErrorKind::AlreadyExists => Ok(false),
-        // The folder of claims was taken away; it comes again with the next sign or attempt.
-        io::ErrorKind::NotFound => {
-            let _ = fs::create_dir(files::folder_of(path));
-            Ok(false)
-        }
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound => Ok(false),
         // A disk without links.
         _ => create_without_link(path, text),
     }
 }
 
+/// Makes a claim that is empty for a moment; to whoever looks then, it is one that cannot be read yet.
 fn create_without_link(path: &Path, text: &str) -> Result<bool, StoreError> {
     match OpenOptions::new().write(true).create_new(true).open(path) {
         Ok(mut file) => {
-            file.write_all(text.as_bytes()).map_err(StoreError::io("write", path))?;
-            Ok(true)
+            let written = file.write_all(text.as_bytes());
+            if written.is_err() {
+                // Nobody could read whose it is.
+                let _ = fs::remove_file(path);
+            }
+            written.map(|()| true).map_err(StoreError::io("write", path))
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(StoreError::io("create", path)(error)),
@@ -274,4 +278,31 @@ pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
 /// Whether a file is not there, or was replaced on a server since its name was looked up.
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both ways of making a claim refuse one that is there, whoever made it and how.
+    #[test]
+    fn a_claim_is_made_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let ways: [fn(&Path, &str) -> Result<bool, StoreError>; 2] = [create, create_without_link];
+        for (number, first) in ways.into_iter().enumerate() {
+            let path = folder.path().join(format!("c{number}"));
+            assert!(first(&path, "one").unwrap());
+            for second in ways {
+                assert!(!second(&path, "two").unwrap());
+                assert_eq!(read(&path).unwrap().unwrap(), b"one");
+            }
+            // A link whose confirmation was lost is ours.
+            assert!(create(&path, "one").unwrap());
+            remove_claim(&path, b"two").unwrap();
+            assert!(path.exists(), "of another");
+            remove_claim(&path, b"one").unwrap();
+            remove_claim(&path, b"one").unwrap();
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }

@@ -102,7 +102,7 @@ impl Runner<'_> {
         }
         let turn = turns.of(&ordered.id, &ordered.cell).map_err(|e| Fail::Results(e.into()))?;
         match turn {
-            Turn::Ours(claim) => self.claimed(ordered, &claim, kept, tally),
+            Turn::Ours(claim) => self.claimed(ordered, (turns, &claim), kept, tally),
             Turn::Held(holder) => Ok(Outcome::Held(holder)),
             settled => {
                 self.say(&tally.elsewhere(ordered, &settled));
@@ -114,7 +114,7 @@ impl Runner<'_> {
     fn claimed(
         &mut self,
         ordered: &OrderedCell,
-        claim: &Claim<'_>,
+        (turns, claim): (&Turns<'_>, &Claim<'_>),
         kept: &mut Kept,
         tally: &mut Tally,
     ) -> Result<Outcome, Fail> {
@@ -140,7 +140,10 @@ impl Runner<'_> {
             },
             Err(error) if is_of_the_folder(&error) => return Err(Fail::Results(error)),
             Err(error) => match error.downcast::<Waits>() {
-                Ok(Waits(holder)) => return Ok(Outcome::Held(holder)),
+                Ok(Waits { scores, holder }) => {
+                    turns.hold_back(&ordered.id, scores);
+                    return Ok(Outcome::Held(holder));
+                }
                 Err(error) => error,
             },
         };

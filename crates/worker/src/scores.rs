@@ -89,7 +89,10 @@ impl Scores {
     ) -> anyhow::Result<Option<Calibration>> {
         let turn = runner.turns.map(|turns| turns.of(id, cell)).transpose()?;
         match &turn {
-            Some(Turn::Held(holder)) => return Err(Waits(holder.clone()).into()),
+            Some(Turn::Held(holder)) => {
+                let scores = OrderedCell { id: id.to_owned(), cell: cell.clone() };
+                return Err(Waits { scores, holder: holder.clone() }.into());
+            }
             Some(Turn::Done) => {
                 if let Some(calibration) = stored(runner, id, cell)? {
                     return Ok(Some(calibration));

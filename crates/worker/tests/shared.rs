@@ -15,7 +15,7 @@ use std::{
 
 use common::{cells, golden_model, order, rows, run, start, stderr};
 use plan::WorkOrder;
-use runs::Table;
+use runs::{StoredFile, Table};
 use tables::Store;
 
 const WORKERS: usize = 4;
@@ -60,6 +60,12 @@ fn to_the_end(mut child: Child) -> Output {
 
 fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The file of the scores of the calibration text.
+fn scores_of(order: &WorkOrder) -> StoredFile {
+    let survey = Store::open_read_only(&order.results).unwrap().survey().unwrap();
+    survey.files.into_iter().find(|file| file.table == Table::Neurons).unwrap()
 }
 
 /// Nothing but whole tables, and neither claims nor signs of workers that are through.
@@ -108,7 +114,11 @@ fn what_a_living_worker_holds_is_waited_for() {
     let claims = order.results.join("claims");
     fs::create_dir_all(&claims).unwrap();
     let held = &order.cells[3];
-    fs::write(claims.join(&held.id), format!("holder = {ELSEWHERE}.0\nclaim = 0\n")).unwrap();
+    let scores = scores_of(&whole_order);
+    let claimed = [&held.id, &scores.id].map(|id| claims.join(id));
+    for claim in &claimed {
+        fs::write(claim, format!("holder = {ELSEWHERE}.0\nclaim = 0\n")).unwrap();
+    }
     let beat = claims.join(format!("{ELSEWHERE}.0.beat"));
     let path = write_order(&order, folder.path());
     fs::write(&beat, "0").unwrap();
@@ -126,21 +136,24 @@ fn what_a_living_worker_holds_is_waited_for() {
         thread::sleep(Duration::from_millis(20));
     }
     assert!(child.try_wait().unwrap().is_none(), "it waits as long as the other lives");
-    // The other stores its cell, and is through.
-    let file = |order: &WorkOrder| {
-        let store = Store::open_read_only(&order.results).unwrap();
-        store.result_path(&held.id, &held.cell).unwrap()
-    };
-    fs::create_dir_all(file(&order).parent().unwrap()).unwrap();
-    fs::copy(file(&whole_order), file(&order)).unwrap();
-    fs::remove_file(claims.join(&held.id)).unwrap();
+    // The other stores what it has, and is through.
+    let whole_store = Store::open_read_only(&whole_order.results).unwrap();
+    for from in [whole_store.result_path(&held.id, &held.cell).unwrap(), scores.path] {
+        let to = order.results.join(from.strip_prefix(&whole_order.results).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(from, to).unwrap();
+    }
+    claimed.iter().for_each(|claim| fs::remove_file(claim).unwrap());
     fs::remove_file(&beat).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(plan::exit::DONE));
     drop(stdin);
     let lines = listening.join().unwrap();
     let count = |what: &str| lines.iter().filter(|(_, line)| line.contains(what)).count();
-    let waits = "waiting for 1 cell: process 4711 on node07 is at work";
+    // The held one, and the two static ones that rest on the scores; nothing is loaded to find that out.
+    let waits = "waiting for 3 cells: process 4711 on node07 is at work";
     assert_eq!(count(waits), 1, "{lines:?}");
+    assert_eq!(count("loading llama"), 2, "for what was free, and for what became so");
+    assert_eq!(count("calibrating"), 0);
     assert_eq!(count("\"cell_done\""), order.cells.len() - 1);
     assert_eq!(count("\"cell_elsewhere\""), 1);
     assert_eq!(rows(&order.results), expected);
@@ -155,8 +168,7 @@ fn what_a_silent_worker_held_is_taken_over() {
     let order = order(&folder.path().join("run"), &golden_model("llama"), cells());
     let claims = order.results.join("claims");
     fs::create_dir_all(&claims).unwrap();
-    let scores = Store::open_read_only(&whole_order.results).unwrap().survey().unwrap();
-    let scores = scores.files.iter().find(|file| file.table == Table::Neurons).unwrap();
+    let scores = scores_of(&whole_order);
     for (number, id) in [&scores.id, &order.cells[2].id].into_iter().enumerate() {
         let claim = format!("holder = {ELSEWHERE}.0\nclaim = {number}\n");
         fs::write(claims.join(id), claim).unwrap();
