@@ -284,11 +284,13 @@ fn is_absent(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
+    type Way = fn(&Path, &str) -> Result<bool, StoreError>;
+
     /// Both ways of making a claim refuse one that is there, whoever made it and how.
     #[test]
     fn a_claim_is_made_once() {
         let folder = tempfile::tempdir().unwrap();
-        let ways: [fn(&Path, &str) -> Result<bool, StoreError>; 2] = [create, create_without_link];
+        let ways: [Way; 2] = [create, create_without_link];
         for (number, first) in ways.into_iter().enumerate() {
             let path = folder.path().join(format!("c{number}"));
             assert!(first(&path, "one").unwrap());

@@ -122,7 +122,7 @@ fn what_a_living_worker_holds_is_waited_for() {
     let beat = claims.join(format!("{ELSEWHERE}.0.beat"));
     let path = write_order(&order, folder.path());
     fs::write(&beat, "0").unwrap();
-    let mut child = worker(&path, &["--beat-ms", "20", "--silence-ms", "4000"]);
+    let mut child = worker(&path, &["--beat-ms", "20", "--silence-ms", "2500"]);
     let stdin = child.stdin.take();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let listening = thread::spawn(move || {
@@ -130,7 +130,7 @@ fn what_a_living_worker_holds_is_waited_for() {
     });
     let began = Instant::now();
     let mut number = 0;
-    while began.elapsed() < Duration::from_secs(6) {
+    while began.elapsed() < Duration::from_millis(3500) {
         number += 1;
         fs::write(&beat, number.to_string()).unwrap();
         thread::sleep(Duration::from_millis(20));
