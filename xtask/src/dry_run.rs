@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use plan::{CellInspection, Inspection, WorkOrder};
+use plan::{CellInspection, Inspection, Shard, WorkOrder};
 use runs::{CellStatus, RunFolder};
 use serde_json::json;
+use tempfile::NamedTempFile;
 
 use crate::exit::Exit;
 use crate::grid::{Counts, Grid};
@@ -16,23 +18,34 @@ use crate::stop::Stop;
 use crate::workspace::Workspace;
 use crate::{build, stored};
 
-/// Prints the cells and the totals; writes nothing.
-pub(crate) fn run(workspace: &Workspace, grid: &Grid, as_json: bool, stop: &Stop) -> Result<i32> {
+/// Prints the cells and the totals, of a share where one is asked for; writes nothing.
+pub(crate) fn run(
+    workspace: &Workspace,
+    grid: &mut Grid,
+    shard: Option<Shard>,
+    as_json: bool,
+    stop: &Stop,
+) -> Result<i32> {
     let unusable = || Exit::results("the results folder cannot be used");
     RunFolder::open_read_only(&grid.order.results).with_context(unusable)?;
     let worker = build::worker(workspace);
     stop.check()?;
     let worker = worker?;
     let status = stored::survey(&worker, &grid.order.results, false)?.survey.status();
-    let order = grid.selected_order();
-    let inspection = match inspect(&worker, &order)? {
+    let mut inspection = match inspect(&worker, &grid.selected_order())? {
         Ok(inspection) => inspection,
         Err(code) => return Ok(code),
     };
+    if let Some(shard) = shard {
+        grid.keep(shard, &inspection);
+    }
+    let order = grid.selected_order();
+    keep_models(&mut inspection, &order);
     let costs: BTreeMap<&str, &CellInspection> =
         inspection.cells.iter().map(|cell| (cell.id.as_str(), cell)).collect();
-    let is_left = |cell: &&CellInspection| status.get(&cell.id) != Some(&CellStatus::Done);
-    let left = inspection.cells.iter().filter(is_left);
+    let is_left = |id: &str| status.get(id) != Some(&CellStatus::Done);
+    let left =
+        grid.selected.iter().filter(|id| is_left(id)).filter_map(|id| costs.get(id.as_str()));
     let seconds_left = total(left.map(|cell| cell.seconds_expected));
     let counts = grid.counts(&status);
     if as_json {
@@ -43,17 +56,34 @@ pub(crate) fn run(workspace: &Workspace, grid: &Grid, as_json: bool, stop: &Stop
     Ok(plan::exit::DONE)
 }
 
+/// Forgets the models that no cell of the order names.
+fn keep_models(inspection: &mut Inspection, order: &WorkOrder) {
+    let is_named = |name: &str| order.cells.iter().any(|cell| cell.cell.model == name);
+    let n_models = inspection.models.len();
+    inspection.models.retain(|model| is_named(&model.name));
+    if inspection.models.len() < n_models {
+        let memory = inspection.models.iter().map(|model| model.peak_memory_bytes);
+        inspection.peak_memory_bytes = memory.max().unwrap_or(0);
+    }
+}
+
 /// The sum; of no numbers 0, where [`Iterator::sum`] gives -0.
 fn total(seconds: impl Iterator<Item = f64>) -> f64 {
     seconds.fold(0.0, |total, seconds| total + seconds)
 }
 
-/// Asks the worker what the order costs; the inner error is the worker's exit code, explained by
-/// itself on standard error.
-fn inspect(worker: &std::path::Path, order: &WorkOrder) -> Result<Result<Inspection, i32>> {
-    let mut file = tempfile::NamedTempFile::new().context("cannot write a temporary file")?;
+/// An order in a file of its own, which is gone when the value is dropped.
+pub(crate) fn order_file(order: &WorkOrder) -> Result<NamedTempFile> {
+    let mut file = NamedTempFile::new().context("cannot write a temporary file")?;
     let text = serde_json::to_string(order).context("cannot encode the work order")?;
     file.write_all(text.as_bytes()).context("cannot write a temporary file")?;
+    Ok(file)
+}
+
+/// Asks the worker what the order costs; the inner error is the worker's exit code, explained by
+/// itself on standard error.
+pub(crate) fn inspect(worker: &Path, order: &WorkOrder) -> Result<Result<Inspection, i32>> {
+    let file = order_file(order)?;
     let output = Command::new(worker)
         .arg("inspect")
         .arg("--order")

@@ -1,12 +1,15 @@
 //! From a pipeline file to a work order: parsed, filtered, inputs found, ids computed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use plan::{Cell, DeviceName, Filter, OrderProvenance, OrderedCell, Pipeline, WorkOrder, cell_id};
+use plan::{
+    Cell, Costed, DeviceName, Filter, Inspection, OrderProvenance, OrderedCell, Pipeline, Shard,
+    WorkOrder, cell_id, grouped,
+};
 use runs::CellStatus;
 
 use crate::code_version::{code_version, revision};
@@ -21,7 +24,7 @@ pub(crate) struct Grid {
     pub(crate) pipeline_text: String,
     /// The whole grid; only the chosen cells where the inputs of the others are missing.
     pub(crate) order: WorkOrder,
-    /// The ids of the cells that the filter chose, in order; all of them without a filter.
+    /// The ids of the cells that filter and share chose, in order; all of them without either.
     pub(crate) selected: Vec<String>,
 }
 
@@ -98,6 +101,24 @@ impl Grid {
         let mut order = self.order.clone();
         order.cells.retain(|cell| self.selected.contains(&cell.id));
         order
+    }
+
+    /// Chooses a share of the chosen cells: of all of them, done or not, so that it is the same one
+    /// whenever it is asked for.
+    pub(crate) fn keep(&mut self, shard: Shard, inspection: &Inspection) {
+        let order = self.selected_order();
+        let cost: BTreeMap<&str, f64> =
+            inspection.cells.iter().map(|cell| (cell.id.as_str(), cell.flops_expected)).collect();
+        let cells: Vec<&OrderedCell> = order.cells.iter().collect();
+        let costed = |ordered: &OrderedCell| cost.get(ordered.id.as_str()).copied().unwrap_or(0.0);
+        // Cells of one cut model lie together, and so in one share wherever that can be.
+        let grouped = grouped(&cells);
+        let cells: Vec<Costed<'_>> = grouped
+            .iter()
+            .map(|own| Costed { id: &own.id, model: &own.cell.model, cost: costed(own) })
+            .collect();
+        let share: BTreeSet<&str> = shard.of(&cells).into_iter().collect();
+        self.selected.retain(|id| share.contains(id.as_str()));
     }
 
     /// The chosen cells by status.

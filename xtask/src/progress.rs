@@ -149,6 +149,13 @@ impl Progress {
                 self.ended(id, Ok((*seconds, end)));
             }
             Event::CellFailed { id, error } => self.ended(id, Err(error)),
+            Event::CellElsewhere { id } => self.ended_elsewhere(id),
+            Event::Waiting { message } => {
+                self.say(message);
+                if let Some(bars) = &self.bars {
+                    bars.cell.set_message(message.clone());
+                }
+            }
             Event::End { .. } => {}
         }
         self.break_silence();
@@ -187,6 +194,20 @@ impl Progress {
         }
     }
 
+    /// One cell less is left, without work of ours.
+    fn ended_elsewhere(&mut self, id: &str) {
+        self.n_left = self.n_left.saturating_sub(1);
+        if let Some(bars) = &self.bars {
+            bars.cells.set_length(self.n_left as u64);
+        }
+        let Some((_, model)) = self.cells.get(id) else { return };
+        let model = model.clone();
+        if let Some(tally) = self.models.get_mut(&model) {
+            tally.n_ordered -= 1;
+        }
+        self.tell_if_through(&model);
+    }
+
     /// Counts an ended cell for its model; the worker goes model by model, so the last one of a model that
     /// is left tells that the model is through.
     fn tally(&mut self, model: &str, seconds: Option<f64>) {
@@ -197,8 +218,14 @@ impl Progress {
             }
             None => tally.n_failed += 1,
         }
+        self.tell_if_through(model);
+    }
+
+    fn tell_if_through(&mut self, model: &str) {
+        let Some(tally) = self.models.get(model) else { return };
+        let n_tried = tally.n_done + tally.n_failed;
         // On a terminal the bars say it.
-        if tally.n_done + tally.n_failed < tally.n_ordered || self.bars.is_some() {
+        if n_tried < tally.n_ordered || n_tried == 0 || self.bars.is_some() {
             return;
         }
         let line = tally.line(model);

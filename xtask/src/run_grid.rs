@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use plan::exit::{DONE, FAILED_CELLS, STOPPED};
-use plan::{DeviceName, Filter, WorkOrder};
+use plan::{DeviceName, Filter, Shard, WorkOrder};
 use runs::{CellStatus, ORDER, RunFolder};
 use serde_json::json;
 
@@ -27,8 +27,14 @@ Examples:
   cargo xtask run-grid --filter part=state,mode=read
   cargo xtask run-grid --filter policy=dense,policy=static --json
 
-A cell that is done is never computed again. Ctrl-C stops after the current step; the same command
-resumes. `cargo xtask --help` lists the exit codes.";
+On several machines that see one results folder (docs/machines.md):
+  cargo xtask run-grid P.toml --shard 1/2               by hand, and 2/2 on the other machine
+  parallel --sshlogin a,b --wd . cargo xtask run-grid P.toml --shard {}/2 ::: 1 2
+  cargo xtask run-grid P.toml --shard $SLURM_ARRAY_TASK_ID/16      of an array job 1-16
+  cargo xtask run-grid P.toml --shard 3/16 --dry-run    which cells the third share has
+
+A cell that is done is never computed again, and never by two at once. Ctrl-C stops after the current
+step; the same command resumes. `cargo xtask --help` lists the exit codes.";
 
 /// Arguments of `run-grid`.
 #[derive(Debug, clap::Args)]
@@ -43,6 +49,9 @@ pub(crate) struct Args {
     /// sparsity, window, rule; a key given twice allows either value
     #[arg(long, value_name = "KEY=VALUE,...")]
     filter: Option<Filter>,
+    /// Only the I-th of N shares, which together are the whole: every machine works out the same ones
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     /// The folder of all runs; this one's results go to a folder of the run's name in it [default: results]
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
@@ -68,29 +77,49 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     let results = args.results.clone().unwrap_or_else(|| workspace.root().join("results"));
     let purpose = if args.dry_run { Purpose::Plan } else { Purpose::Run };
     let filter = args.filter.as_ref();
-    let grid = Grid::read(workspace, &pipeline, filter, &results, args.device, purpose)?;
+    let mut grid = Grid::read(workspace, &pipeline, filter, &results, args.device, purpose)?;
     stop.check()?;
     if args.dry_run {
-        return dry_run::run(workspace, &grid, args.json, &stop);
+        return dry_run::run(workspace, &mut grid, args.shard, args.json, &stop);
     }
     let began = Instant::now();
     let folder = open(&grid.order.results)?;
-    let order_path = prepare(folder.path(), &grid)?;
+    prepare(folder.path(), &grid)?;
     let worker = build::worker_for(workspace, args.device);
     // Ctrl-C also reaches the build: then the failed build is not the news.
     stop.check()?;
     let worker = worker?;
+    let asked = grid.selected.clone();
+    if let Some(shard) = args.shard {
+        match dry_run::inspect(&worker, &grid.selected_order())? {
+            Ok(inspection) => grid.keep(shard, &inspection),
+            Err(code) => return Ok(code),
+        }
+    }
     let status = survey(&worker, folder.path())?;
-    eprintln!("{}: {}", grid.order.run, describe(&grid.counts(&status)));
+    eprintln!("{}: {}", named(&grid, args.shard), describe(&grid.counts(&status)));
     // The report is built while the cells run: nothing here waits for it before they are done.
-    let reporter = if args.no_report { None } else { Some(build::start_report(workspace)?) };
+    let wants_report = !args.no_report;
+    let mut reporter = match args.shard {
+        None if wants_report => Some(build::start_report(workspace)?),
+        _ => None,
+    };
     let mut left = grid.selected_order();
     left.cells.retain(|cell| status.get(&cell.id) != Some(&CellStatus::Done));
     let code = match left.cells.is_empty() {
         true => DONE,
-        false => worker::run(&worker, &order_path, &left, args.verbose, &stop)?,
+        false => run_worker(&worker, &grid, &left, args.verbose, &stop)?,
     };
-    let wants_report = code == DONE || code == FAILED_CELLS;
+    let wants_report = wants_report && (code == DONE || code == FAILED_CELLS);
+    if let Some(shard) = args.shard.filter(|_| wants_report) {
+        let status = stored::survey(&worker, folder.path(), false)?.survey.status();
+        let n_left = asked.iter().filter(|id| !status.contains_key(*id)).count();
+        // Whoever is last sees all cells, as each looks when its own are through.
+        match n_left {
+            0 => reporter = Some(build::start_report(workspace)?),
+            _ => eprintln!("{}", others_are_left(shard, n_left)),
+        }
+    }
     let report = match reporter.filter(|_| wants_report) {
         None => None,
         Some(reporter) => {
@@ -108,6 +137,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         let Counts { total, new, done, failed } = grid.counts(&status);
         let summary = json!({
             "run": grid.order.run,
+            "shard": args.shard.map(|shard| shard.to_string()),
             "results": folder.path(),
             "cells": { "total": total, "done": done, "failed": failed, "new": new },
             "report": report,
@@ -118,31 +148,51 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     Ok(code)
 }
 
-/// Opens the results folder for writing and makes sure that no other worker is at work there.
+/// The run, and which share of it.
+fn named(grid: &Grid, shard: Option<Shard>) -> String {
+    match shard {
+        None => grid.order.run.clone(),
+        Some(shard) => format!("{}, share {shard}", grid.order.run),
+    }
+}
+
+fn others_are_left(shard: Shard, n_left: usize) -> String {
+    let cells = if n_left == 1 { "1 cell".to_owned() } else { format!("{n_left} cells") };
+    format!(
+        "share {shard} is through; other shares have {cells} left, and the last writes the report"
+    )
+}
+
+/// Runs the worker on the chosen cells, by an order of its own that no other process can replace.
+fn run_worker(
+    worker: &Path,
+    grid: &Grid,
+    left: &WorkOrder,
+    verbose: bool,
+    stop: &Stop,
+) -> Result<i32> {
+    let order = dry_run::order_file(&grid.selected_order())?;
+    worker::run(worker, order.path(), left, verbose, stop)
+}
+
+/// Opens the results folder for writing, and says who else is at work there.
 fn open(folder: &Path) -> Result<RunFolder> {
     let unusable = || Exit::results("the results folder cannot be used");
     let run = RunFolder::open(folder).with_context(unusable)?;
-    drop(run.lock().with_context(unusable)?);
+    if let Some(others) = run.at_work().with_context(unusable)? {
+        eprintln!("{others} is at work in this run: no cell is computed twice");
+    }
     Ok(run)
 }
 
-/// Leaves the pipeline and the whole grid beside the results; the value is the worker's order.
-fn prepare(folder: &Path, grid: &Grid) -> Result<PathBuf> {
-    let write = |name: &str, text: &str| {
-        let path = folder.join(name);
-        let unusable = || Exit::results("the results folder cannot be used");
-        files::write(&path, text.as_bytes()).with_context(unusable)?;
-        anyhow::Ok(path)
-    };
-    let text = |order: &WorkOrder| {
-        serde_json::to_string_pretty(order).context("cannot encode the work order")
-    };
-    write("plan.toml", &grid.pipeline_text)?;
-    let whole = write(ORDER, &text(&grid.order)?)?;
-    if grid.selected.len() == grid.order.cells.len() {
-        return Ok(whole);
-    }
-    write("selection.json", &text(&grid.selected_order())?)
+/// Leaves the pipeline and the whole grid beside the results.
+fn prepare(folder: &Path, grid: &Grid) -> Result<()> {
+    let unusable = || Exit::results("the results folder cannot be used");
+    let write = |name: &str, text: &str| files::write(&folder.join(name), text.as_bytes());
+    let order =
+        serde_json::to_string_pretty(&grid.order).context("cannot encode the work order")?;
+    write("plan.toml", &grid.pipeline_text).with_context(unusable)?;
+    write(ORDER, &order).with_context(unusable)
 }
 
 /// What is done and what failed; damaged files are told and will be computed again.

@@ -326,10 +326,10 @@ fn failed_damaged_and_waiting_cells_say_so() {
         &[WINDOW],
         &["damaged: no complete Parquet footer", "yes: its file does not count: no complete"],
     );
-    let lock = grid.store.lock().unwrap();
-    let holder = format!("process {} is at work in the run", std::process::id());
+    let claims = grid.store.join(runs::Pace::default()).unwrap();
+    let holder = format!("{} is at work in the run", files::Process::own().describe());
     grid.says(&[STATIC], &[&format!("waiting: it is ordered, and {holder}"), &holder]);
-    drop(lock);
+    drop(claims);
     grid.says(&[STATIC], &["missing: it is ordered and was not run, and nobody is at work"]);
 }
 

@@ -42,7 +42,7 @@ fn events_become_lines_and_the_code_passes_through() {
         &bench,
         r#"echo "loading" >&2
 echo '{"event":"phase","message":"calibrating"}'
-ids=$(grep -o '"id": "[0-9a-f]*"' "$3" | cut -d'"' -f4)
+ids=$(grep -o '"id": *"[0-9a-f]*"' "$3" | cut -d'"' -f4)
 set -- $ids
 echo '{"event":"cell_start","id":"'$1'","label":"","units":2}'
 echo '{"event":"cell_done","id":"'$1'","seconds":1.5,"tokens_per_second":100.0}'
@@ -131,8 +131,8 @@ fn a_dry_run_lists_cells_and_totals_and_writes_nothing() {
         r#"ids=$(grep -o '"id":"[0-9a-f]*"' "$3" | cut -d'"' -f4)
 set -- $ids
 echo '{"models":[{"name":"mine","parameters":10,"peak_memory_bytes":1073741824}],"cells":[
-{"id":"'$1'","units":2,"tokens":128,"flops_per_token":10.0,"seconds_expected":30.0},
-{"id":"'$2'","units":2,"tokens":128,"flops_per_token":5.0,"seconds_expected":60.0}],
+{"id":"'$1'","units":2,"tokens":128,"flops_per_token":10.0,"flops_expected":1280.0,"seconds_expected":30.0},
+{"id":"'$2'","units":2,"tokens":128,"flops_per_token":5.0,"flops_expected":640.0,"seconds_expected":60.0}],
 "peak_memory_bytes":1073741824,"seconds_expected":90.0}'"#,
     );
     let output = bench.run(&["run-grid", &pipeline, "--dry-run"]);
@@ -198,14 +198,72 @@ fn a_killed_worker_leaves_a_run_that_can_be_resumed() {
 }
 
 #[test]
-fn two_runs_do_not_share_a_results_folder() {
+fn runs_share_a_results_folder_and_say_so() {
     let bench = Bench::new();
     let pipeline = bench.own_pipeline();
     scripts(&bench, "exit 0");
-    let store = runs::RunFolder::open(&bench.results().join("own")).unwrap();
-    let _held = store.lock().unwrap();
+    let run = runs::RunFolder::open(&bench.results().join("own")).unwrap();
+    let others = run.join(runs::Pace::default()).unwrap();
     let output = bench.run(&["run-grid", &pipeline]);
-    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
-    let expected = format!("is in use by process {}", std::process::id());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let expected = format!("{} is at work in this run", files::Process::own().describe());
     assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
+    drop(others);
+    let output = bench.run(&["run-grid", &pipeline]);
+    assert!(!stderr(&output).contains("is at work"), "{}", stderr(&output));
+}
+
+/// Answers `inspect` with the cells of the order, each twice as dear as the one before; `run` keeps the ids
+/// that it is given.
+const SHARING: &str = r#"
+ids=$(grep -o '"id": *"[0-9a-f]*"' "$3" | cut -d'"' -f4)
+set -- "$1" $ids
+if [ "$1" = run ]; then shift; echo "$@" >> ids; exit 0; fi
+cost=1; cells=; shift
+for id in "$@"; do
+  cells="$cells,{\"id\":\"$id\",\"units\":1,\"tokens\":1,\"flops_per_token\":1.0,\"flops_expected\":$cost.0,\"seconds_expected\":$cost.0}"
+  cost=$((cost * 2))
+done
+echo "{\"models\":[{\"name\":\"mine\",\"parameters\":1,\"peak_memory_bytes\":9}],\"cells\":[${cells#,}],\"peak_memory_bytes\":9,\"seconds_expected\":3.0}""#;
+
+#[test]
+fn shares_are_the_whole_and_no_cell_is_in_two() {
+    let bench = Bench::new();
+    let pipeline = bench.own_pipeline();
+    scripts(&bench, SHARING);
+    let listed = |shard: &str| -> Vec<String> {
+        let output = bench.run(&["run-grid", &pipeline, "--dry-run", "--json", "--shard", shard]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let answer: Value = serde_json::from_str(&stdout(&output)).unwrap();
+        let cells = answer["cells"].as_array().unwrap();
+        assert_eq!(answer["total"], cells.len());
+        cells.iter().map(|cell| cell["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let whole = listed("1/1");
+    assert_eq!(whole.len(), 2);
+    let shares = [listed("1/2"), listed("2/2")];
+    assert!(shares.iter().all(|share| share.len() == 1), "{shares:?}");
+    let mut both = shares.concat();
+    both.sort_by_key(|id| whole.iter().position(|other| other == id));
+    assert_eq!(both, whole);
+    assert!(listed("9/9").is_empty());
+
+    for (shard, share) in ["1/2", "2/2"].into_iter().zip(&shares) {
+        let output = bench.run(&["run-grid", &pipeline, "--shard", shard]);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert!(text.contains(&format!("own, share {shard}: 1 cells: 1 new")), "{text}");
+        // The script stores nothing, so both cells are left, and nobody is the last.
+        let left = format!("share {shard} is through; other shares have 2 cells left");
+        assert!(text.contains(&left), "{text}");
+        assert!(!bench.results().join("own/report.md").exists());
+        let ids = fs::read_to_string(bench.path("ids")).unwrap();
+        assert_eq!(ids.lines().last(), Some(share[0].as_str()));
+    }
+    // The order beside the results is always the whole.
+    let order = fs::read_to_string(bench.results().join("own/order.json")).unwrap();
+    assert!(whole.iter().all(|id| order.contains(id)));
+    let output = bench.run(&["run-grid", &pipeline, "--shard", "3/2"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("write I/N"), "{}", stderr(&output));
 }

@@ -15,19 +15,38 @@
 //! ```
 
 mod folder;
+mod process;
 mod stand_in;
 
 pub use folder::{FolderDraft, refuse_what_is_there};
+pub use process::Process;
 pub use stand_in::StandIn;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Ending of files that are not finished. A process that was killed may leave some behind.
 pub const TEMPORARY: &str = ".tmp";
+
+/// A name beside `path` that no other process and no other call has, and that says whose it is:
+/// `.NAME.PROCESS.NUMBER.tmp`.
+///
+/// A leftover of a killed process may have a name of its own number; it is never that of a living one.
+pub fn temporary_name(path: &Path) -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = path.file_name().unwrap_or_default();
+    path.with_file_name(format!(".{}.{}.{number}{TEMPORARY}", name.display(), Process::own()))
+}
+
+/// Whose unfinished file a name is; none where it is no such name.
+pub fn owner_of(name: &str) -> Option<Process> {
+    let inner = name.strip_prefix('.')?.strip_suffix(TEMPORARY)?;
+    let (inner, _number) = inner.rsplit_once('.')?;
+    Process::parse(inner.rsplit_once('.')?.1)
+}
 
 /// Why a file could not be written.
 #[derive(Debug)]
@@ -72,16 +91,13 @@ impl Draft {
     /// # Errors
     /// When `path` names no file or nothing can be created in its folder.
     pub fn begin(path: &Path) -> Result<Draft, WriteError> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let Some(name) = path.file_name() else {
+        if path.file_name().is_none() {
             let source = io::Error::new(io::ErrorKind::InvalidInput, "it names no file");
             return Err(failed("create", path)(source));
-        };
+        }
         loop {
-            // A leftover of a killed process, or of another machine on the same disk, keeps its name.
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let own = format!(".{}.{}-{number}{TEMPORARY}", name.display(), process::id());
-            let temporary = path.with_file_name(own);
+            // What has the name already keeps it.
+            let temporary = temporary_name(path);
             match OpenOptions::new().write(true).create_new(true).open(&temporary) {
                 Ok(file) => {
                     let path = path.to_owned();

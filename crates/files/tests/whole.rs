@@ -65,7 +65,9 @@ fn many_writers_of_one_name_leave_one_whole_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("order.json");
     // A leftover of a process that was killed keeps its name, and is in nobody's way.
-    let leftover = format!(".order.json.{}-0{}", std::process::id(), files::TEMPORARY);
+    let leftover = format!(".order.json.{}.0{}", files::Process::own(), files::TEMPORARY);
+    assert_eq!(files::owner_of(&leftover).as_ref(), Some(files::Process::own()));
+    assert_eq!(files::owner_of("order.json"), None);
     fs::write(folder.path().join(&leftover), "half").unwrap();
     let texts: Vec<String> = (0..8).map(|n| format!("{n}").repeat(100_000 + n)).collect();
     thread::scope(|scope| {

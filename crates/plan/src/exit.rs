@@ -8,7 +8,7 @@ pub const FAILED_CELLS: i32 = 1;
 pub const BAD_PIPELINE: i32 = 2;
 /// An input (weights, text) is missing or has the wrong hash.
 pub const BAD_INPUTS: i32 = 3;
-/// The results folder cannot be used: not writable, not a folder, or held by another process.
+/// The results folder cannot be used: not writable, not a folder, or deleted under the run.
 pub const BAD_RESULTS: i32 = 4;
 /// Stopped before the end; the same command goes on where it stopped.
 pub const STOPPED: i32 = 5;

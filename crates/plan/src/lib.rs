@@ -46,6 +46,7 @@ mod device;
 pub mod exit;
 mod filter;
 mod folder_name;
+mod grouped;
 mod hub;
 mod locks;
 mod model_entry;
@@ -56,6 +57,7 @@ mod protocol;
 mod reader;
 mod reading;
 mod recipe;
+mod shard;
 mod share;
 mod slim;
 mod sweep;
@@ -74,6 +76,7 @@ pub use dataset_entry::{CalibrationEntry, DatasetEntry};
 pub use device::{DeviceName, UnknownDevice};
 pub use filter::{Filter, FilterError};
 pub use folder_name::{FolderNameError, LONGEST_FOLDER_NAME, check_folder_name};
+pub use grouped::grouped;
 pub use hub::{
     DEFAULT_REVISION, FetchAnswer, FetchRequest, HubCache, HubName, HubNameError, RepositoryKind,
     Selection, hub_home,
@@ -95,6 +98,7 @@ pub use reading::Reading;
 pub use recipe::{
     Kind, Label, Recipe, RecipeError, Setting, Step, StepError, Takes, Value, Way, kinds,
 };
+pub use shard::{Costed, SLACK, Shard, ShardError, shares};
 pub use share::{Share, ShareError};
 pub use slim::{SlimAnswer, SlimEvent, SlimRequest, SlimText};
 pub use threshold::Threshold;

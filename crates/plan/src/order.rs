@@ -181,6 +181,16 @@ pub enum Event {
         /// Why, as one chain of causes.
         error: String,
     },
+    /// Another worker of the same run finished a cell that was asked for here too.
+    CellElsewhere {
+        /// The cell.
+        id: String,
+    },
+    /// Nothing can be done until other workers of the same run are through.
+    Waiting {
+        /// For what and for whom.
+        message: String,
+    },
     /// The last line.
     End {
         /// Cells finished in this run.
@@ -230,7 +240,9 @@ pub struct CellInspection {
     pub guessed: bool,
     /// Floating-point operations for one token.
     pub flops_per_token: f64,
-    /// Seconds expected.
+    /// Floating-point operations of the whole cell, whatever machine runs it; cells are shared out by them.
+    pub flops_expected: f64,
+    /// Seconds expected on this machine.
     pub seconds_expected: f64,
 }
 

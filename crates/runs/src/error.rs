@@ -19,14 +19,9 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
-    /// Another process is at work in the same folder.
-    #[error("{} is in use by {holder}: wait for it or stop it", path.display())]
-    Locked {
-        /// The results folder.
-        path: PathBuf,
-        /// The process that holds the lock, as it described itself.
-        holder: String,
-    },
+    /// The folder was there when the run began.
+    #[error("{} is gone: it was deleted or moved while a run was at work in it; start the run again", .0.display())]
+    Gone(PathBuf),
     /// A file operation failed.
     #[error("cannot {action} {}", path.display())]
     Io {

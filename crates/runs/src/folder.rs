@@ -1,9 +1,12 @@
-//! The folder of one run: opened, locked, listed by names.
+//! The folder of one run: opened, swept, listed by names.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{Lock, NO_WINDOW, StoreError, Table, lock};
+use files::Process;
+
+use crate::claims::{BEAT, CLAIMS, Holder, read, remove, remove_claim};
+use crate::{Claims, NO_WINDOW, Pace, StoreError, Table};
 
 /// Folders between a table and its files: model, dataset, sparsity, window.
 const PARTITION_DEPTH: usize = 4;
@@ -27,7 +30,7 @@ pub struct RunFolder {
 
 impl RunFolder {
     /// Opens a run's folder for writing: makes it, proves that it can be written to, and sweeps up
-    /// what a killed process left unfinished (unless another process is at work there).
+    /// what processes of this machine left that are not there any more.
     ///
     /// # Errors
     /// [`StoreError::NotAFolder`] or [`StoreError::NotWritable`].
@@ -36,16 +39,12 @@ impl RunFolder {
         let not_writable = |source| StoreError::NotWritable { path: folder.to_owned(), source };
         files::create_folders(folder).map_err(|error| not_writable(error.source))?;
         // Permissions say little (root, read-only mounts, full disks): really write something.
-        let name = format!(".probe.{}{}", std::process::id(), files::TEMPORARY);
-        let probe = folder.join(name);
+        let probe = files::temporary_name(&folder.join("probe"));
         let written = fs::write(&probe, b"slim");
         let removed = fs::remove_file(&probe);
         written.and(removed).map_err(not_writable)?;
-        let run = RunFolder { folder: folder.to_owned() };
-        match run.lock() {
-            Ok(_) | Err(StoreError::Locked { .. }) => Ok(run),
-            Err(error) => Err(error),
-        }
+        sweep(folder, &|process| process.is_living() == Some(false))?;
+        Ok(RunFolder { folder: folder.to_owned() })
     }
 
     /// Opens a run's folder for reading only; it may be absent, which is an empty run.
@@ -62,26 +61,34 @@ impl RunFolder {
         &self.folder
     }
 
-    /// Takes the run's lock, and sweeps up unfinished files. Released when dropped, and by the
-    /// system however the process ends.
+    /// Begins to take part in the run: cells can be claimed then.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] names the process that holds it.
-    pub fn lock(&self) -> Result<Lock, StoreError> {
-        let lock = lock::acquire(&self.folder)?;
-        remove_temporaries(&self.folder, 0)?;
-        for table in Table::ALL {
-            remove_temporaries(&self.folder.join(table.folder()), PARTITION_DEPTH)?;
-        }
-        Ok(lock)
+    /// As [`Claims::join`].
+    pub fn join(&self, pace: Pace) -> Result<Claims, StoreError> {
+        Claims::join(&self.folder, pace)
     }
 
-    /// The process that is at work in the run, as it described itself; none where nobody is.
+    /// Who is at work in the run, as people read it; none where nobody is.
+    ///
+    /// Of processes on other machines it is said that they are at work until somebody finds them silent.
     ///
     /// # Errors
-    /// [`StoreError::Io`] when the lock cannot be looked at.
-    pub fn holder(&self) -> Result<Option<String>, StoreError> {
-        lock::holder(&self.folder)
+    /// [`StoreError::Io`] when the folder cannot be listed.
+    pub fn at_work(&self) -> Result<Option<String>, StoreError> {
+        let mut files = Vec::new();
+        list_files(&self.folder.join(CLAIMS), 0, &mut files)?;
+        let living = |path: &PathBuf| {
+            let name = path.file_name()?.to_str()?.strip_suffix(BEAT)?;
+            let process = Holder::parse(name)?.process;
+            (process.is_living() != Some(false)).then(|| process.describe())
+        };
+        let mut living = files.iter().filter_map(living);
+        let first = living.next();
+        Ok(first.map(|first| match living.count() {
+            0 => first,
+            others => format!("{first} with {others} more"),
+        }))
     }
 
     /// Every file with a final name, by table and path.
@@ -143,7 +150,7 @@ fn check_is_folder(folder: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn check_name<'a>(what: &'static str, name: &'a str) -> Result<&'a str, StoreError> {
+pub(crate) fn check_name<'a>(what: &'static str, name: &'a str) -> Result<&'a str, StoreError> {
     plan::check_folder_name(name).map_err(|source| StoreError::Name { what, source })?;
     Ok(name)
 }
@@ -156,7 +163,10 @@ fn list_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(
     let list = || -> std::io::Result<Vec<PathBuf>> {
         fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
     };
-    let mut paths = list().map_err(StoreError::io("list", folder))?;
+    let mut paths = match list() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        listed => listed.map_err(StoreError::io("list", folder))?,
+    };
     paths.sort();
     for path in paths {
         if !path.is_dir() {
@@ -168,17 +178,51 @@ fn list_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(
     Ok(())
 }
 
-/// Removes what a process that was killed left half written in `folder` and `depth` levels below it.
+/// Removes what processes left unfinished in a run: files under temporary names, claims and beats.
+///
+/// # Errors
+/// When a folder cannot be listed or a file not removed.
+pub(crate) fn sweep(run: &Path, whose: &dyn Fn(&Process) -> bool) -> Result<(), StoreError> {
+    let claims = run.join(CLAIMS);
+    remove_temporaries(run, 0, whose)?;
+    remove_temporaries(&claims, 0, whose)?;
+    for table in Table::ALL {
+        remove_temporaries(&run.join(table.folder()), PARTITION_DEPTH, whose)?;
+    }
+    let mut files = Vec::new();
+    list_files(&claims, 0, &mut files)?;
+    for path in files {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if let Some(beat) = name.strip_suffix(BEAT) {
+            if Holder::parse(beat).is_some_and(|holder| whose(&holder.process)) {
+                remove(&path)?;
+            }
+            continue;
+        }
+        let Some(claim) = read(&path)? else { continue };
+        if Holder::of_claim(&claim).is_some_and(|holder| whose(&holder.process)) {
+            remove_claim(&path, &claim)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what processes left half written in `folder` and `depth` levels below it: of those that `whose`
+/// names, as their files do. What names nobody stays.
 ///
 /// # Errors
 /// When the folder cannot be listed or a file not removed.
-pub fn remove_temporaries(folder: &Path, depth: usize) -> Result<(), StoreError> {
+pub fn remove_temporaries(
+    folder: &Path,
+    depth: usize,
+    whose: &dyn Fn(&Process) -> bool,
+) -> Result<(), StoreError> {
     let mut files = Vec::new();
     list_files(folder, depth, &mut files)?;
     for path in files {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with('.') && name.ends_with(files::TEMPORARY) {
-            fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
+        if files::owner_of(&name).is_some_and(|owner| whose(&owner)) {
+            remove(&path)?;
         }
     }
     Ok(())

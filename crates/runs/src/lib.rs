@@ -1,27 +1,30 @@
-//! The folder of a run, without its rows: which files it holds, and who is at work in it.
+//! The folder of a run, without its rows: which files it holds, and who computes which cell of it.
 //!
 //! Nothing here opens a Parquet file; that is `tables`. What only asks for the state of a run, or passes
 //! it on, needs neither Arrow nor Parquet, and is built in seconds.
 
+mod claims;
 mod error;
 mod folder;
 mod instant;
 mod listing;
-mod lock;
 mod origin;
 mod outstanding;
+mod pulse;
 mod survey;
 mod table;
+mod watch;
 
+pub use claims::{Attempt, Claim, Claims};
 pub use error::StoreError;
 pub use folder::{RunFolder, TableFile, remove_temporaries};
 pub use instant::utc;
 pub use listing::{ORDER, runs_in};
-pub use lock::Lock;
 pub use origin::{FailureRecord, FileAbout, Origin, Provenance};
 pub use outstanding::outstanding;
 pub use survey::{CellStatus, Damaged, StoredFile, Survey, SurveyAnswer};
 pub use table::Table;
+pub use watch::Pace;
 
 /// Folder name of the `window` partition for cells without a window (dense, static).
 pub const NO_WINDOW: &str = "__HIVE_DEFAULT_PARTITION__";

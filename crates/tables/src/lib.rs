@@ -12,10 +12,10 @@
 //!   neurons/..., channels/..., overlaps/..., lens/...   what is observed
 //!   failures/<cell id>.parquet
 //!   atlas/*.parquet                                     what a report works out from these
-//!   .lock                                                     held while a worker runs
+//!   claims/<cell id>, claims/<worker>.beat                    who computes which cell, while workers run
 //! ```
 //!
-//! The folder itself, its lock and the names of its files are `runs`, which knows nothing of Parquet.
+//! The folder itself, its claims and the names of its files are `runs`, which knows nothing of Parquet.
 //!
 //! Key decision: the file system is the only book-keeping. A file gets its final name only when all
 //! of it is on disk (temporary name, sync, rename, sync of the folder), so a complete file *is* the
@@ -60,7 +60,6 @@
 //!
 //! let folder = tempfile::tempdir()?;
 //! let store = Store::open(folder.path())?;
-//! let _held = store.lock()?;
 //! let file = store.write_windows(&record, &[row])?;
 //! assert!(store.has(&record.id, &record.cell)?);
 //! assert_eq!(read_windows(&file)?[0].nll_nats, 255.0 * 1.5);
@@ -115,7 +114,7 @@ pub use read::{
 };
 pub use record::{CellRecord, Left, RowCache, RowShares, Touched};
 pub use runs::{
-    CellStatus, Damaged, FailureRecord, Lock, NO_WINDOW, ORDER, Origin, Provenance, StoreError,
+    CellStatus, Damaged, FailureRecord, NO_WINDOW, ORDER, Origin, Provenance, StoreError,
     StoredFile, Survey, Table, outstanding, remove_temporaries, runs_in, utc,
 };
 pub use store::Store;

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use runs::{
-    CellStatus, Damaged, FailureRecord, Lock, RunFolder, StoreError, StoredFile, Survey, Table,
-    TableFile,
+    CellStatus, Claims, Damaged, FailureRecord, Pace, RunFolder, StoreError, StoredFile, Survey,
+    Table, TableFile,
 };
 
 use crate::write::{About, WriteError, write_atomically};
@@ -46,20 +48,20 @@ impl Store {
         self.run.path()
     }
 
-    /// Takes the run's lock, see [`RunFolder::lock`].
+    /// Begins to take part in the run, see [`RunFolder::join`].
     ///
     /// # Errors
-    /// [`StoreError::Locked`] names the process that holds it.
-    pub fn lock(&self) -> Result<Lock, StoreError> {
-        self.run.lock()
+    /// As [`Claims::join`].
+    pub fn join(&self, pace: Pace) -> Result<Claims, StoreError> {
+        self.run.join(pace)
     }
 
-    /// The process that is at work in the run, as it described itself; none where nobody is.
+    /// Who is at work in the run, see [`RunFolder::at_work`].
     ///
     /// # Errors
-    /// [`StoreError::Io`] when the lock cannot be looked at.
-    pub fn holder(&self) -> Result<Option<String>, StoreError> {
-        self.run.holder()
+    /// As [`RunFolder::at_work`].
+    pub fn at_work(&self) -> Result<Option<String>, StoreError> {
+        self.run.at_work()
     }
 
     /// Which cells are done and which failed; see [`Store::survey`] for the files themselves.
@@ -80,6 +82,8 @@ impl Store {
         for TableFile { id, table, path } in self.run.files()? {
             match read::check(&path) {
                 Ok(()) => survey.files.push(StoredFile { id, table, path }),
+                // Another worker forgot a failure, or replaced what it could not read.
+                Err(_) if !path.exists() => {}
                 Err(reason) => survey.damaged.push(Damaged { path, reason }),
             }
         }
@@ -236,6 +240,16 @@ impl Store {
         Ok(path)
     }
 
+    /// When the failure of a cell was recorded, by the clock of whoever keeps the file: to see whether it
+    /// is still the same one, and for nothing else. None where the cell did not fail.
+    ///
+    /// # Errors
+    /// [`StoreError::Name`] when the id cannot be part of a path.
+    pub fn failure_mark(&self, id: &str) -> Result<Option<SystemTime>, StoreError> {
+        let metadata = fs::metadata(self.run.failure_path(id)?);
+        Ok(metadata.and_then(|metadata| metadata.modified()).ok())
+    }
+
     /// Whether the results of a cell are there, complete.
     ///
     /// # Errors
@@ -270,9 +284,11 @@ impl Store {
         let path = self.result_path(&record.id, &record.cell)?;
         self.write(&path, &record.id, table, &record.cell, batch)?;
         let failure = self.run.failure_path(&record.id)?;
-        if failure.exists() {
-            fs::remove_file(&failure).map_err(StoreError::io("remove", &failure))?;
-            files::sync_folder(&self.folder().join(Table::Failures.folder()))?;
+        match fs::remove_file(&failure) {
+            Ok(()) => files::sync_folder(&self.folder().join(Table::Failures.folder()))?,
+            // There was none, or another worker was faster.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreError::io("remove", &failure)(error)),
         }
         Ok(path)
     }
@@ -285,11 +301,18 @@ impl Store {
         cell: &plan::Cell,
         batch: Result<RecordBatch, ArrowError>,
     ) -> Result<(), StoreError> {
+        // Results of a run that was deleted are not wanted: no folder of theirs is made again.
+        if !self.folder().is_dir() {
+            return Err(StoreError::Gone(self.folder().to_owned()));
+        }
         let encode = |reason| StoreError::Encode { table, id: id.to_owned(), reason };
         let batch = batch.map_err(|error| encode(error.to_string()))?;
         let json = serde_json::to_string(cell).map_err(|error| encode(error.to_string()))?;
         write_atomically(path, &batch, About::cell(&json)).map_err(|error| match error {
             WriteError::Encode(reason) => encode(reason),
+            WriteError::Store(_) if !self.folder().is_dir() => {
+                StoreError::Gone(self.folder().to_owned())
+            }
             WriteError::Store(error) => error,
         })
     }

@@ -98,16 +98,16 @@ fn a_failure_reads_back_whole() {
 }
 
 #[test]
-fn a_lock_is_seen_without_being_taken() {
+fn who_is_at_work_is_seen_without_taking_part() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
-    assert_eq!(store.holder().unwrap(), None);
-    let lock = store.lock().unwrap();
-    assert_eq!(store.holder().unwrap(), Some(format!("process {}", std::process::id())));
-    drop(lock);
-    assert_eq!(store.holder().unwrap(), None);
+    assert_eq!(store.at_work().unwrap(), None);
+    let claims = store.join(runs::Pace::default()).unwrap();
+    assert_eq!(store.at_work().unwrap(), Some(files::Process::own().describe()));
+    drop(claims);
+    assert_eq!(store.at_work().unwrap(), None);
     let absent = Store::open_read_only(&folder.path().join("absent")).unwrap();
-    assert_eq!(absent.holder().unwrap(), None);
+    assert_eq!(absent.at_work().unwrap(), None);
 }
 
 #[test]

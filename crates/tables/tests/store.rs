@@ -1,4 +1,4 @@
-//! The store: atomic files, honest status, one worker at a time, hive folders.
+//! The store: atomic files, honest status, hive folders.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
@@ -165,7 +165,6 @@ fn the_layout_is_hive() {
     assert_eq!(
         files(store.folder()),
         [
-            ".lock".to_owned(),
             "failures/a4.parquet".to_owned(),
             format!("items/{in_model}/sparsity=0/window=__HIVE_DEFAULT_PARTITION__/a3.parquet"),
             format!("windows/{in_model}/sparsity=0.9/window=1/a1.parquet"),
@@ -254,7 +253,7 @@ fn rows_that_are_no_result_are_refused() {
         store.write_windows(&renamed, &window_rows()),
         Err(StoreError::Name { what: "model", .. })
     ));
-    assert_eq!(files(store.folder()), [".lock"]);
+    assert_eq!(files(store.folder()), Vec::<String>::new());
 }
 
 #[test]
@@ -276,33 +275,51 @@ fn a_torn_file_counts_as_not_done_at_every_length() {
     assert_eq!(store.status().unwrap()["a1"], CellStatus::Done);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn what_a_killed_process_leaves_is_no_result_and_is_swept_up() {
     let (_folder, store) = store();
     let path = store.write_windows(&dynamic("a1", "ppl-1024"), &window_rows()).unwrap();
-    let torn = path.with_file_name(".a9.4711.tmp");
-    fs::write(&torn, b"PAR1 and then nothing").unwrap();
+    let own = files::Process::own().to_string();
+    let machine = own.split('-').nth(1).unwrap();
+    // Number 1 is there on every machine, but did not begin then.
+    let dead = format!("here-{machine}-1-999999999");
+    let torn = |process: &str| path.with_file_name(format!(".a9.parquet.{process}.0.tmp"));
+    let left = [&dead, &own, &"node07-0123456789abcdef-1-1".to_owned()].map(|of| torn(of));
+    for torn in &left {
+        fs::write(torn, b"PAR1 and then nothing").unwrap();
+    }
     assert_eq!(store.status().unwrap().keys().collect::<Vec<_>>(), ["a1"]);
-    let held = store.lock().unwrap();
-    assert!(!torn.exists());
-    // While a worker is at work its unfinished files are its own.
-    fs::write(&torn, b"PAR1 and then nothing").unwrap();
     Store::open(store.folder()).unwrap();
-    assert!(torn.exists());
-    drop(held);
-    Store::open(store.folder()).unwrap();
-    assert!(!torn.exists());
+    // Those of the living are their own, and of other machines nothing is known.
+    assert_eq!(left.map(|torn| torn.exists()), [false, true, true]);
+}
+
+/// A worker that goes on after its run was deleted must not bring pieces of it back.
+#[test]
+fn a_run_that_was_deleted_does_not_come_again() {
+    let (_folder, store) = store();
+    let cell = dynamic("a1", "ppl-1024");
+    store.write_windows(&cell, &window_rows()).unwrap();
+    fs::remove_dir_all(store.folder()).unwrap();
+    let gone = |error| matches!(error, StoreError::Gone(path) if path == store.folder());
+    assert!(gone(store.write_windows(&cell, &window_rows()).unwrap_err()));
+    assert!(gone(store.write_failure(&failure(&cell)).unwrap_err()));
+    assert!(!store.folder().exists());
 }
 
 #[test]
-fn one_worker_at_a_time() {
+fn a_failure_is_told_from_a_later_one() {
     let (_folder, store) = store();
-    let held = store.lock().unwrap();
-    let error = store.lock().unwrap_err().to_string();
-    let expected = format!("is in use by process {}", std::process::id());
-    assert!(error.contains(&expected), "{error}");
-    drop(held);
-    store.lock().unwrap();
+    let cell = dynamic("a1", "ppl-1024");
+    assert_eq!(store.failure_mark("a1").unwrap(), None);
+    let path = store.write_failure(&failure(&cell)).unwrap();
+    let mark = store.failure_mark("a1").unwrap();
+    assert!(mark.is_some());
+    assert_eq!(store.failure_mark("a1").unwrap(), mark);
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(mark.unwrap() + std::time::Duration::from_millis(1)).unwrap();
+    assert_ne!(store.failure_mark("a1").unwrap(), mark);
 }
 
 #[test]

@@ -108,7 +108,8 @@ pub(crate) fn train(
     // The reader of configs reads files, and whoever looks into the folder wants one too.
     export::write_json(&workplace.config(), &export::config(recipe, &texts.tokenizer))?;
     // Tables lie one level below.
-    remove_temporaries(&workplace.0, 1)?;
+    // One training at a time has the folder, so none of them is another's.
+    remove_temporaries(&workplace.0, 1, &|_| true)?;
     let architecture = Architecture::read(&workplace.config())?;
     let json = recipe.json();
     let found = Checkpoint::read(&workplace.checkpoint(), recipe)?;

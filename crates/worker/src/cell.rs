@@ -120,6 +120,7 @@ fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
         order: &order,
         inputs: &inputs,
         store: &store,
+        turns: None,
         stop,
         input,
         device: &device,

@@ -51,13 +51,15 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
         // Cells of one cut model share it.
         let is_first = cut.insert((&cell.model, cell.recipe.json(), cell.calibration.as_ref()));
         let calibrated = if is_first { calibrated(cell) } else { 0.0 };
+        let flops_expected = flops * passes(cell, facts) + body * calibrated;
         costs.push(CellInspection {
             id: id.clone(),
             units: units as u64,
             tokens: tokens as u64,
             guessed,
             flops_per_token: flops / tokens.max(1) as f64,
-            seconds_expected: (flops * passes(cell, facts) + body * calibrated) / flops_per_second,
+            flops_expected,
+            seconds_expected: flops_expected / flops_per_second,
         });
     }
     let mut models = Vec::new();

@@ -2,6 +2,7 @@
 //! and starts it; people rarely call it by hand.
 
 mod cell;
+mod cells;
 mod choices;
 mod evaluate;
 mod fail;
@@ -25,11 +26,13 @@ mod subject;
 mod survey;
 mod system;
 mod text;
+mod turns;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use plan::DeviceName;
+use runs::Pace;
 
 use crate::fail::Fail;
 
@@ -47,6 +50,12 @@ enum Command {
         /// The work order, JSON.
         #[arg(long)]
         order: PathBuf,
+        /// Milliseconds between two signs of life for the other workers of the run.
+        #[arg(long)]
+        beat_ms: Option<u64>,
+        /// Milliseconds after which a worker on another machine without a new sign counts as dead.
+        #[arg(long)]
+        silence_ms: Option<u64>,
     },
     /// Say what a work order will cost.
     Inspect {
@@ -125,7 +134,12 @@ fn main() -> ExitCode {
         .with_ansi(system::colours())
         .init();
     let result = match Arguments::parse().command {
-        Command::Run { order } => run::run(&order),
+        Command::Run { order, beat_ms, silence_ms } => {
+            let Pace { beat, silence } = Pace::default();
+            let beat = beat_ms.map_or(beat, Duration::from_millis);
+            let silence = silence_ms.map_or(silence, Duration::from_millis);
+            run::run(&order, Pace { beat, silence })
+        }
         Command::Inspect { order, json } => inspect::inspect(&order, json),
         Command::Survey { results, cells } => survey::survey(&results, cells),
         Command::Choices { results } => choices::choices(&results),

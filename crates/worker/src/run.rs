@@ -1,20 +1,28 @@
 //! `worker run`: the outstanding cells of a work order, one after the other.
 
-use std::{collections::BTreeMap, io::Write as _, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write as _,
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use corpora::{Ask, ChoiceTask, Records, Source, Task, Text, Tokenizer, shared_document};
-use models::ModelFacts;
+use models::{Device, ModelFacts};
 use plan::{Cell, Event, Measure, ModelInput, OrderedCell, Protocol, TextInput, WorkOrder};
+use runs::Pace;
 use tables::{Store, outstanding};
 
 use crate::{
     Outcome,
+    cells::{Left, Tally},
     fail::Fail,
     material::Material,
-    runner::{Runner, Tally},
+    runner::Runner,
     stop::Stop,
     subject, text,
+    turns::{Turn, Turns},
 };
 
 /// Reads a work order.
@@ -27,49 +35,123 @@ pub(crate) fn read_order(path: &Path) -> Result<WorkOrder, Fail> {
         .map_err(Fail::Usage)
 }
 
-/// Runs what is not done; events go to standard output.
-pub(crate) fn run(order: &Path) -> Outcome {
+/// Runs what is not done, as one of any number of workers; events go to standard output.
+pub(crate) fn run(order: &Path, pace: Pace) -> Outcome {
     let order = read_order(order)?;
     let stop = Stop::listen(true).map_err(Fail::Usage)?;
     let store = Store::open(&order.results).map_err(|e| Fail::Results(e.into()))?;
-    let _lock = store.lock().map_err(|e| Fail::Results(e.into()))?;
+    let claims = store.join(pace).map_err(|e| Fail::Results(e.into()))?;
     let status = store.status().map_err(|e| Fail::Results(e.into()))?;
     let ids: Vec<String> = order.cells.iter().map(|cell| cell.id.clone()).collect();
-    let wanted = outstanding(&ids, &status);
+    let wanted: BTreeSet<String> = outstanding(&ids, &status).into_iter().collect();
     let cells: Vec<&OrderedCell> =
         order.cells.iter().filter(|cell| wanted.contains(&cell.id)).collect();
     let inputs = Inputs::read(&order, &cells)?;
     let device = subject::device(order.device).map_err(Fail::Usage)?;
+    let turns = Turns::new(&store, &claims, &cells).map_err(|e| Fail::Results(e.into()))?;
+    let work = Work { order: &order, inputs: &inputs, store: &store, stop: &stop, device, turns };
     let mut tally = Tally::default();
-    for model in &order.models {
-        let of_model: Vec<&OrderedCell> =
-            cells.iter().copied().filter(|cell| cell.cell.model == model.name).collect();
-        if of_model.is_empty() || stop.asked() {
-            continue;
-        }
-        say(&Event::Phase { message: format!("loading {}", model.name) });
-        let loaded = subject::model(&model.path, &device, model.time_steps).map_err(Fail::input)?;
-        let mut runner = Runner {
-            order: &order,
-            inputs: &inputs,
-            store: &store,
-            stop: &stop,
-            input: model,
-            device: &device,
-            model: Some(loaded.model),
-            has_one_cell: false,
-            decodes: false,
-            tells: true,
-        };
-        runner.run(&of_model, &mut tally)?;
-    }
-    let stopped = stop.asked() && tally.done + tally.failed < cells.len() as u64;
+    work.run(&cells, &mut tally)?;
+    let stopped = stop.asked() && tally.settled() < cells.len() as u64;
     say(&Event::End { done: tally.done, failed: tally.failed, stopped });
     Ok(match (stopped, tally.failed) {
         (true, _) => plan::exit::STOPPED,
         (false, 0) => plan::exit::DONE,
         (false, _) => plan::exit::FAILED_CELLS,
     })
+}
+
+/// The outstanding cells of an order, and what they are run with.
+struct Work<'a> {
+    order: &'a WorkOrder,
+    inputs: &'a Inputs,
+    store: &'a Store,
+    stop: &'a Stop,
+    device: Device,
+    turns: Turns<'a>,
+}
+
+impl<'a> Work<'a> {
+    /// Model after model; then again what other workers had in hand, until nothing is left of it.
+    fn run(&self, cells: &[&'a OrderedCell], tally: &mut Tally) -> Result<(), Fail> {
+        const FIRST_PAUSE: Duration = Duration::from_millis(250);
+        const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+        let (mut cells, mut pause) = (cells.to_vec(), FIRST_PAUSE);
+        let mut told = String::new();
+        loop {
+            let n_cells = cells.len();
+            let mut left = Left::default();
+            for model in &self.order.models {
+                let of_model: Vec<&OrderedCell> =
+                    cells.iter().copied().filter(|cell| cell.cell.model == model.name).collect();
+                let of_model = self.model(model, of_model, tally)?;
+                left.cells.extend(of_model.cells);
+                left.holder = of_model.holder.or(left.holder);
+            }
+            if left.cells.is_empty() || self.stop.asked() {
+                return Ok(());
+            }
+            if left.cells.len() < n_cells {
+                pause = FIRST_PAUSE;
+            }
+            let holder = left.holder.as_deref().unwrap_or("another process");
+            let cells_left = match left.cells.len() {
+                1 => "1 cell".to_owned(),
+                n => format!("{n} cells"),
+            };
+            let message = format!("waiting for {cells_left}: {holder} is at work");
+            if message != told {
+                say(&Event::Waiting { message: message.clone() });
+                told = message;
+            }
+            self.stop.pause(pause);
+            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+            cells = left.cells;
+        }
+    }
+
+    /// The cells of one model. It is loaded only where one of them can be begun.
+    fn model(
+        &self,
+        model: &ModelInput,
+        mut cells: Vec<&'a OrderedCell>,
+        tally: &mut Tally,
+    ) -> Result<Left<'a>, Fail> {
+        let mut held = Left::default();
+        loop {
+            let Some(ordered) = cells.first().copied().filter(|_| !self.stop.asked()) else {
+                return Ok(held);
+            };
+            let turn = self.turns.of(&ordered.id, &ordered.cell);
+            match turn.map_err(|e| Fail::Results(e.into()))? {
+                Turn::Ours(_) => break,
+                Turn::Held(holder) => {
+                    held.cells.push(ordered);
+                    held.holder = Some(holder);
+                }
+                settled => say(&tally.elsewhere(ordered, &settled)),
+            }
+            cells.remove(0);
+        }
+        say(&Event::Phase { message: format!("loading {}", model.name) });
+        let loaded =
+            subject::model(&model.path, &self.device, model.time_steps).map_err(Fail::input)?;
+        let mut runner = Runner {
+            order: self.order,
+            inputs: self.inputs,
+            store: self.store,
+            turns: Some(&self.turns),
+            stop: self.stop,
+            input: model,
+            device: &self.device,
+            model: Some(loaded.model),
+            has_one_cell: false,
+            decodes: false,
+            tells: true,
+        };
+        held.cells.extend(cells);
+        runner.run(&held.cells, &self.turns, tally)
+    }
 }
 
 /// Tells the process that started us; if it is gone there is nobody to tell.

@@ -1,21 +1,16 @@
-//! The outstanding cells of one model, one after the other.
+//! A model with all that its cells need, and one cell of it.
 
-use std::{
-    collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::Instant,
-};
+use std::{collections::BTreeMap, time::Instant};
 
 use anyhow::Context as _;
 use models::{Device, Model, PartShare, attention_share, ffn_share, matrix_share, state_share};
 use plan::{
     Calibration, Cell, Event, ModelInput, Observation, OrderedCell, Protocol, Recipe, WorkOrder,
 };
-use tables::{CellRecord, FailureRecord, Provenance, Store, StoreError, Touched};
+use tables::{CellRecord, Provenance, Store, StoreError, Touched};
 
 use crate::{
     evaluate::{Evaluated, Rows, Subject, evaluate, left},
-    fail::Fail,
     material::Material,
     observe,
     recipe::{Prepared, check_part},
@@ -23,20 +18,16 @@ use crate::{
     scores::Scores,
     stop::Stop,
     system,
+    turns::Turns,
 };
-
-/// Cells that were tried.
-#[derive(Default)]
-pub(crate) struct Tally {
-    pub(crate) done: u64,
-    pub(crate) failed: u64,
-}
 
 /// A model with all that its cells need.
 pub(crate) struct Runner<'a> {
     pub(crate) order: &'a WorkOrder,
     pub(crate) inputs: &'a Inputs,
     pub(crate) store: &'a Store,
+    /// Who else takes part in the run; none where nobody can.
+    pub(crate) turns: Option<&'a Turns<'a>>,
     pub(crate) stop: &'a Stop,
     pub(crate) input: &'a ModelInput,
     pub(crate) device: &'a Device,
@@ -68,59 +59,11 @@ fn ground(cell: &Cell) -> Ground {
     (cell.recipe.clone(), cell.calibration.clone())
 }
 
-/// The cells in their order, but those that run on one cut model behind the first of them: it is cut once.
-pub(crate) fn grouped<'a>(cells: &[&'a OrderedCell]) -> Vec<&'a OrderedCell> {
-    let mut first: BTreeMap<(String, Option<&Calibration>), usize> = BTreeMap::new();
-    let mut place = |(index, ordered): (usize, &&'a OrderedCell)| {
-        let Cell { recipe, calibration, .. } = &ordered.cell;
-        match recipe.cuts().next() {
-            Some(_) => *first.entry((recipe.json(), calibration.as_ref())).or_insert(index),
-            None => index,
-        }
-    };
-    let mut placed: Vec<(usize, &OrderedCell)> =
-        cells.iter().enumerate().map(|(index, own)| (place((index, own)), *own)).collect();
-    placed.sort_by_key(|(place, _)| *place);
-    placed.into_iter().map(|(_, cell)| cell).collect()
-}
-
 impl Runner<'_> {
     /// The model as its file has it.
     pub(crate) fn model(&self) -> &dyn Model {
         let model = self.model.as_deref();
         model.unwrap_or_else(|| unreachable!("a cell that looks at the model again takes it not"))
-    }
-
-    /// Runs the cells; what fails is recorded and the rest goes on.
-    pub(crate) fn run(&mut self, cells: &[&OrderedCell], tally: &mut Tally) -> Result<(), Fail> {
-        let mut kept = Kept::default();
-        for ordered in grouped(cells) {
-            let (started, started_at_ms) = (Instant::now(), system::now_ms());
-            system::reset_peak();
-            let result = catch_unwind(AssertUnwindSafe(|| self.cell(ordered, &mut kept)))
-                .unwrap_or_else(|panic| Err(anyhow::anyhow!("panic: {}", message_of(&*panic))));
-            let failure = match result {
-                Ok(None) => return Ok(()),
-                Ok(Some(evaluated)) => match self.store_rows(ordered, &evaluated, started_at_ms) {
-                    Ok(()) => {
-                        tally.done += 1;
-                        self.say(&Event::CellDone {
-                            id: ordered.id.clone(),
-                            seconds: evaluated.seconds,
-                            tokens_per_second: evaluated.tokens_per_second(),
-                        });
-                        continue;
-                    }
-                    Err(error) if refused(&error) => error.into(),
-                    Err(error) => return Err(Fail::Results(error.into())),
-                },
-                Err(error) if is_of_the_folder(&error) => return Err(Fail::Results(error)),
-                Err(error) => error,
-            };
-            tally.failed += 1;
-            self.store_failure(ordered, &failure, started_at_ms, started)?;
-        }
-        Ok(())
     }
 
     /// Tells the process that started us, where it listens.
@@ -225,31 +168,6 @@ impl Runner<'_> {
         Ok(rows.map(|rows| Evaluated::observed(self.model(), rows, started, (units, tokens))))
     }
 
-    fn store_failure(
-        &self,
-        ordered: &OrderedCell,
-        failure: &anyhow::Error,
-        started_at_ms: i64,
-        started: Instant,
-    ) -> Result<(), Fail> {
-        let error = format!("{failure:#}");
-        tracing::warn!(cell = ordered.id, "{error}");
-        self.say(&Event::CellFailed { id: ordered.id.clone(), error: error.clone() });
-        self.store
-            .write_failure(&FailureRecord {
-                id: ordered.id.clone(),
-                cell: ordered.cell.clone(),
-                error,
-                revision: self.order.provenance.revision.clone(),
-                code_version: self.order.provenance.code_version.clone(),
-                host: system::host(),
-                started_at_ms,
-                seconds: started.elapsed().as_secs_f64(),
-            })
-            .map(drop)
-            .map_err(|e| Fail::Results(e.into()))
-    }
-
     /// Stores what a cell came to.
     pub(crate) fn store_rows(
         &self,
@@ -315,26 +233,8 @@ fn touched(model: &dyn Model, recipe: &Recipe, tokens: usize) -> Touched {
     Touched { parameters, flops, state_bytes }
 }
 
-/// Whether the store refused the rows themselves: the cell failed, the folder is fine.
-fn refused(error: &StoreError) -> bool {
-    matches!(error, StoreError::NonFinite { .. } | StoreError::NoRows { .. })
-}
-
-/// Whether a cell failed because scores could not be stored: then no other cell fares better.
-fn is_of_the_folder(error: &anyhow::Error) -> bool {
-    let store = error.downcast_ref::<StoreError>();
-    store.is_some_and(|e| matches!(e, StoreError::Io { .. } | StoreError::NotWritable { .. }))
-}
-
-fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown cause")
-}
-
 #[cfg(test)]
 mod tests {
-    use plan::{Step, Treatment};
-
     use super::*;
 
     /// Heads and the cache are attention, and no more of the model.
@@ -357,45 +257,5 @@ mod tests {
             assert_eq!(found, (parameters, flops, state_bytes), "{step}");
         }
         assert!(parameters < touched("cut=weights,method=magnitude,sparsity=0.5").parameters);
-    }
-
-    #[test]
-    fn cells_of_one_cut_model_follow_each_other() {
-        let cut = |text: &str| Recipe::new(vec![text.parse::<Step>().unwrap()], 1).unwrap();
-        let wanda = cut("cut=weights,method=wanda,sparsity=0.5");
-        let gptq = cut("cut=bits,method=gptq,bits=4");
-        let skip = cut("skip=ffn,score=magnitude,sparsity=0.5");
-        let dense = || Recipe::from(Treatment::dense(1));
-        let cell = |id: usize, dataset: &str, recipe: Recipe, limit: usize| OrderedCell {
-            id: id.to_string(),
-            cell: Cell {
-                model: "m".to_owned(),
-                dataset: dataset.to_owned(),
-                protocol: Protocol::LambadaOpenai,
-                limit: None,
-                calibration: Some(Calibration {
-                    dataset: "c".to_owned(),
-                    limit: Some(limit),
-                    window_tokens: 16,
-                }),
-                recipe,
-                compare: None,
-            },
-        };
-        let cells = [
-            cell(0, "a", dense(), 1),
-            cell(1, "a", skip.clone(), 1),
-            cell(2, "a", wanda.clone(), 1),
-            cell(3, "a", gptq.clone(), 1),
-            cell(4, "b", dense(), 1),
-            cell(5, "b", skip, 1),
-            cell(6, "b", wanda.clone(), 1),
-            cell(7, "b", gptq, 1),
-            // Another calibration text is another model.
-            cell(8, "c", wanda, 2),
-        ];
-        let cells: Vec<&OrderedCell> = cells.iter().collect();
-        let order: Vec<&str> = grouped(&cells).iter().map(|cell| cell.id.as_str()).collect();
-        assert_eq!(order, ["0", "1", "2", "6", "3", "7", "4", "5", "8"]);
     }
 }

@@ -14,7 +14,13 @@ use plan::{
 use tables::read_channels;
 
 use crate::{
-    evaluate::Evaluated, observe, parallel::in_order, runner::Runner, stop::Stop, subject, system,
+    evaluate::Evaluated,
+    observe,
+    parallel::in_order,
+    runner::Runner,
+    stop::Stop,
+    subject, system,
+    turns::{Turn, Waits},
 };
 
 /// Windows of a text: its name, how many, and their length.
@@ -63,24 +69,53 @@ impl Scores {
         if !self.known.contains_key(&id) {
             let calibration = match stored(runner, &id, cell)? {
                 Some(calibration) => calibration,
-                None => {
-                    let (started, started_at_ms) = (Instant::now(), system::now_ms());
-                    let Some(calibration) = self.measured(runner, cell)? else { return Ok(None) };
-                    let windows = self.windows(runner, cell)?;
-                    let tokens = windows.iter().map(Vec::len).sum::<usize>() as u64;
-                    let rows = observe::rows(runner.model(), &calibration, &observed(cell)?)?;
-                    let read = (windows.len(), tokens);
-                    let evaluated = Evaluated::observed(runner.model(), rows, started, read);
-                    let ordered = OrderedCell { id: id.clone(), cell: cell.clone() };
-                    runner
-                        .store_rows(&ordered, &evaluated, started_at_ms)
-                        .with_context(|| format!("cannot store `{}`", cell.label()))?;
-                    calibration
-                }
+                None => match self.claimed(runner, &id, cell)? {
+                    Some(calibration) => calibration,
+                    None => return Ok(None),
+                },
             };
             self.known.insert(id.clone(), calibration);
         }
         Ok(self.known.get(&id))
+    }
+
+    /// Scores that were not stored a moment ago: measured and stored, unless another worker is at it
+    /// ([`Waits`]) or has done it meanwhile. `None` if asked to stop on the way.
+    fn claimed(
+        &mut self,
+        runner: &Runner<'_>,
+        id: &str,
+        cell: &Cell,
+    ) -> anyhow::Result<Option<Calibration>> {
+        let turn = runner.turns.map(|turns| turns.of(id, cell)).transpose()?;
+        match &turn {
+            Some(Turn::Held(holder)) => {
+                let scores = OrderedCell { id: id.to_owned(), cell: cell.clone() };
+                return Err(Waits { scores, holder: holder.clone() }.into());
+            }
+            Some(Turn::Done) => {
+                if let Some(calibration) = stored(runner, id, cell)? {
+                    return Ok(Some(calibration));
+                }
+            }
+            // What failed elsewhere fails here too, and says why.
+            None | Some(Turn::Ours(_) | Turn::Failed) => {}
+        }
+        let (started, started_at_ms) = (Instant::now(), system::now_ms());
+        let Some(calibration) = self.measured(runner, cell)? else { return Ok(None) };
+        let windows = self.windows(runner, cell)?;
+        let tokens = windows.iter().map(Vec::len).sum::<usize>() as u64;
+        let rows = observe::rows(runner.model(), &calibration, &observed(cell)?)?;
+        let read = (windows.len(), tokens);
+        let evaluated = Evaluated::observed(runner.model(), rows, started, read);
+        let ordered = OrderedCell { id: id.to_owned(), cell: cell.clone() };
+        if let Some(Turn::Ours(claim)) = &turn {
+            claim.check()?;
+        }
+        runner
+            .store_rows(&ordered, &evaluated, started_at_ms)
+            .with_context(|| format!("cannot store `{}`", cell.label()))?;
+        Ok(Some(calibration))
     }
 
     /// The static sets of a state by sequential recalibration, found once for all cells that keep them;

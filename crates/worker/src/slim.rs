@@ -105,6 +105,7 @@ fn cut(
         order: &order,
         inputs: &inputs,
         store: &store,
+        turns: None,
         stop,
         input: &order.models[0],
         device: &device,

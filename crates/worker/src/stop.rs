@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 /// Set once, read between batches.
@@ -28,6 +29,15 @@ impl Stop {
             });
         }
         Ok(stop)
+    }
+
+    /// Waits, but no longer than until a stop is asked for.
+    pub(crate) fn pause(&self, duration: Duration) {
+        const STEP: Duration = Duration::from_millis(50);
+        let began = Instant::now();
+        while !self.asked() && began.elapsed() < duration {
+            std::thread::sleep(STEP.min(duration));
+        }
     }
 
     pub(crate) fn asked(&self) -> bool {

@@ -4,40 +4,10 @@
 
 mod common;
 
-use std::{
-    collections::BTreeMap,
-    io::{BufRead as _, BufReader},
-    path::Path,
-};
+use std::io::{BufRead as _, BufReader};
 
-use common::{cells, golden_model, order, run, start, stderr};
-use tables::{
-    CellStatus, Store, Table, read_attention, read_blocks, read_channels, read_choices,
-    read_directions, read_items, read_lens, read_neurons, read_overlaps, read_windows,
-};
-
-/// All rows of a run as text, by cell; wall-clock columns are not among them.
-fn rows(folder: &Path) -> BTreeMap<String, String> {
-    let survey = Store::open_read_only(folder).unwrap().survey().unwrap();
-    assert!(survey.damaged.is_empty(), "{:?}", survey.damaged);
-    let rows = survey.files.iter().map(|file| {
-        let rows = match file.table {
-            Table::Windows => format!("{:?}", read_windows(&file.path).unwrap()),
-            Table::Items => format!("{:?}", read_items(&file.path).unwrap()),
-            Table::Choices => format!("{:?}", read_choices(&file.path).unwrap()),
-            Table::Neurons => format!("{:?}", read_neurons(&file.path).unwrap()),
-            Table::Channels => format!("{:?}", read_channels(&file.path).unwrap()),
-            Table::Overlaps => format!("{:?}", read_overlaps(&file.path).unwrap()),
-            Table::Lens => format!("{:?}", read_lens(&file.path).unwrap()),
-            Table::Blocks => format!("{:?}", read_blocks(&file.path).unwrap()),
-            Table::Directions => format!("{:?}", read_directions(&file.path).unwrap()),
-            Table::Attention => format!("{:?}", read_attention(&file.path).unwrap()),
-            Table::Failures => panic!("a cell failed: {}", file.path.display()),
-        };
-        (file.id.clone(), rows)
-    });
-    rows.collect()
-}
+use common::{cells, golden_model, order, rows, run, start, stderr};
+use tables::{CellStatus, Store};
 
 #[test]
 fn killed_three_times_and_resumed() {

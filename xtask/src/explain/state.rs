@@ -18,7 +18,7 @@ pub(crate) enum State {
     Failed { file: PathBuf, failure: Box<FailureRecord> },
     /// There is a file of its name that does not count.
     Damaged { file: PathBuf, reason: String },
-    /// Nothing is there. `holder` is the process that is at work in the run.
+    /// Nothing is there. `holder` is who is at work in the run.
     Missing { is_ordered: bool, holder: Option<String> },
 }
 
@@ -26,7 +26,7 @@ impl State {
     /// Looks at the files of a cell.
     ///
     /// # Errors
-    /// When the run's lock cannot be looked at, a file that was there is gone, or the worker cannot be
+    /// When the run's claims cannot be listed, a file that was there is gone, or the worker cannot be
     /// asked.
     pub(crate) fn of(worker: &Path, run: &KnownRun, known: &KnownCell) -> Result<State> {
         if let Some(file) = &known.results {
@@ -51,7 +51,7 @@ impl State {
                 other => State::damaged(file, other),
             });
         }
-        let holder = run.folder.holder()?;
+        let holder = run.folder.at_work()?;
         Ok(State::Missing { is_ordered: known.is_current(), holder })
     }
 

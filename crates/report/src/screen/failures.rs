@@ -110,26 +110,26 @@ fn left_open(counts: &Counts) -> Option<String> {
 }
 
 /// The command that made the run, which computes only what is not done; of the whole grid, since what a
-/// filter left out is not run either.
+/// filter or a share left out is not run either.
 fn again(summary: &Summary) -> String {
     let command = summary.command.as_deref().unwrap_or("cargo xtask run-grid");
-    unfiltered(command)
+    of_the_whole(command)
 }
 
-/// A command line without `--filter` and its value.
-fn unfiltered(command: &str) -> String {
+/// A command line without `--filter`, `--shard` and their values.
+fn of_the_whole(command: &str) -> String {
     let mut words = command.split(' ');
     let mut kept = Vec::new();
     while let Some(word) = words.next() {
         match word {
             // A value in quotes goes on to the word that closes them.
-            "--filter" => {
+            "--filter" | "--shard" => {
                 let value = words.next().unwrap_or_default();
                 if value.starts_with('\'') && !(value.len() > 1 && value.ends_with('\'')) {
                     words.by_ref().find(|word| word.ends_with('\''));
                 }
             }
-            _ if word.starts_with("--filter=") => {}
+            _ if word.starts_with("--filter=") || word.starts_with("--shard=") => {}
             _ => kept.push(word),
         }
     }
@@ -152,15 +152,21 @@ fn by_error(failures: &[Failure]) -> Vec<(&str, Vec<&Failure>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::unfiltered;
+    use super::of_the_whole;
 
     #[test]
-    fn a_filter_is_left_out_with_its_value() {
+    fn filter_and_share_are_left_out_with_their_values() {
         let whole = "cargo xtask run-grid atlas.toml --no-report";
-        for filter in ["--filter model=zamba2", "--filter=model=zamba2", "--filter 'a = b, c'"] {
+        for filter in [
+            "--filter model=zamba2",
+            "--filter=model=zamba2",
+            "--filter 'a = b, c'",
+            "--shard 3/16",
+            "--shard=3/16 --filter model=zamba2",
+        ] {
             let command = format!("cargo xtask run-grid atlas.toml {filter} --no-report");
-            assert_eq!(unfiltered(&command), whole, "{filter}");
+            assert_eq!(of_the_whole(&command), whole, "{filter}");
         }
-        assert_eq!(unfiltered(whole), whole);
+        assert_eq!(of_the_whole(whole), whole);
     }
 }

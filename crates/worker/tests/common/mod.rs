@@ -6,6 +6,7 @@
 pub(crate) mod real;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
@@ -13,6 +14,10 @@ use std::{
 use plan::{
     Calibration, Cell, DeviceName, ModelInput, OrderProvenance, OrderedCell, Policy, Protocol,
     Rule, Score, TextInput, Treatment, TreatmentSpec, WorkOrder,
+};
+use tables::{
+    Store, Table, read_attention, read_blocks, read_channels, read_choices, read_directions,
+    read_items, read_lens, read_neurons, read_overlaps, read_windows,
 };
 
 pub(crate) fn repository() -> PathBuf {
@@ -135,4 +140,27 @@ pub(crate) fn run(order: &WorkOrder, folder: &Path) -> Output {
 
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// All rows of a run as text, by cell; wall-clock columns are not among them.
+pub(crate) fn rows(folder: &Path) -> BTreeMap<String, String> {
+    let survey = Store::open_read_only(folder).unwrap().survey().unwrap();
+    assert!(survey.damaged.is_empty(), "{:?}", survey.damaged);
+    let rows = survey.files.iter().map(|file| {
+        let rows = match file.table {
+            Table::Windows => format!("{:?}", read_windows(&file.path).unwrap()),
+            Table::Items => format!("{:?}", read_items(&file.path).unwrap()),
+            Table::Choices => format!("{:?}", read_choices(&file.path).unwrap()),
+            Table::Neurons => format!("{:?}", read_neurons(&file.path).unwrap()),
+            Table::Channels => format!("{:?}", read_channels(&file.path).unwrap()),
+            Table::Overlaps => format!("{:?}", read_overlaps(&file.path).unwrap()),
+            Table::Lens => format!("{:?}", read_lens(&file.path).unwrap()),
+            Table::Blocks => format!("{:?}", read_blocks(&file.path).unwrap()),
+            Table::Directions => format!("{:?}", read_directions(&file.path).unwrap()),
+            Table::Attention => format!("{:?}", read_attention(&file.path).unwrap()),
+            Table::Failures => panic!("a cell failed: {}", file.path.display()),
+        };
+        (file.id.clone(), rows)
+    });
+    rows.collect()
 }
