@@ -27,6 +27,7 @@
 
 mod activation;
 mod apart;
+mod attend;
 mod columns;
 mod convolution;
 mod energies;
@@ -44,6 +45,7 @@ mod wide;
 
 pub use activation::{Activation, activate, gate_mul};
 pub use apart::{largest, worst};
+pub use attend::{Remembered, attend};
 pub use columns::Columns;
 pub use convolution::causal_convolution;
 pub use energies::{Writes, energies};

@@ -50,8 +50,9 @@ vectorised! {
 
 const LANES: usize = 32;
 
+/// Of one row, in place.
 #[inline(always)]
-fn softmax(row: &mut [f32]) {
+pub(crate) fn softmax(row: &mut [f32]) {
     let max = maximum(row);
     let mut lanes = [0.0_f32; LANES];
     let mut blocks = row.chunks_exact_mut(LANES);
