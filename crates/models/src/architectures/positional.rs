@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use super::{LayerFacts, Model, ModelFacts, Rotated, check_batch, embed, head_product};
+use super::{LayerFacts, Model, ModelFacts, Rotated, check_batch, embed, head_product, map_tables};
 use crate::{
     Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LinearMapper, MatrixUse, Mixer,
     RotationError,
@@ -118,6 +118,12 @@ impl Model for PositionalDecoder {
         for (index, layer) in model.layers.iter_mut().enumerate() {
             mapping.layer(index, layer.linears_mut());
         }
+        Box::new(model)
+    }
+
+    fn map_vocabulary(&self, map: &mut dyn FnMut(&Tensor<2>) -> Tensor<2>) -> Box<dyn Model> {
+        let mut model = self.clone();
+        map_tables(&mut model.embedding, &mut model.head, map);
         Box::new(model)
     }
 
