@@ -57,6 +57,8 @@ mod reader;
 mod reading;
 mod recipe;
 mod share;
+mod speed;
+mod speed_plan;
 mod sweep;
 mod treatment;
 mod treatment_error;
@@ -94,6 +96,12 @@ pub use recipe::{
     Kind, Label, Recipe, RecipeError, Setting, Step, StepError, Takes, Value, Way, kinds,
 };
 pub use share::{Share, ShareError};
+pub use speed::{
+    SpeedAsk, SpeedLoss, SpeedReady, SpeedRequest, SpeedTokens, Timed, WeightType, ZeroEntries,
+};
+pub use speed_plan::{
+    DENSE_ROW, SpeedMeasure, SpeedModel, SpeedPeer, SpeedPlan, SpeedRow, SpeedTarget,
+};
 pub use treatment::{DEFAULT_DROPPED_WINDOW, DEFAULT_PROMPT_TOKENS, DEFAULT_SAMPLE, Treatment};
 pub use treatment_error::TreatmentError;
 pub use treatment_spec::TreatmentSpec;

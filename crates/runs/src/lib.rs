@@ -16,7 +16,7 @@ mod table;
 pub use error::StoreError;
 pub use folder::{RunFolder, TableFile, remove_temporaries};
 pub use instant::utc;
-pub use listing::{ORDER, runs_in};
+pub use listing::{ORDER, SPEED, runs_in};
 pub use lock::Lock;
 pub use origin::{FailureRecord, FileAbout, Origin, Provenance};
 pub use outstanding::outstanding;

@@ -125,6 +125,14 @@ impl Batch {
         self.arrays.insert(name, Arc::new(UInt64Array::from_iter_values(values)));
     }
 
+    pub(crate) fn optional_u64(
+        &mut self,
+        name: &'static str,
+        values: impl Iterator<Item = Option<u64>>,
+    ) {
+        self.arrays.insert(name, Arc::new(UInt64Array::from_iter(values)));
+    }
+
     pub(crate) fn f64(&mut self, name: &'static str, values: impl Iterator<Item = f64>) {
         self.arrays.insert(name, Arc::new(Float64Array::from_iter_values(values)));
     }

@@ -81,6 +81,7 @@ mod outcomes;
 mod overlaps;
 mod read;
 mod record;
+mod speed;
 mod store;
 mod training;
 mod windows;
@@ -108,9 +109,10 @@ pub use read::{
 };
 pub use record::{CellRecord, Left, Touched};
 pub use runs::{
-    CellStatus, Damaged, FailureRecord, Lock, NO_WINDOW, ORDER, Origin, Provenance, StoreError,
-    StoredFile, Survey, Table, outstanding, remove_temporaries, runs_in, utc,
+    CellStatus, Damaged, FailureRecord, Lock, NO_WINDOW, ORDER, Origin, Provenance, SPEED,
+    StoreError, StoredFile, Survey, Table, outstanding, remove_temporaries, runs_in, utc,
 };
+pub use speed::{Repeats, SpeedRow, speed_columns, write_speed};
 pub use store::Store;
 pub use training::{
     LayerRow, StepRow, SweepRow, layer_columns, step_columns, write_layers, write_steps,
