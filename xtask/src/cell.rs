@@ -136,6 +136,9 @@ pub(crate) struct Args {
     /// How the time steps of a Zamba2 model are limited
     #[arg(long, value_parser = names::<TimeSteps>(TimeSteps::NAMES), default_value_t)]
     time_steps: TimeSteps,
+    /// Run token by token, as in generation, and measure what is cached
+    #[arg(long)]
+    decode: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -259,6 +262,7 @@ fn request(workspace: &Workspace, args: &Args) -> Result<CellRequest> {
         calibration,
         device: args.device,
         time_steps: args.time_steps,
+        decode: args.decode,
         json: args.json,
     })
 }

@@ -11,7 +11,10 @@ use std::sync::OnceLock;
 use common::{Bench, stderr, stdout};
 use plan::{Cell, WorkOrder};
 use serde_json::Value;
-use tables::{CellRecord, FailureRecord, Left, NeuronRow, Provenance, Store, Touched, WindowRow};
+use tables::{
+    CellRecord, FailureRecord, Left, NeuronRow, Provenance, RowShares, Store, TokenColumns,
+    Touched, WindowRow,
+};
 
 /// The scratch grid, and a static cell that is chosen on calibration text.
 const PIPELINE: &str = r#"
@@ -121,9 +124,13 @@ impl Grid {
             window_index,
             nll_nats: 200.0,
             n_targets: 63,
-            reached_sparsity: 0.9,
-            natural_sparsity: Some(0.0),
-            kept_energy: Some(0.5),
+            shares: RowShares {
+                reached_sparsity: 0.9,
+                natural_sparsity: Some(0.0),
+                kept_energy: Some(0.5),
+                cache: None,
+            },
+            tokens: TokenColumns::default(),
         };
         self.store.write_windows(record, &[row(0), row(1)]).unwrap()
     }

@@ -33,6 +33,7 @@ mod draws;
 mod error;
 mod factor;
 mod gram;
+mod heads;
 mod layers;
 mod low_rank;
 mod matrix;
@@ -54,6 +55,7 @@ pub use channels::{cut_states, recalibrated_state_sets, state_sets};
 pub use directions::{DirectionChoice, Directions, directions};
 pub use error::CutError;
 pub use gram::{Gram, Needs};
+pub use heads::{cut_heads, head_sets};
 pub use layers::{
     DropScore, Dropped, FitInputs, LAYER_SCORES, LayerDistances, LayerDrop, Linearise, Linearised,
     drop_layers, linear_blocks, linearise, linearise_like,

@@ -1,8 +1,8 @@
 //! What a slimmed model takes on disk, by its parts.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use models::{Linear, MatrixUse, Model, Values};
+use models::{Linear, MatrixUse, Model, Tensor, Values};
 
 use crate::Rounding;
 
@@ -97,10 +97,11 @@ impl StoredMatrix {
 pub struct Storage {
     /// By name in the checkpoint; a matrix that layers share once.
     pub matrices: BTreeMap<String, StoredMatrix>,
-    /// Parameters besides the matrices, their biases and the convolutions of mixers: embeddings, heads of
-    /// the vocabulary, norms, adapters; 16 bits each.
+    /// Parameters besides the matrices, their biases and adapters and the convolutions of mixers:
+    /// embeddings, heads of the vocabulary, norms; 16 bits each.
     pub rest: u64,
-    /// Biases of the matrices and convolutions of mixers, which get smaller with them; 16 bits each.
+    /// Biases and adapters of the matrices and convolutions of mixers, which get smaller with them; 16 bits
+    /// each.
     pub beside: u64,
 }
 
@@ -113,8 +114,8 @@ impl Storage {
         Self { matrices, rest, beside }
     }
 
-    /// The same after surgery that made matrices smaller (neurons, state channels) or took some away: those
-    /// of another shape are counted anew, with the bits and the kind of index that they had.
+    /// The same after surgery that made matrices smaller (neurons, state channels, heads) or took some away:
+    /// those of another shape are counted anew, with the bits and the kind of index that they had.
     ///
     /// `rest` stays as it is; what surgery took from it, such as norms of dropped layers, is for the caller
     /// to subtract.
@@ -139,6 +140,22 @@ impl Storage {
             }
         }
         Self { matrices, rest: self.rest, beside }
+    }
+
+    /// The same where surgery left zeros in some matrices, which are not stored but for their index.
+    pub(crate) fn with_zeros(mut self, model: &dyn Model, names: &[Arc<str>]) -> Self {
+        for layer in 0..model.facts().layers {
+            for of in model.linears(layer) {
+                let Some(stored) = self.matrices.get_mut(&**of.name()) else { continue };
+                if names.contains(of.name()) && stored.rank.is_none() {
+                    if stored.index == Index::None {
+                        stored.index = Index::Bitmap;
+                    }
+                    stored.kept = nonzeros(&of);
+                }
+            }
+        }
+        self
     }
 
     /// The same after a step that changed all matrices: `now` says how each is stored, and what stays of
@@ -192,11 +209,20 @@ fn nonzeros(of: &MatrixUse<'_>) -> u64 {
     of.parts.iter().map(count).sum()
 }
 
+/// Entries of the adapters of one use; those of all its parts begin with the same matrix.
+fn adapter_entries(of: &MatrixUse<'_>) -> u64 {
+    let entries = |factor: &Tensor<2>| factor.dims().iter().product::<usize>() as u64;
+    let adapters = || of.parts.iter().filter_map(|part| part.adapter.as_ref());
+    let down = adapters().next().map_or(0, |adapter| entries(&adapter.down));
+    down + adapters().map(|adapter| entries(&adapter.up)).sum::<u64>()
+}
+
 /// Matrices by name, and the number of parameters beside them.
 fn parts(model: &dyn Model) -> (BTreeMap<String, StoredMatrix>, u64) {
     let (mut matrices, mut beside) = (BTreeMap::new(), 0);
     for layer in 0..model.facts().layers {
         for of in model.linears(layer) {
+            beside += adapter_entries(&of);
             let (columns, rows) = of.widths();
             let stored = StoredMatrix::dense(rows, columns);
             if matrices.insert(of.name().to_string(), stored).is_none() {

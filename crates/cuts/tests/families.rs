@@ -4,14 +4,14 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::{families, logits, matrices, model};
 use cuts::{
     BITS, BitCut, Index, Matrix, Pattern, Pool, Rounding, Slim, WEIGHTS, Watch, WeightCut,
     WeightMethod, kept_count,
 };
-use models::Model;
+use models::{Ffn, Model, Tensor};
 
 const HALF: Pattern = Pattern::Share(0.5);
 const PAIRS: Pattern = Pattern::NofM { n: 2, m: 4 };
@@ -241,32 +241,14 @@ fn shared_blocks_are_cut_once() {
     assert!(seen > 0, "some family shares a block");
 }
 
-/// Surgery that makes matrices smaller is counted: what leaves with a neuron or a state channel, and on a
-/// model that is sparse already only what of it was kept.
+/// Surgery that makes matrices smaller is counted: what leaves with a neuron, a state channel or a head, and
+/// on a model that is sparse already only what of it was kept.
 #[test]
 fn smaller_matrices_are_counted() {
-    for folder in
-        families().into_iter().filter(|folder| !folder.to_string_lossy().contains("zamba"))
-    {
+    for folder in families() {
         let dense = Slim::dense(model(&folder));
         let method = WeightMethod::named("magnitude").unwrap();
         let half = cut(&dense, &WeightCut::new(method, HALF));
-        let smaller = |model: &dyn Model| -> Box<dyn Model> {
-            let (ffns, mixers) = (model.ffns(), model.mixers());
-            let neurons: Vec<usize> =
-                (0..ffns.first().map_or(0, |ffn| ffn.neurons()) / 2).collect();
-            let channels: Vec<u32> =
-                mixers.first().map_or(vec![], |m| (0..m.shape().channels as u32 / 2).collect());
-            match mixers.is_empty() {
-                true => model.with_ffns(ffns.iter().map(|ffn| ffn.cut(&neurons)).collect()),
-                false => {
-                    let cut = |mixer: &&models::Mixer| {
-                        mixer.cut(&vec![channels.clone(); mixer.shape().groups])
-                    };
-                    model.with_mixers(mixers.iter().map(cut).collect())
-                }
-            }
-        };
         for slim in [&dense, &half] {
             let model = smaller(&*slim.model);
             let storage = slim.storage.after_surgery(&*model);
@@ -276,18 +258,45 @@ fn smaller_matrices_are_counted() {
                 false => nonzeros(values),
             };
             let entries: usize = after.values().map(|matrix| kept(&matrix.values)).sum();
-            let mut beside = 0;
-            for layer in 0..model.facts().layers {
-                for part in model.linears(layer).iter().flat_map(|of| &of.parts) {
-                    beside += part.bias.as_ref().map_or(0, |bias| bias.dims()[0]);
-                }
-            }
-            beside +=
-                model.mixers().iter().map(|mixer| mixer.convolution_parameters()).sum::<usize>();
+            let beside = beside(&*model);
             let of = folder.display();
             assert_eq!(storage.parameters(), (entries + beside) as u64 + slim.storage.rest, "{of}");
             assert!(storage.bytes() < slim.storage.bytes(), "{of}");
             assert!(logits(&*model, &[1, 2, 3]).iter().all(|logit| logit.is_finite()), "{of}");
         }
     }
+}
+
+/// Half of the neurons and channels, and the heads of one key head.
+fn smaller(model: &dyn Model) -> Box<dyn Model> {
+    let neurons = |ffn: &Ffn| (0..ffn.neurons() / 2).collect::<Vec<usize>>();
+    let model = model.with_ffns(model.ffns().iter().map(|ffn| ffn.cut(&neurons(ffn))).collect());
+    let mixers = model.mixers().into_iter().map(|mixer| {
+        let channels: Vec<u32> = (0..mixer.shape().channels as u32 / 2).collect();
+        mixer.cut(&vec![channels; mixer.shape().groups])
+    });
+    let model = model.with_mixers(mixers.collect());
+    let attentions = model.attentions().into_iter().map(|attention| {
+        let heads = attention.shape().heads / attention.shape().kv_heads;
+        attention.cut(&(0..heads).collect::<Vec<usize>>())
+    });
+    model.with_attentions(attentions.collect())
+}
+
+/// Biases of all matrices once, adapters of all uses, and convolutions.
+fn beside(model: &dyn Model) -> usize {
+    let (mut seen, mut beside) = (BTreeSet::new(), 0);
+    let entries = |factor: &Tensor<2>| factor.dims().iter().product::<usize>();
+    for of in (0..model.facts().layers).flat_map(|layer| model.linears(layer)) {
+        let is_first = seen.insert(of.name().to_string());
+        for (i, part) in of.parts.iter().enumerate() {
+            let bias = part.bias.as_ref().filter(|_| is_first);
+            beside += bias.map_or(0, |bias| bias.dims()[0]);
+            if let Some(adapter) = &part.adapter {
+                // Parts of one matrix read it through one factor.
+                beside += entries(&adapter.up) + if i == 0 { entries(&adapter.down) } else { 0 };
+            }
+        }
+    }
+    beside + model.mixers().iter().map(|mixer| mixer.convolution_parameters()).sum::<usize>()
 }

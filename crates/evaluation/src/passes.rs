@@ -13,6 +13,8 @@ pub enum Passes {
     /// What the requests of an item begin with is read once, and each goes on from there. Only for an
     /// executor that treats every token by itself.
     SharedBeginning,
+    /// Every sequence token by token, as text is generated: slow, and with a cache that is really there.
+    TokenByToken,
 }
 
 /// A shorter beginning costs more passes over the weights than it saves.

@@ -200,7 +200,8 @@ mod tests {
             n_bytes: 4,
             is_greedy: false,
             request_sha256: format!("{index:016x}"),
-            shares: RowShares { reached_sparsity: 0.0, natural_sparsity: None, kept_energy: None },
+            shares: RowShares::default(),
+            tokens: tables::TokenColumns::default(),
         };
         let mut rows: Vec<ChoiceRow> = (0..4).map(row).collect();
         rows.iter_mut().for_each(change);

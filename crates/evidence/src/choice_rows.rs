@@ -1,10 +1,10 @@
 //! The rows of a `choices` file, checked: every item has one right choice, and its choices are complete.
 
 use anyhow::{Result, ensure};
-use tables::{ChoiceRow, Frame, RowShares, TaskColumns};
+use tables::{ChoiceRow, Frame, TaskColumns};
 
 use crate::table_file::{
-    Rows, all, bools, constant_bool, constant_text, f64s, optional_text, shares, u32s,
+    Rows, all, bools, constant_bool, constant_text, f64s, of_tokens, optional_text, shares, u32s,
 };
 
 /// The columns that only this table has.
@@ -37,7 +37,8 @@ pub(crate) fn rows(frame: &Frame) -> Result<Rows> {
     let (gold, greedy) = (bools(frame, "is_gold")?, bools(frame, "is_greedy")?);
     let logprob = f64s(frame, "logprob_nats")?;
     let digests = all("request_sha256", frame.texts("request_sha256")?)?;
-    let (reached, [natural, kept]) = shares(frame)?;
+    let shares = shares(frame)?;
+    let of_tokens = of_tokens(frame)?;
     let mut rows: Vec<ChoiceRow> = digests
         .into_iter()
         .enumerate()
@@ -52,11 +53,8 @@ pub(crate) fn rows(frame: &Frame) -> Result<Rows> {
             n_bytes: bytes[row],
             is_greedy: greedy[row],
             request_sha256,
-            shares: RowShares {
-                reached_sparsity: reached[row],
-                natural_sparsity: natural[row],
-                kept_energy: kept[row],
-            },
+            shares: shares[row],
+            tokens: of_tokens[row],
         })
         .collect();
     rows.sort_by_key(|row| (row.item_index, row.choice_index));

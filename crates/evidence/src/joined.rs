@@ -248,7 +248,11 @@ fn for_each(
             let place = (row.group, row.channel);
             visit(row.site, row.layer, place, &|quantity| quantity.of_channel(row));
         }),
-        Measured::Overlaps(_) | Measured::Blocks(_) | Measured::Directions(_) => {}
+        Measured::Overlaps(_)
+        | Measured::Blocks(_)
+        | Measured::Directions(_)
+        | Measured::Lens(_)
+        | Measured::Attention(_) => {}
     }
 }
 

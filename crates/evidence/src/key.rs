@@ -26,6 +26,8 @@ pub struct Key {
     pub rule: Option<Rule>,
     /// Tokens that the rule `prompt` sums over.
     pub prompt_tokens: Option<usize>,
+    /// The first positions of a cache, which come before every score.
+    pub sinks: Option<usize>,
     /// What ranks the neurons or channels.
     pub score: Option<Score>,
     /// What a set of state channels acts on.
@@ -45,11 +47,21 @@ impl Key {
     /// The same of what is done in a cell.
     pub fn of_treatment(treatment: &Treatment) -> Option<Key> {
         let Treatment { part, policy, sparsity, window, rule, prompt_tokens, .. } = *treatment;
-        let Treatment { score, mode, recalibration, .. } = *treatment;
+        let Treatment { sinks, score, mode, recalibration, .. } = *treatment;
         // A treatment was checked to be a share when it was made.
         let sparsity = Share::nearest(sparsity);
-        let key =
-            Key { part, policy, sparsity, window, rule, prompt_tokens, score, mode, recalibration };
+        let key = Key {
+            part,
+            policy,
+            sparsity,
+            window,
+            rule,
+            prompt_tokens,
+            sinks,
+            score,
+            mode,
+            recalibration,
+        };
         (policy != Policy::Observe).then_some(key)
     }
 

@@ -6,7 +6,8 @@ use std::fmt::Debug;
 use anyhow::{Result, bail, ensure};
 use plan::Cell;
 use tables::{
-    BlockRow, ChannelRow, DirectionRow, NeuronRow, OverlapRow, Provenance, Store, StoredFile, Table,
+    AttentionRow, BlockRow, ChannelRow, DirectionRow, LensRow, NeuronRow, OverlapRow, Provenance,
+    Store, StoredFile, Table,
 };
 
 use crate::table_file::{cell_at_its_place, guarded, read_about};
@@ -24,6 +25,10 @@ pub enum Measured {
     Blocks(Vec<BlockRow>),
     /// Directions of the residual stream.
     Directions(Vec<DirectionRow>),
+    /// What attention looks at.
+    Attention(Vec<AttentionRow>),
+    /// What each layer would predict.
+    Lens(Vec<LensRow>),
 }
 
 /// One finished `observe` cell.
@@ -57,6 +62,8 @@ pub(crate) fn read_observed(store: &Store, file: &StoredFile) -> Result<Observed
             Table::Channels => Measured::Channels(channels(file)?),
             Table::Blocks => Measured::Blocks(blocks(file)?),
             Table::Directions => Measured::Directions(directions(file)?),
+            Table::Attention => Measured::Attention(attention(file)?),
+            Table::Lens => Measured::Lens(lens(file)?),
             _ => Measured::Overlaps(overlaps(file)?),
         };
         Ok(Observed { id: file.id.clone(), cell, provenance, measured })
@@ -77,6 +84,31 @@ fn directions(file: &StoredFile) -> Result<Vec<DirectionRow>> {
     check_distinct(&rows, "layer and direction", |row| (row.layer, row.direction))?;
     for row in &rows {
         check_finite(row, [Some(row.variance), Some(row.sensitivity)].into_iter())?;
+    }
+    Ok(rows)
+}
+
+fn attention(file: &StoredFile) -> Result<Vec<AttentionRow>> {
+    let mut rows = tables::read_attention(&file.path)?;
+    let key = |row: &AttentionRow| (row.site, row.head, row.axis.clone(), row.from_tokens);
+    rows.sort_by_key(key);
+    check_distinct(&rows, "site, head, axis and bucket", key)?;
+    for row in &rows {
+        let shares = [row.share, row.by_chance, row.entropy_nats, row.even_entropy_nats];
+        let sizes = [row.rho_key_size, row.rho_value_size];
+        check_finite(row, shares.map(Some).into_iter().chain(sizes))?;
+    }
+    Ok(rows)
+}
+
+fn lens(file: &StoredFile) -> Result<Vec<LensRow>> {
+    let mut rows = tables::read_lens(&file.path)?;
+    rows.sort_by_key(|row| row.layer);
+    check_distinct(&rows, "layer", |row| row.layer)?;
+    for row in &rows {
+        check_finite(row, [Some(row.probability)].into_iter())?;
+        let most = row.settled.max(row.agreeing).max(row.leaving.unwrap_or(0));
+        ensure!(row.tokens > 0 && most <= row.tokens, "more tokens than there are: {row:?}");
     }
     Ok(rows)
 }

@@ -75,14 +75,19 @@ impl Quantity {
         match part {
             Part::Ffn => OF_FFN,
             Part::State => OF_STATE,
+            // What is observed of attention is no score of units.
+            Part::Heads | Part::Kv => &[],
         }
     }
 
     /// What tells whether what is large is important: the size of a part's units, against each of these.
-    pub fn size_against(part: Part) -> [(Quantity, Quantity); 3] {
+    pub fn size_against(part: Part) -> Vec<(Quantity, Quantity)> {
         match part {
-            Part::Ffn => [Weight, Impact, Ablation].map(|other| (Magnitude, other)),
-            Part::State => [StateEnergy, Ghost, Ablation].map(|other| (StateWeight, other)),
+            Part::Ffn => [Weight, Impact, Ablation].map(|other| (Magnitude, other)).to_vec(),
+            Part::State => {
+                [StateEnergy, Ghost, Ablation].map(|other| (StateWeight, other)).to_vec()
+            }
+            Part::Heads | Part::Kv => Vec::new(),
         }
     }
 

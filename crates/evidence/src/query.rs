@@ -168,7 +168,12 @@ mod tests {
             compare: None,
         };
         let (shares, touches) = (
-            Shares { kept_energy: Some(1.0), natural_sparsity: Some(0.0), reached_sparsity: 0.0 },
+            Shares {
+                kept_energy: Some(1.0),
+                natural_sparsity: Some(0.0),
+                reached_sparsity: 0.0,
+                cache_left: None,
+            },
             Touches { parameters: 0.0, flops: 0.0, state_bytes: 0.0 },
         );
         Row {

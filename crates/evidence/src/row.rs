@@ -3,6 +3,7 @@
 
 use plan::{Cell, Treatment};
 use serde::Serialize;
+use tables::RowShares;
 
 use crate::group::{Distinction, Group};
 use crate::key::Key;
@@ -16,8 +17,11 @@ pub struct Shares {
     pub kept_energy: Option<f64>,
     /// Share of entries of h that are exactly zero; not known where units were cut.
     pub natural_sparsity: Option<f64>,
-    /// Share of neurons or channels dropped.
+    /// Share of units dropped.
     pub reached_sparsity: f64,
+    /// Bytes of the cache of attention after the last token, as a share of those of the dense model; none
+    /// where no position is skipped.
+    pub cache_left: Option<f64>,
 }
 
 /// How much of the model the part of a cell is, whatever its sparsity; all zero when dense.
@@ -99,29 +103,23 @@ impl<M> Row<M> {
 }
 
 fn shares(rows: &Rows) -> Shares {
-    let of: Vec<[Option<f64>; 3]> = match rows {
-        Rows::Windows(rows) => rows
-            .iter()
-            .map(|row| [row.kept_energy, row.natural_sparsity, Some(row.reached_sparsity)])
-            .collect(),
-        Rows::Items(rows) => rows
-            .iter()
-            .map(|row| [row.kept_energy, row.natural_sparsity, Some(row.reached_sparsity)])
-            .collect(),
-        Rows::Choices(_, rows) => rows
-            .iter()
-            .map(|row| &row.shares)
-            .map(|own| [own.kept_energy, own.natural_sparsity, Some(own.reached_sparsity)])
-            .collect(),
+    let of: Vec<RowShares> = match rows {
+        Rows::Windows(rows) => rows.iter().map(|row| row.shares).collect(),
+        Rows::Items(rows) => rows.iter().map(|row| row.shares).collect(),
+        Rows::Choices(_, rows) => rows.iter().map(|row| row.shares).collect(),
     };
     // None where a row lacks it.
-    let mean = |which: usize| {
-        let sum: Option<f64> = of.iter().map(|values| values[which]).sum();
+    let mean = |of_row: fn(&RowShares) -> Option<f64>| {
+        let sum: Option<f64> = of.iter().map(of_row).sum();
         Some(sum? / of.len() as f64)
     };
+    let cache_left = |row: &RowShares| {
+        row.cache.filter(|cache| cache.dense > 0).map(|own| own.left as f64 / own.dense as f64)
+    };
     Shares {
-        kept_energy: mean(0),
-        natural_sparsity: mean(1),
-        reached_sparsity: mean(2).unwrap_or_default(),
+        kept_energy: mean(|row| row.kept_energy),
+        natural_sparsity: mean(|row| row.natural_sparsity),
+        reached_sparsity: mean(|row| Some(row.reached_sparsity)).unwrap_or_default(),
+        cache_left: mean(cache_left),
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use plan::Cell;
 use tables::{
-    ChoiceRow, Frame, ItemRow, Left, Provenance, Store, StoredFile, Table, TaskColumns, Touched,
-    WindowRow,
+    ChoiceRow, Frame, ItemRow, Left, Provenance, RowCache, RowShares, Store, StoredFile, Table,
+    TaskColumns, TokenColumns, Touched, WindowRow,
 };
 
 use crate::choice_rows;
@@ -106,7 +106,15 @@ const TEXTS: &[&str] = &[
 const NUMBERS: &[&str] = &["seconds", "peak_rss_bytes", "tokens"];
 const TOUCHED: &[&str] = &["touched_parameters", "touched_flops", "touched_state_bytes"];
 const LEFT: &[&str] = &["stored_bytes", "parameters_left"];
-const SHARES: &[&str] = &["reached_sparsity", "natural_sparsity", "kept_energy"];
+const SHARES: &[&str] = &[
+    "reached_sparsity",
+    "natural_sparsity",
+    "kept_energy",
+    "cache_bytes",
+    "cache_peak_bytes",
+    "cache_dense_bytes",
+];
+const TOKENS: &[&str] = &["worst_nll_nats", "n_worse_than_chance", "layers_per_token"];
 
 /// Reads a `windows`, `items` or `choices` file and checks that it is where it says it belongs.
 ///
@@ -208,7 +216,7 @@ pub(crate) fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 fn frame(path: &Path, own: &[&'static str]) -> Result<Frame> {
-    scan(path, [own, TEXTS, NUMBERS, TOUCHED, LEFT, SHARES].concat().into_iter())
+    scan(path, [own, TEXTS, NUMBERS, TOUCHED, LEFT, SHARES, TOKENS].concat().into_iter())
 }
 
 /// The named columns of one file, and `started_at`.
@@ -244,16 +252,16 @@ fn provenance(frame: &Frame, file: &StoredFile) -> Result<Provenance> {
 fn window_rows(frame: &Frame) -> Result<Vec<WindowRow>> {
     let (index, targets) = (u32s(frame, "window_index")?, u32s(frame, "n_targets")?);
     let (nll, js) = (f64s(frame, "nll_nats")?, optional_f64s(frame, "js_nats")?);
-    let (reached, [natural, kept]) = shares(frame)?;
+    let shares = shares(frame)?;
+    let of_tokens = of_tokens(frame)?;
     let mut rows: Vec<WindowRow> = (0..frame.rows())
         .map(|row| WindowRow {
             window_index: index[row],
             nll_nats: nll[row],
             n_targets: targets[row],
             js_nats: js[row],
-            reached_sparsity: reached[row],
-            natural_sparsity: natural[row],
-            kept_energy: kept[row],
+            shares: shares[row],
+            tokens: of_tokens[row],
         })
         .collect();
     for row in &rows {
@@ -271,7 +279,8 @@ fn item_rows(frame: &Frame) -> Result<Vec<ItemRow>> {
     let (target_tokens, tokens) = (u32s(frame, "n_target_tokens")?, u32s(frame, "n_tokens")?);
     let logprob = f64s(frame, "word_logprob_nats")?;
     let distance = frame.u32s("distance_sentences")?;
-    let (reached, [natural, kept]) = shares(frame)?;
+    let shares = shares(frame)?;
+    let of_tokens = of_tokens(frame)?;
     let mut rows: Vec<ItemRow> = (0..frame.rows())
         .map(|row| ItemRow {
             item_index: index[row],
@@ -280,9 +289,8 @@ fn item_rows(frame: &Frame) -> Result<Vec<ItemRow>> {
             n_target_tokens: target_tokens[row],
             n_tokens: tokens[row],
             distance_sentences: distance[row],
-            reached_sparsity: reached[row],
-            natural_sparsity: natural[row],
-            kept_energy: kept[row],
+            shares: shares[row],
+            tokens: of_tokens[row],
         })
         .collect();
     rows.sort_by_key(|row| row.item_index);
@@ -290,12 +298,35 @@ fn item_rows(frame: &Frame) -> Result<Vec<ItemRow>> {
     Ok(rows)
 }
 
-/// Reached sparsity, and what a row may lack: natural sparsity and kept energy.
-pub(crate) type Shares = (Vec<f64>, [Vec<Option<f64>>; 2]);
+/// The shares of every row.
+pub(crate) fn shares(frame: &Frame) -> Result<Vec<RowShares>> {
+    let reached = f64s(frame, "reached_sparsity")?;
+    let natural = optional_f64s(frame, "natural_sparsity")?;
+    let kept = optional_f64s(frame, "kept_energy")?;
+    let bytes = |name| frame.u64s(name);
+    let (left, peak) = (bytes("cache_bytes")?, bytes("cache_peak_bytes")?);
+    let dense = bytes("cache_dense_bytes")?;
+    let cache =
+        |row: usize| Some(RowCache { left: left[row]?, peak: peak[row]?, dense: dense[row]? });
+    let of_row = |row: usize| RowShares {
+        reached_sparsity: reached[row],
+        natural_sparsity: natural[row],
+        kept_energy: kept[row],
+        cache: cache(row),
+    };
+    Ok((0..frame.rows()).map(of_row).collect())
+}
 
-pub(crate) fn shares(frame: &Frame) -> Result<Shares> {
-    let optional = [optional_f64s(frame, SHARES[1])?, optional_f64s(frame, SHARES[2])?];
-    Ok((f64s(frame, SHARES[0])?, optional))
+/// What single tokens cost, one entry a row.
+pub(crate) fn of_tokens(frame: &Frame) -> Result<Vec<TokenColumns>> {
+    let (worst, by_chance) = (f64s(frame, TOKENS[0])?, u32s(frame, TOKENS[1])?);
+    let layers = optional_f64s(frame, TOKENS[2])?;
+    let of_row = |row| TokenColumns {
+        worst_nll_nats: worst[row],
+        n_worse_than_chance: by_chance[row],
+        layers_per_token: layers[row],
+    };
+    Ok((0..frame.rows()).map(of_row).collect())
 }
 
 /// Refuses an index that appears twice; `sorted` is in ascending order.

@@ -1,16 +1,17 @@
-//! What one pass that gathers the moments of all forward-only scores costs beside a dense forward pass:
+//! What one pass that gathers the moments of all forward-only scores costs beside a dense forward pass, without
+//! those of heads and with them:
 //!
 //! ```text
 //! cargo run --release -p importance --example calibration_cost -- MODEL...
 //! ```
 //!
-//! The two take turns, so that a busy machine slows them alike; the ratio is the median over the rounds.
+//! They take turns, so that a busy machine slows them alike; the ratio is the median over the rounds.
 
 #![allow(clippy::print_stdout, reason = "what it is for")]
 
-use std::{error::Error, path::Path, time::Instant};
+use std::{error::Error, path::Path, sync::Arc, time::Instant};
 
-use importance::Calibrating;
+use importance::{AllHeadEffects, Calibrating};
 use models::{Batch, Dense, Device, Executor, load};
 
 const ROUNDS: usize = 41;
@@ -29,20 +30,24 @@ fn main() -> Result<(), Box<dyn Error>> {
             model.forward(&batch, executor)?;
             Ok(start.elapsed().as_secs_f64())
         };
-        let (mut dense, mut ratios) = (Vec::new(), Vec::new());
+        let effects = Arc::new(AllHeadEffects::new(model.attentions().len()));
+        let (mut dense, mut ratios) = (Vec::new(), [Vec::new(), Vec::new()]);
         for _ in 0..ROUNDS {
             let before = seconds(&mut Dense)?;
-            let calibrating = seconds(&mut Calibrating::new())?;
+            let plain = seconds(&mut Calibrating::new())?;
+            let with_heads = seconds(&mut Calibrating::with_heads(Arc::clone(&effects)))?;
             let after = seconds(&mut Dense)?;
             dense.push(before);
-            ratios.push(2.0 * calibrating / (before + after));
+            for (ratios, own) in ratios.iter_mut().zip([plain, with_heads]) {
+                ratios.push(2.0 * own / (before + after));
+            }
         }
         let [_, dense, _] = quartiles(dense);
-        let [low, ratio, high] = quartiles(ratios);
-        println!(
-            "{path}: dense {:.1} ms, calibrating {ratio:.3} × that (quartiles {low:.3}, {high:.3})",
-            dense * 1e3
-        );
+        println!("{path}: dense {:.1} ms", dense * 1e3);
+        for (what, ratios) in ["calibrating", "with heads"].into_iter().zip(ratios) {
+            let [low, ratio, high] = quartiles(ratios);
+            println!("  {what} {ratio:.3} × that (quartiles {low:.3}, {high:.3})");
+        }
     }
     Ok(())
 }

@@ -1,17 +1,25 @@
 //! One pass over a calibration text: the moments of every site.
 
+use std::sync::Arc;
+
 use models::{
-    Executor, ExecutorError, FfnSite, Model, RecurrentState, StateInputs, StateRows, StateSite,
-    Tensor, Values,
+    AttentionInputs, AttentionSite, Executor, ExecutorError, FfnSite, KvCache, Model,
+    RecurrentState, StateInputs, StateRows, StateSite, Tensor, Values,
 };
 
-use crate::{Draw, Gradients, Moments, Score, SiteWeights, StateMoments, StateScore, StateWeights};
+use crate::{
+    AllHeadEffects, Draw, Gradients, HeadMoments, HeadScore, Moments, Score, SiteWeights, Slopes,
+    StateMoments, StateScore, StateWeights,
+};
 
-/// Runs the dense model and adds up the moments of every site, feed-forward blocks and states alike.
+/// Runs the dense model and adds up the moments of every site, feed-forward blocks and states alike; those
+/// of attention heads where they are asked for.
 #[derive(Debug, Default)]
 pub struct Calibrating {
     sites: Vec<Moments>,
     states: Vec<StateMoments>,
+    heads: Vec<HeadMoments>,
+    effects: Option<Arc<AllHeadEffects>>,
 }
 
 impl Calibrating {
@@ -20,9 +28,15 @@ impl Calibrating {
         Self::default()
     }
 
+    /// Nothing seen yet; heads are looked at too, which makes a pass a third to a half longer. Passes over
+    /// several texts share the effects.
+    pub fn with_heads(effects: Arc<AllHeadEffects>) -> Self {
+        Self { effects: Some(effects), ..Self::default() }
+    }
+
     /// What was seen.
     pub fn finish(self) -> Calibration {
-        Calibration { sites: self.sites, states: self.states }
+        Calibration { sites: self.sites, states: self.states, heads: self.heads }
     }
 }
 
@@ -71,6 +85,29 @@ impl Executor for Calibrating {
         }
         Ok(site.mixer.scan(rows.into_inputs(), site.batch, past))
     }
+
+    fn attention(
+        &mut self,
+        site: &AttentionSite<'_>,
+        inputs: Vec<AttentionInputs>,
+        past: Option<&mut KvCache>,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        let o = site.attention.attend(inputs, past);
+        let Some(effects) = &self.effects else { return Ok(o) };
+        let (shape, o) = (site.attention.shape(), Values::of(o));
+        if let Some(at) = o.iter().position(|o| !o.is_finite()) {
+            let (token, at_token) =
+                (at / (shape.heads * shape.head_dim), at % (shape.heads * shape.head_dim));
+            let (layer, head, value) = (site.layer, at_token / shape.head_dim, o[at]);
+            return Err(ExecutorError::NonFiniteHead { layer, token, head, value });
+        }
+        while self.heads.len() <= site.index {
+            self.heads.push(HeadMoments::new(shape.heads));
+        }
+        let effects = effects.of_site(site.index, site.attention);
+        self.heads[site.index].add(&o, shape.head_dim, effects);
+        Ok(o.into_tensor())
+    }
 }
 
 /// The moments of every site over a calibration text.
@@ -78,17 +115,24 @@ impl Executor for Calibrating {
 pub struct Calibration {
     sites: Vec<Moments>,
     states: Vec<StateMoments>,
+    /// Empty where heads were not looked at.
+    heads: Vec<HeadMoments>,
 }
 
 impl Calibration {
-    /// Of no text, for scores that need none: all sites of a model, states too.
+    /// Of no text, for scores that need none: all sites of a model, states and attentions too.
     pub fn of_no_text(model: &dyn Model) -> Self {
         let shapes = model.mixers().into_iter().map(|mixer| mixer.shape());
         let states = shapes
             .map(|shape| StateMoments::new(shape.mixed(), shape.heads, shape.groups))
             .collect();
         let neurons = model.ffns().into_iter().map(|ffn| ffn.neurons());
-        Self { sites: neurons.map(Moments::new).collect(), states }
+        let heads = model.attentions().into_iter().map(|attention| attention.shape().heads);
+        Self {
+            sites: neurons.map(Moments::new).collect(),
+            states,
+            heads: heads.map(HeadMoments::new).collect(),
+        }
     }
 
     /// The moments of several texts together, added in order.
@@ -98,27 +142,27 @@ impl Calibration {
         for part in parts {
             sum.sites.iter_mut().zip(&part.sites).for_each(|(sum, part)| sum.merge(part));
             sum.states.iter_mut().zip(&part.states).for_each(|(sum, part)| sum.merge(part));
+            sum.heads.iter_mut().zip(&part.heads).for_each(|(sum, part)| sum.merge(part));
         }
         sum
     }
 
-    /// The same with the moments of all sites of one block added up, at each of them; states as they are.
+    /// The same with the moments of all feed-forward sites of one block added up, at each of them; all else
+    /// as it is.
     ///
     /// `blocks` has one entry a site, see [`models::Model::ffn_blocks`].
     pub fn pooled(&self, blocks: &[usize]) -> Self {
-        let sum_of = |block: usize| {
-            let mut sites = self.sites.iter().zip(blocks).filter(|(_, b)| **b == block);
-            let mut sum = sites.next().map(|(site, _)| site.clone()).unwrap_or_default();
-            sites.for_each(|(site, _)| sum.merge(site));
-            sum
-        };
-        let sites = blocks.iter().map(|block| sum_of(*block)).collect();
-        Self { sites, states: self.states.clone() }
+        Self { sites: pooled(&self.sites, blocks, Moments::merge), ..self.clone() }
     }
 
-    /// Of moments that were measured before, one entry a site.
+    /// The same of attentions, by [`models::Model::attention_blocks`].
+    pub fn pooled_heads(&self, blocks: &[usize]) -> Self {
+        Self { heads: pooled(&self.heads, blocks, HeadMoments::merge), ..self.clone() }
+    }
+
+    /// Of moments that were measured before, one entry a site; nothing is known of heads.
     pub fn from_parts(sites: Vec<Moments>, states: Vec<StateMoments>) -> Self {
-        Self { sites, states }
+        Self { sites, states, heads: Vec::new() }
     }
 
     /// Of gradients alone, for the scores that need nothing else.
@@ -132,6 +176,11 @@ impl Calibration {
         for (state, slopes) in calibration.states.iter_mut().zip(&gradients.states) {
             state.slope.clone_from(&slopes.slope);
             state.tokens = slopes.tokens;
+        }
+        let attentions = model.attentions().into_iter().zip(&gradients.heads);
+        for (heads, (attention, slopes)) in calibration.heads.iter_mut().zip(attentions) {
+            heads.slope = by_head(slopes, attention.shape().head_dim);
+            heads.tokens = slopes.tokens;
         }
         calibration
     }
@@ -158,6 +207,11 @@ impl Calibration {
         score.score(weights, &self.states[site], &Draw::of_state_site(seed, site))
     }
 
+    /// Scores of the heads of one attention.
+    pub fn score_heads(&self, site: usize, score: &dyn HeadScore, seed: u64) -> Vec<f64> {
+        score.score(&self.heads[site], &Draw::of_attention_site(seed, site))
+    }
+
     /// Moments of every feed-forward site.
     pub fn sites(&self) -> &[Moments] {
         &self.sites
@@ -167,6 +221,27 @@ impl Calibration {
     pub fn states(&self) -> &[StateMoments] {
         &self.states
     }
+
+    /// Moments of every attention; none where heads were not looked at.
+    pub fn heads(&self) -> &[HeadMoments] {
+        &self.heads
+    }
+}
+
+/// What the numbers of a head say together.
+fn by_head(slopes: &Slopes, head_dim: usize) -> Vec<f64> {
+    slopes.slope.chunks_exact(head_dim).map(|of_head| of_head.iter().sum()).collect()
+}
+
+/// The sums over all sites of one block, at each of them.
+fn pooled<T: Clone + Default>(sites: &[T], blocks: &[usize], merge: fn(&mut T, &T)) -> Vec<T> {
+    let sum_of = |block: usize| {
+        let mut sites = sites.iter().zip(blocks).filter(|(_, b)| **b == block);
+        let mut sum = sites.next().map(|(site, _)| site.clone()).unwrap_or_default();
+        sites.for_each(|(site, _)| merge(&mut sum, site));
+        sum
+    };
+    blocks.iter().map(|block| sum_of(*block)).collect()
 }
 
 #[cfg(test)]
@@ -181,7 +256,7 @@ mod tests {
             moments
         };
         let sites = vec![site([1.0, -2.0]), site([5.0, 6.0]), site([0.5, 4.0])];
-        let calibration = Calibration { sites, states: Vec::new() };
+        let calibration = Calibration { sites, ..Calibration::default() };
         let pooled = calibration.pooled(&[0, 1, 0]);
         assert_eq!(pooled.sites[0].magnitude, [1.5, 6.0]);
         assert_eq!(pooled.sites[0], pooled.sites[2]);

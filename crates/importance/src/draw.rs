@@ -43,6 +43,12 @@ impl Draw {
         Self { site: ffn.site + STATE_SITES, ..ffn }
     }
 
+    /// One draw an attention, for a static cut.
+    pub fn of_attention_site(seed: u64, site: usize) -> Self {
+        let ffn = Self::of_site(seed, site);
+        Self { site: ffn.site + ATTENTION_SITES, ..ffn }
+    }
+
     /// One draw a window of an attention; the sequence is known by its token ids.
     pub fn of_attention_window(seed: u64, site: usize, sequence: u64, window: usize) -> Self {
         let ffn = Self::of_window(seed, site, sequence, window);
@@ -91,6 +97,7 @@ mod tests {
             Draw::of_state_window(1, 2, 3, 4),
             Draw::of_attention_window(1, 2, 3, 4),
             Draw::of_state_site(1, 2),
+            Draw::of_attention_site(1, 2),
         ] {
             assert_ne!(here, other.uniform(5));
         }

@@ -2,15 +2,16 @@
 //! [`stream_gradients`] says how.
 
 use models::{
-    Executor, ExecutorError, FfnSite, Model, RecordedGradients, RecurrentState, StateInputs,
-    StateSite, StreamGradient, Tensor, Values, recorded_gradient, stream_gradients,
+    AttentionInputs, AttentionSite, Executor, ExecutorError, FfnSite, KvCache, Model,
+    RecordedGradients, RecurrentState, StateInputs, StateSite, StreamGradient, Tensor, Values,
+    recorded_gradient, stream_gradients,
 };
 
 /// Sums over tokens of one site, in `f64`, tokens added in order; `g` is the gradient of the mean NLL of
 /// the token's own sequence.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Slopes {
-    /// `Σ_t g_ti·v_ti`, one entry a neuron (`v = h`) or channel (`v = C'`).
+    /// `Σ_t g_ti·v_ti`, one entry a neuron (`v = h`), channel (`v = C'`) or number of a head (`v = o`).
     pub slope: Vec<f64>,
     /// `Σ_t (g_ti·v_ti)²`.
     pub squared: Vec<f64>,
@@ -53,6 +54,8 @@ pub struct Gradients {
     pub ffn: Vec<Slopes>,
     /// One entry a state site: of `C'`.
     pub states: Vec<Slopes>,
+    /// One entry an attention: of the `heads · head_dim` numbers that its heads give.
+    pub heads: Vec<Slopes>,
 }
 
 impl Gradients {
@@ -64,6 +67,7 @@ impl Gradients {
         let mut gradients = Self {
             ffn: vec![Slopes::default(); model.ffns().len()],
             states: vec![Slopes::default(); model.mixers().len()],
+            heads: vec![Slopes::default(); model.attentions().len()],
         };
         stream_gradients(model, ids, |at: StreamGradient<'_, Recording>| {
             let Some((recording, recorded)) = at.recorded else { return Ok(()) };
@@ -73,6 +77,10 @@ impl Gradients {
             for site in &recording.states {
                 let slopes = &mut gradients.states[site.index];
                 site.add_to(slopes, recorded, at.layer, "state channel")?;
+            }
+            for site in &recording.heads {
+                let slopes = &mut gradients.heads[site.index];
+                site.add_to(slopes, recorded, at.layer, "head output")?;
             }
             Ok(())
         })?;
@@ -86,6 +94,7 @@ impl Gradients {
         for part in parts {
             sum.ffn.iter_mut().zip(&part.ffn).for_each(|(a, b)| a.merge(b));
             sum.states.iter_mut().zip(&part.states).for_each(|(a, b)| a.merge(b));
+            sum.heads.iter_mut().zip(&part.heads).for_each(|(a, b)| a.merge(b));
         }
         sum
     }
@@ -123,6 +132,7 @@ impl Site {
 struct Recording {
     ffn: Vec<Site>,
     states: Vec<Site>,
+    heads: Vec<Site>,
 }
 
 fn with_leaf(index: usize, values: Tensor<2>) -> (Tensor<2>, Site) {
@@ -147,6 +157,17 @@ impl Executor for Recording {
         let (c, leaf) = with_leaf(site.index, inputs.c);
         self.states.push(leaf);
         Ok(site.mixer.scan(StateInputs { c, ..inputs }, site.batch, past))
+    }
+
+    fn attention(
+        &mut self,
+        site: &AttentionSite<'_>,
+        inputs: Vec<AttentionInputs>,
+        past: Option<&mut KvCache>,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        let (o, leaf) = with_leaf(site.index, site.attention.attend(inputs, past));
+        self.heads.push(leaf);
+        Ok(o)
     }
 }
 

@@ -1,7 +1,8 @@
-//! How much a neuron or a state channel matters: one file a score, all behind [`Score`] and [`StateScore`].
+//! How much a neuron, a state channel or an attention head matters: one file a score, all behind [`Score`],
+//! [`StateScore`] and [`HeadScore`].
 //!
 //! The scores of this crate look at activations only through two sums over a set of tokens
-//! ([`Moments`]; of a state, those of [`StateMoments`]): the tokens may be a calibration text (static), one
+//! ([`Moments`]; of a state those of [`StateMoments`], of heads those of [`HeadMoments`]): the tokens may be a calibration text (static), one
 //! token (dynamic) or a window. So one pass over a text serves them all, and a new set of tokens is not a
 //! new score. Gradients ([`Gradients`]) and ablations ([`ablate`]) take passes of their own.
 //!
@@ -32,6 +33,8 @@ mod ablation;
 mod calibrate;
 mod draw;
 mod gradients;
+mod head_moments;
+mod head_scores;
 mod moments;
 mod scores;
 mod state_moments;
@@ -41,6 +44,10 @@ pub use ablation::{Ablation, Dropped, ablate, sample};
 pub use calibrate::{Calibrating, Calibration};
 pub use draw::Draw;
 pub use gradients::{Gradients, Slopes};
+pub use head_moments::{AllHeadEffects, HeadEffects, HeadMoments, head_size};
+pub use head_scores::{
+    HEAD_NAMES, HeadImpact, HeadMagnitude, HeadScore, HeadTaylor, RandomHeads, by_head_name,
+};
 pub use moments::Moments;
 pub use scores::{
     Energy, Fisher, Impact, Magnitude, NAMES, Random, RankedBy, Reversed, Score, SiteWeights,

@@ -1,5 +1,5 @@
-//! What was observed of layers: how linear each is, beside the cost of a linear map in its place; and
-//! whether the loss minds the directions along which the residual stream varies most.
+//! What was observed of layers: how linear each is, beside the cost of a linear map in its place; whether
+//! the loss minds the directions along which the residual stream varies most; what each would predict.
 
 use std::collections::BTreeMap;
 
@@ -63,8 +63,41 @@ pub struct StreamDirections {
     pub layers: Vec<LayerDirections>,
 }
 
+/// What one layer would predict if it were the last.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LensLayer {
+    /// Index of the layer.
+    pub layer: u32,
+    /// Share of tokens whose argmax no longer changes from here on.
+    pub settled: f64,
+    /// Share of tokens whose argmax is that of the last layer.
+    pub agreeing: f64,
+    /// Mean of the largest probability.
+    pub probability: f64,
+    /// Share of tokens that would leave here; none where no rule was given.
+    pub leaving: Option<f64>,
+}
+
+/// What the layers of a model would predict on a text.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Lens {
+    /// The cell.
+    pub cell_id: String,
+    /// The model.
+    pub model: String,
+    /// The text.
+    pub dataset: String,
+    /// When a token would leave, as the settings of the observation say it; none where they do not.
+    pub rule: Option<String>,
+    /// From the first layer.
+    pub layers: Vec<LensLayer>,
+}
+
 /// The newest observation of each model and text of those that `is_wanted`.
-fn newest(run: &Run, is_wanted: impl Fn(&Measured) -> bool) -> impl Iterator<Item = &Observed> {
+pub(crate) fn newest(
+    run: &Run,
+    is_wanted: impl Fn(&Measured) -> bool,
+) -> impl Iterator<Item = &Observed> {
     let mut newest: BTreeMap<(&str, &str), &Observed> = BTreeMap::new();
     for own in run.observed.iter().filter(|own| is_wanted(&own.measured)) {
         let key = (own.cell.model.as_str(), own.cell.dataset.as_str());
@@ -131,6 +164,36 @@ pub fn directions(run: &Run) -> Vec<StreamDirections> {
             model: own.cell.model.clone(),
             dataset: own.cell.dataset.clone(),
             layers: by_layer.into_iter().map(|(layer, both)| of_layer(layer, &both)).collect(),
+        })
+    };
+    observed.filter_map(of).collect()
+}
+
+/// What the layers of every model would predict.
+pub fn lens(run: &Run) -> Vec<Lens> {
+    let observed = newest(run, |own| matches!(own, Measured::Lens(_)));
+    let of = |own: &Observed| {
+        let Measured::Lens(rows) = &own.measured else { return None };
+        let of_layer = |row: &tables::LensRow| {
+            let share = |tokens: u64| tokens as f64 / row.tokens as f64;
+            LensLayer {
+                layer: row.layer,
+                settled: share(row.settled),
+                agreeing: share(row.agreeing),
+                probability: row.probability / row.tokens as f64,
+                leaving: row.leaving.map(share),
+            }
+        };
+        let rule = |step: &plan::Step| {
+            let given = |name: &str| Some(format!("{name} {}", step.value(name)?));
+            given("threshold").or_else(|| given("patience"))
+        };
+        Some(Lens {
+            cell_id: own.id.clone(),
+            model: own.cell.model.clone(),
+            dataset: own.cell.dataset.clone(),
+            rule: own.cell.recipe.observation().and_then(rule),
+            layers: rows.iter().map(of_layer).collect(),
         })
     };
     observed.filter_map(of).collect()

@@ -7,6 +7,7 @@
 
 pub mod accuracy;
 pub mod atlas;
+pub mod attention;
 pub mod claims;
 pub mod compare;
 pub mod contrast;

@@ -32,6 +32,11 @@ impl Kind {
             Score::Random | Score::Reversed => Kind::Control,
             Score::Impact | Score::Wanda | Score::Taylor | Score::Fisher => Kind::OutputAware,
             Score::Ghost | Score::GhostFactored | Score::StateTaylor => Kind::OutputAware,
+            // Key, value and place are there before any attention is paid.
+            Score::KeySize | Score::KeySizeReversed | Score::ValueSize | Score::Recency => {
+                Kind::Cheap
+            }
+            Score::Attention | Score::AttentionValue | Score::Accumulated => Kind::OutputAware,
         }
     }
 
@@ -103,6 +108,8 @@ pub struct Line {
     pub score: Score,
     /// What a static set of state channels is chosen on.
     pub recalibration: Option<Recalibration>,
+    /// The first positions of a cache, which come before every score.
+    pub sinks: Option<usize>,
     /// By ascending sparsity.
     pub values: Vec<Value>,
 }
@@ -116,7 +123,13 @@ impl Line {
     /// `state static ghost sequential`
     fn name(&self) -> String {
         let recalibration = self.recalibration.map(|how| format!(" {how}")).unwrap_or_default();
-        format!("{} {}{recalibration}", self.quadrant.name(), self.score)
+        format!("{} {}{recalibration}", self.quadrant.name(), self.score_name())
+    }
+
+    /// `recency, 4 sinks`
+    pub fn score_name(&self) -> String {
+        let sinks = self.sinks.map(|n| format!(", {n} sinks")).unwrap_or_default();
+        format!("{}{sinks}", self.score)
     }
 }
 
@@ -180,13 +193,13 @@ fn rated_accuracy(own: &Accuracy) -> Option<RatedBy> {
 }
 
 /// What tells two lines apart, in the order of the table.
-type LineKey = (Quadrant, Kind, Score, Option<Recalibration>);
+type LineKey = (Quadrant, Kind, Score, Option<Recalibration>, Option<usize>);
 
 /// Where a row stands: its way and its κ; none for one whose sets last for a while, or that no score chose.
 fn place(key: &Key) -> Option<(LineKey, Share)> {
     let score = key.score.filter(|_| key.has_one_set())?;
     let quadrant = Quadrant { part: key.part, policy: key.policy, mode: key.mode };
-    Some(((quadrant, Kind::of(score), score, key.recalibration), key.sparsity))
+    Some(((quadrant, Kind::of(score), score, key.recalibration, key.sinks), key.sparsity))
 }
 
 /// Only rows compared with the newest dense cell count, so that all values of a table have one baseline.
@@ -207,12 +220,9 @@ fn collect<M: Paired>(
         let value = Value { sparsity, cell_id, value, lower, upper, reached_sparsity };
         by_line.entry(way).or_default().push(value);
     }
-    let lines = by_line.into_iter().map(|((quadrant, kind, score, recalibration), values)| Line {
-        quadrant,
-        kind,
-        score,
-        recalibration,
-        values,
+    let lines = by_line.into_iter().map(|(way, values)| {
+        let (quadrant, kind, score, recalibration, sinks) = way;
+        Line { quadrant, kind, score, recalibration, sinks, values }
     });
     let lines: Vec<Line> = lines.collect();
     let rows = || query.rows(Wanted::default()).filter(|row| place(&row.key).is_some());

@@ -29,6 +29,12 @@ pub struct RecipeRow {
     pub stored_bytes: u64,
     /// Parameters that are stored.
     pub parameters_left: u64,
+    /// Mean layers after which a token is predicted; none where all go through all layers.
+    pub layers_per_token: Option<f64>,
+    /// Largest negative log-likelihood of a single target, nats.
+    pub worst_nll_nats: f64,
+    /// Targets that an even guess over the vocabulary would have cost less.
+    pub n_worse_than_chance: u64,
     /// Whether no other row costs less with no more bytes.
     pub is_on_front: bool,
     #[serde(skip)]
@@ -160,6 +166,9 @@ fn row(result: &CellResult, dense: &[&CellResult], resamples: &Resamples) -> Rec
     let targets: f64 = windows.iter().map(|window| f64::from(window.n_targets)).sum();
     let weighted = |row: &tables::WindowRow| Some(row.js_nats? * f64::from(row.n_targets));
     let divergence: Option<f64> = result.windows().iter().map(weighted).sum();
+    let tokens = || result.windows().iter().map(|row| &row.tokens);
+    // Windows of a cell are equally long.
+    let layers: Option<f64> = tokens().map(|own| own.layers_per_token).sum();
     RecipeRow {
         cell_id: result.id.clone(),
         recipe: recipe.text(),
@@ -169,6 +178,9 @@ fn row(result: &CellResult, dense: &[&CellResult], resamples: &Resamples) -> Rec
         js_nats: divergence.map(|sum| sum / targets),
         stored_bytes: result.left.stored_bytes,
         parameters_left: result.left.parameters,
+        layers_per_token: layers.map(|sum| sum / result.windows().len() as f64),
+        worst_nll_nats: statistics::largest(tokens().map(|own| own.worst_nll_nats)),
+        n_worse_than_chance: tokens().map(|own| u64::from(own.n_worse_than_chance)).sum(),
         is_on_front: false,
         steps: recipe.steps().to_vec(),
     }
@@ -241,6 +253,9 @@ mod tests {
             js_nats: None,
             stored_bytes: bytes,
             parameters_left: 0,
+            layers_per_token: None,
+            worst_nll_nats: 0.0,
+            n_worse_than_chance: 0,
             is_on_front: false,
             steps: Vec::new(),
         }

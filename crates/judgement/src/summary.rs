@@ -6,12 +6,13 @@ use plan::{Measure, Part};
 
 use crate::accuracy::{self, AccuracyTable};
 use crate::atlas::Atlas;
+use crate::attention::{AttentionAtlas, attention};
 use crate::claims::{Assessment, ClaimsFile, assess};
 use crate::counts::{Counts, count_cells, n_refused};
 use crate::dial::{Dial, dial};
 use crate::glance::{Glance, glance};
 use crate::gradients::{Gradients, gradients};
-use crate::layers::{Linearity, StreamDirections, directions, linearity};
+use crate::layers::{Lens, Linearity, StreamDirections, directions, lens, linearity};
 use crate::perplexity::{self, PerplexityTable, Resamples};
 use crate::quadrants::{Quadrants, quadrants};
 use crate::recall::{Recall, recall};
@@ -75,6 +76,10 @@ pub struct Summary {
     pub linearity: Vec<Linearity>,
     /// Directions of the residual stream.
     pub directions: Vec<StreamDirections>,
+    /// What attention looks at.
+    pub attention: Vec<AttentionAtlas>,
+    /// What each layer would predict.
+    pub lens: Vec<Lens>,
     /// Cells that failed.
     pub failed: Vec<Failure>,
     /// Cells that were not run.
@@ -146,6 +151,8 @@ impl Summary {
             atlas,
             linearity: linearity(run, &recipes),
             directions: directions(run),
+            attention: attention(run),
+            lens: lens(run),
             recipes,
             failed: run.failures.clone(),
             missing,

@@ -30,12 +30,21 @@ impl Cache {
         &self.recurrent
     }
 
-    /// Keys and values of all attentions and states of all mixers, in bytes.
+    /// The past of every attention, in the order of the forward pass.
+    pub fn attention(&self) -> &[KvCache] {
+        &self.attention
+    }
+
+    /// Keys and values held, in bytes; the state of mixers is not among them.
+    pub fn kv_bytes(&self) -> u64 {
+        self.attention.iter().map(KvCache::bytes).sum()
+    }
+
+    /// The same with the states of all mixers, in bytes.
     pub fn bytes(&self) -> u64 {
-        let keys_and_values: u64 = self.attention.iter().map(KvCache::bytes).sum();
         let states: usize =
             self.recurrent.iter().map(|own| own.convolution.len() + own.state.len()).sum();
-        keys_and_values + BYTES * states as u64
+        self.kv_bytes() + BYTES * states as u64
     }
 
     /// An empty past for so many attentions and mixers.
@@ -48,16 +57,65 @@ impl Cache {
     }
 }
 
-/// Keys (already turned by their positions) and values of the tokens that are still visible.
+/// Keys (already turned by their positions) and values of the tokens that are still visible: of all heads
+/// together, or, where an executor lets every head remember what it likes, head by head.
 #[derive(Clone, Debug, Default)]
 pub struct KvCache {
     /// Both `[kv_heads, tokens, head_dim]`; `None` before the first token.
     past: Option<[Tensor<3>; 2]>,
     /// The same in place of `past`, once tokens come one by one on the CPU.
     rows: Option<KvRows>,
+    /// One entry a key head; none where the plain computation runs.
+    pub heads: Vec<HeadCache>,
 }
 
-/// Bytes of a number that is remembered.
+/// What one key head remembers: any positions, oldest first, one row each.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HeadCache {
+    /// Positions in the sequence, ascending.
+    pub positions: Vec<usize>,
+    /// Turned by their positions: `[positions, head_dim]`.
+    pub keys: Vec<f32>,
+    /// `[positions, head_dim]`
+    pub values: Vec<f32>,
+    /// A number that the executor keeps of every position.
+    pub noted: Vec<f64>,
+}
+
+impl HeadCache {
+    /// Adds a position behind the others.
+    pub fn push(&mut self, position: usize, [key, value]: [&[f32]; 2], noted: f64) {
+        self.positions.push(position);
+        self.keys.extend_from_slice(key);
+        self.values.extend_from_slice(value);
+        self.noted.push(noted);
+    }
+
+    /// Forgets all but these places, ascending, and frees the memory of the rest.
+    pub fn keep(&mut self, places: impl IntoIterator<Item = usize>) {
+        let head_dim = self.keys.len().checked_div(self.positions.len()).unwrap_or(0);
+        let mut n = 0;
+        for place in places {
+            if place != n {
+                self.positions[n] = self.positions[place];
+                self.noted[n] = self.noted[place];
+                for rows in [&mut self.keys, &mut self.values] {
+                    rows.copy_within(place * head_dim..(place + 1) * head_dim, n * head_dim);
+                }
+            }
+            n += 1;
+        }
+        self.positions.truncate(n);
+        self.noted.truncate(n);
+        for rows in [&mut self.keys, &mut self.values] {
+            rows.truncate(n * head_dim);
+            // Room for as much again stays, so that not every token moves all rows.
+            rows.shrink_to(2 * n * head_dim);
+        }
+    }
+}
+
+/// Bytes of a number that is cached.
 const BYTES: u64 = size_of::<f32>() as u64;
 
 impl KvCache {
@@ -65,16 +123,6 @@ impl KvCache {
     pub fn held(&self) -> usize {
         let in_rows = self.rows.as_ref().map_or(0, KvRows::held);
         self.past.as_ref().map_or(in_rows, |[keys, _]| keys.dims()[1])
-    }
-
-    /// Keys and values held, in bytes.
-    pub fn bytes(&self) -> u64 {
-        let entries: usize = match (&self.past, &self.rows) {
-            (Some(both), _) => both.iter().map(|t| t.dims().iter().product::<usize>()).sum(),
-            (None, Some(rows)) => rows.entries(),
-            (None, None) => 0,
-        };
-        BYTES * entries as u64
     }
 
     /// Adds the key and value of one token, in plain memory, and returns all that it sees; with a `window`,
@@ -97,6 +145,17 @@ impl KvCache {
         });
         rows.push(key, value, window);
         rows.remembered()
+    }
+
+    /// Keys and values held, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let by_head = self.heads.iter().map(|head| head.keys.len() + head.values.len());
+        let entries: usize = match (&self.past, &self.rows) {
+            (Some(both), _) => both.iter().map(|t| t.dims().iter().product::<usize>()).sum(),
+            (None, Some(rows)) => rows.entries(),
+            (None, None) => 0,
+        };
+        BYTES * (entries + by_head.sum::<usize>()) as u64
     }
 
     /// Adds the keys and values of new tokens and returns all that are visible to the first of them

@@ -73,6 +73,18 @@ pub enum ExecutorError {
         /// The value.
         value: f32,
     },
+    /// What a head gives is NaN or infinite, so nothing can be ranked by it.
+    #[error("layer {layer}: head {head} gives {value} at token {token}; the model has overflowed")]
+    NonFiniteHead {
+        /// Layer of the site.
+        layer: usize,
+        /// Row of the batch.
+        token: usize,
+        /// Query head.
+        head: usize,
+        /// The value.
+        value: f32,
+    },
     /// A logit is NaN or infinite, so no log-probability and no argmax of its row means anything.
     #[error("the logit of token id {id} in row {row} is {value}; the model has overflowed")]
     NonFiniteLogit {
@@ -88,7 +100,7 @@ pub enum ExecutorError {
     NonFiniteGradient {
         /// Layer of the site.
         layer: usize,
-        /// What it is the gradient of: a neuron, or a state channel.
+        /// What it is the gradient of: a neuron, a state channel, or a number that a head gives.
         what: &'static str,
         /// Its index.
         index: usize,

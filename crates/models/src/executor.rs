@@ -1,9 +1,10 @@
-//! The seam: who computes a feed-forward block, steps a recurrent state or mixes what heads see.
+//! The seam: who computes a feed-forward block, steps a recurrent state, mixes what heads see or says what
+//! goes on to the next layer.
 
 use burn::tensor::Tensor;
 
 use crate::{
-    Attention, AttentionInputs, Batch, ExecutorError, Ffn, KvCache, Mixer, RecurrentState,
+    Attention, AttentionInputs, Batch, ExecutorError, Ffn, KvCache, Mixer, Model, RecurrentState,
 };
 
 /// One use of a feed-forward block in a forward pass.
@@ -42,6 +43,17 @@ pub struct StateSite<'a> {
     /// The weights and sizes.
     pub mixer: &'a Mixer,
     /// The sequences whose tokens are the rows of the inputs.
+    pub batch: &'a Batch,
+}
+
+/// The end of one layer in a forward pass.
+#[derive(Clone, Copy)]
+pub struct LayerEnd<'a> {
+    /// The layer.
+    pub layer: usize,
+    /// Whose [`Model::finish`] and [`Model::logits`] say what is predicted from the stream.
+    pub model: &'a dyn Model,
+    /// The sequences whose tokens are the rows of the stream.
     pub batch: &'a Batch,
 }
 
@@ -109,8 +121,21 @@ pub trait Executor {
         Ok(site.attention.attend(inputs, past))
     }
 
-    /// Shows the residual stream after a layer, `[tokens, d_model]`; the default does not look.
-    fn layer_end(&mut self, _layer: usize, _stream: &Tensor<2>) {}
+    /// The residual stream that goes on from a layer, given the one that the layer left; the default is
+    /// that one.
+    ///
+    /// # Shapes
+    /// - `stream` and result: `[tokens, d_model]`
+    ///
+    /// # Errors
+    /// Where nothing can go on; the forward pass ends with it.
+    fn layer_end(
+        &mut self,
+        _end: &LayerEnd<'_>,
+        stream: Tensor<2>,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        Ok(stream)
+    }
 }
 
 /// The model as it is.

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 use burn::tensor::Tensor;
 
 use crate::{
-    AffineLayer, Batch, Cache, Executor, ExecutorError, Ffn, LayerFacts, LayersError, LinearMapper,
-    MatrixUse, Mixer, Model, ModelFacts, Rotated, RotationError,
+    AffineLayer, Attention, Batch, Cache, Executor, ExecutorError, Ffn, LayerEnd, LayerFacts,
+    LayersError, LinearMapper, MatrixUse, Mixer, Model, ModelFacts, Rotated, RotationError,
     linears::{self, Mapping},
     nn::Rotation,
     renumbered::{Renumbered, SiteCounts, swap_pasts},
@@ -136,6 +136,10 @@ impl Layered {
         self.sites(|counts| counts.states)
     }
 
+    fn attention_sites(&self) -> Vec<usize> {
+        self.sites(|counts| counts.attentions)
+    }
+
     fn stretches(&self, places: Range<usize>) -> Vec<Stretch<'_>> {
         let mut stretches: Vec<Stretch<'_>> = Vec::new();
         for at in places {
@@ -172,6 +176,19 @@ fn check_places(places: &[Place], facts: &ModelFacts) -> Result<(), LayersError>
         }
     }
     Ok(())
+}
+
+/// Blocks under the numbers in which they are met.
+fn counted_anew(blocks: impl Iterator<Item = usize>) -> Vec<usize> {
+    let mut numbers = Vec::new();
+    let number = |block: usize| match numbers.iter().position(|known| *known == block) {
+        Some(number) => number,
+        None => {
+            numbers.push(block);
+            numbers.len() - 1
+        }
+    };
+    blocks.map(number).collect()
 }
 
 fn facts_of_place(layers: &[LayerFacts], place: &Place) -> LayerFacts {
@@ -237,16 +254,7 @@ impl Model for Layered {
 
     fn ffn_blocks(&self) -> Vec<usize> {
         let blocks = self.inner.ffn_blocks();
-        let blocks: Vec<usize> = self.ffn_sites().into_iter().map(|site| blocks[site]).collect();
-        let mut numbers = Vec::new();
-        let number = |block: usize| match numbers.iter().position(|b| *b == block) {
-            Some(number) => number,
-            None => {
-                numbers.push(block);
-                numbers.len() - 1
-            }
-        };
-        blocks.into_iter().map(number).collect()
+        counted_anew(self.ffn_sites().into_iter().map(|site| blocks[site]))
     }
 
     fn with_ffns(&self, ffns: Vec<Ffn>) -> Box<dyn Model> {
@@ -268,6 +276,24 @@ impl Model for Layered {
             all[site] = mixer;
         }
         Box::new(self.over(self.inner.with_mixers(all)))
+    }
+
+    fn attentions(&self) -> Vec<&Attention> {
+        let attentions = self.inner.attentions();
+        self.attention_sites().into_iter().map(|site| attentions[site]).collect()
+    }
+
+    fn attention_blocks(&self) -> Vec<usize> {
+        let blocks = self.inner.attention_blocks();
+        counted_anew(self.attention_sites().into_iter().map(|site| blocks[site]))
+    }
+
+    fn with_attentions(&self, attentions: Vec<Attention>) -> Box<dyn Model> {
+        let mut all: Vec<Attention> = self.inner.attentions().into_iter().cloned().collect();
+        for (site, attention) in self.attention_sites().into_iter().zip(attentions) {
+            all[site] = attention;
+        }
+        Box::new(self.over(self.inner.with_attentions(all)))
     }
 
     fn linears(&self, layer: usize) -> Vec<MatrixUse<'_>> {
@@ -344,8 +370,8 @@ impl Model for Layered {
             let (at, layers) = match stretch {
                 Stretch::Kept(at, layers) => (at, layers),
                 Stretch::Affine(at, map) => {
-                    x = map.forward(x);
-                    executor.layer_end(at, &x);
+                    let end = LayerEnd { layer: at, model: self, batch };
+                    x = executor.layer_end(&end, map.forward(x))?;
                     continue;
                 }
             };

@@ -55,10 +55,10 @@ pub use batch::Batch;
 #[cfg(feature = "wgpu")]
 pub use burn::tensor::DeviceKind;
 pub use burn::tensor::{Device, Gradients as RecordedGradients, Tensor};
-pub use cache::{Cache, KvCache, RecurrentState};
+pub use cache::{Cache, HeadCache, KvCache, RecurrentState};
 pub use divergence::divergence_by_sequence;
 pub use error::{ExecutorError, HeldError, LayersError, LoadError, RotationError};
-pub use executor::{AttentionSite, Dense, Executor, FfnSite, StateInputs, StateSite};
+pub use executor::{AttentionSite, Dense, Executor, FfnSite, LayerEnd, StateInputs, StateSite};
 pub use held::{Held, held_as};
 pub use layered::{Layered, Place};
 pub use linears::{LinearMapper, MatrixUse};
@@ -68,9 +68,11 @@ pub use nn::{
     Mixer, MixerShape, Tap,
 };
 pub use options::{Options, TimeSteps};
-pub use predictions::{Prediction, nll_and_slope, nll_by_sequence, predictions};
+pub use predictions::{
+    FirstChoice, Prediction, first_choices, nll_and_slope, nll_by_sequence, predictions,
+};
 pub use product::MatrixMemory;
-pub use share::{PartShare, ffn_share, matrix_share, state_share};
+pub use share::{PartShare, attention_share, ffn_share, matrix_share, state_share};
 pub use site_layers::SiteLayers;
 pub use state_rows::{StateRows, Writes};
 pub use tensor::{Values, into_values, matrix, vector_of};

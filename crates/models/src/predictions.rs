@@ -1,5 +1,7 @@
-//! Log-probabilities of given ids from hidden states, and the slope of their loss, without ever holding
-//! all logits of a sequence.
+//! Log-probabilities of given ids from hidden states, likeliest ids, and the slope of the loss, without ever
+//! holding all logits of a sequence.
+
+use std::ops::Range;
 
 use burn::tensor::Tensor;
 use vector::LogSumExp;
@@ -32,13 +34,8 @@ pub fn predictions(
     hidden: Tensor<2>,
     targets: &[u32],
 ) -> Result<Vec<Prediction>, ExecutorError> {
-    let vocabulary = model.facts().vocabulary;
-    let mut sums = vec![LogSumExp::EMPTY; targets.len()];
     let mut of_targets = vec![0.0_f64; targets.len()];
-    for first in (0..vocabulary).step_by(COLUMNS_AT_A_TIME) {
-        let columns = first..vocabulary.min(first + COLUMNS_AT_A_TIME);
-        let logits = Values::of(model.logits_of(hidden.clone(), columns.clone()));
-        vector::add_logits(&mut sums, &logits, columns.clone());
+    let sums = sums(model, hidden, |logits, columns| {
         let rows = logits.chunks_exact(columns.len()).zip(targets).zip(&mut of_targets);
         for ((logits, target), of_target) in rows {
             let target = *target as usize;
@@ -46,14 +43,59 @@ pub fn predictions(
                 *of_target = f64::from(logits[target - columns.start]);
             }
         }
-    }
-    all_finite(&sums)?;
+    })?;
     let rows = sums.iter().zip(of_targets).zip(targets);
     let predictions = rows.map(|((sum, logit), target)| Prediction {
         logprob: logit - sum.nats(),
         is_argmax: sum.argmax() == *target as usize,
     });
     Ok(predictions.collect())
+}
+
+/// The id that a model would say, and how sure it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FirstChoice {
+    /// The id of the largest logit, the lowest on ties.
+    pub id: u32,
+    /// Its probability, 0 to 1.
+    pub probability: f64,
+}
+
+/// The likeliest id of every row.
+///
+/// # Shapes
+/// - `hidden`: `[rows, d_model]`
+///
+/// # Errors
+/// As [`predictions`].
+pub fn first_choices(
+    model: &dyn Model,
+    hidden: Tensor<2>,
+) -> Result<Vec<FirstChoice>, ExecutorError> {
+    let of_row = |sum: &LogSumExp| FirstChoice {
+        id: sum.argmax() as u32,
+        probability: (f64::from(sum.max()) - sum.nats()).exp(),
+    };
+    Ok(sums(model, hidden, |_, _| {})?.iter().map(of_row).collect())
+}
+
+/// What the logits of every row add up to. `each` sees them part by part, with the ids of the part.
+fn sums(
+    model: &dyn Model,
+    hidden: Tensor<2>,
+    mut each: impl FnMut(&[f32], &Range<usize>),
+) -> Result<Vec<LogSumExp>, ExecutorError> {
+    let vocabulary = model.facts().vocabulary;
+    let [rows, _] = hidden.dims();
+    let mut sums = vec![LogSumExp::EMPTY; rows];
+    for first in (0..vocabulary).step_by(COLUMNS_AT_A_TIME) {
+        let columns = first..vocabulary.min(first + COLUMNS_AT_A_TIME);
+        let logits = Values::of(model.logits_of(hidden.clone(), columns.clone()));
+        vector::add_logits(&mut sums, &logits, columns.clone());
+        each(&logits, &columns);
+    }
+    all_finite(&sums)?;
+    Ok(sums)
 }
 
 /// Every way from logits to a loss, a log-probability or an argmax leads through here.
@@ -79,7 +121,7 @@ pub fn nll_by_sequence(
     batch: &Batch,
 ) -> Result<Vec<f64>, ExecutorError> {
     let rows = 0;
-    let of_sequence = |tokens: std::ops::Range<usize>| {
+    let of_sequence = |tokens: Range<usize>| {
         let targets = &batch.ids()[tokens.start + 1..tokens.end];
         if targets.is_empty() {
             return Ok(0.0);

@@ -5,8 +5,8 @@ use std::{iter::Sum, ops::Add};
 use burn::tensor::Tensor;
 
 use crate::{
-    AttentionInputs, AttentionSite, Cache, Executor, ExecutorError, FfnSite, KvCache, LayerFacts,
-    RecurrentState, StateInputs, StateSite,
+    AttentionInputs, AttentionSite, Cache, Executor, ExecutorError, FfnSite, KvCache, LayerEnd,
+    LayerFacts, RecurrentState, StateInputs, StateSite,
 };
 
 /// How many sites of each kind.
@@ -86,8 +86,12 @@ impl Executor for Renumbered<'_> {
         self.executor.attention(&AttentionSite { index, layer, ..*site }, inputs, past)
     }
 
-    fn layer_end(&mut self, layer: usize, stream: &Tensor<2>) {
-        self.executor.layer_end(self.layer(layer), stream);
+    fn layer_end(
+        &mut self,
+        end: &LayerEnd<'_>,
+        stream: Tensor<2>,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        self.executor.layer_end(&LayerEnd { layer: self.layer(end.layer), ..*end }, stream)
     }
 }
 

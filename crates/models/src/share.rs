@@ -22,24 +22,64 @@ pub struct PartShare {
 ///
 /// `tokens` is the length of a sequence, which the operations of attention depend on.
 pub fn ffn_share(model: &dyn Model, tokens: usize) -> PartShare {
-    let facts = model.facts();
     let blocks = model.ffn_blocks();
-    let (mut parameters, mut multiplied) = (0, 0);
+    let mut maps = Maps::default();
     for (site, ffn) in model.ffns().into_iter().enumerate() {
+        maps.add(&ffn.linears(), !blocks[..site].contains(&blocks[site]));
+    }
+    maps.share(model, tokens)
+}
+
+/// The attentions: all that goes into and out of their heads, the norms of heads, and the products of
+/// queries with keys and of what comes of them with values. Weights that several uses share count as for
+/// [`ffn_share`].
+///
+/// `tokens` as for [`ffn_share`].
+pub fn attention_share(model: &dyn Model, tokens: usize) -> PartShare {
+    let (facts, blocks) = (model.facts(), model.attention_blocks());
+    let mut maps = Maps::default();
+    for (site, attention) in model.attentions().into_iter().enumerate() {
         let is_first = !blocks[..site].contains(&blocks[site]);
-        for (i, linear) in ffn.gate.iter().chain([&ffn.up, &ffn.down]).enumerate() {
-            // Gate and up are one map in a checkpoint, so their adapters begin with the same matrix.
-            let begins = i == 0 || ffn.gate.is_none();
-            let (own, adapter) = (entries(&linear.weight), adapter_entries(linear, begins));
-            let bias = linear.bias.as_ref().map_or(0, |bias| bias.dims()[0]);
-            parameters += adapter + if is_first { own + bias } else { 0 };
-            multiplied += own + adapter;
+        maps.add(&attention.linears(), is_first);
+        maps.parameters += if is_first { attention.norm_parameters() } else { 0 };
+    }
+    let share = maps.share(model, tokens);
+    let products = 2.0 * (facts.attention_width * tokens) as f64;
+    PartShare { flops: share.flops + products / facts.flops_per_token(tokens), ..share }
+}
+
+/// What linear maps come to.
+#[derive(Default)]
+struct Maps {
+    /// Stored, biases and adapters too.
+    parameters: usize,
+    /// Of these, what a token is multiplied with, at every use.
+    multiplied: usize,
+}
+
+impl Maps {
+    /// Adds one use; what is shared is stored with the first.
+    fn add(&mut self, by_input: &[Vec<&Linear>], is_first: bool) {
+        for linears in by_input {
+            for parts in linears.chunk_by(|one, next| one.name == next.name) {
+                for (i, linear) in parts.iter().enumerate() {
+                    // Parts are one map in a checkpoint, so their adapters begin with the same matrix.
+                    let (own, adapter) = (entries(&linear.weight), adapter_entries(linear, i == 0));
+                    let bias = linear.bias.as_ref().map_or(0, |bias| bias.dims()[0]);
+                    self.parameters += adapter + if is_first { own + bias } else { 0 };
+                    self.multiplied += own + adapter;
+                }
+            }
         }
     }
-    PartShare {
-        parameters: parameters as f64 / facts.parameters as f64,
-        flops: 2.0 * multiplied as f64 / facts.flops_per_token(tokens),
-        state_bytes: 0.0,
+
+    fn share(&self, model: &dyn Model, tokens: usize) -> PartShare {
+        let facts = model.facts();
+        PartShare {
+            parameters: self.parameters as f64 / facts.parameters as f64,
+            flops: 2.0 * self.multiplied as f64 / facts.flops_per_token(tokens),
+            state_bytes: 0.0,
+        }
     }
 }
 

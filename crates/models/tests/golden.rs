@@ -14,8 +14,8 @@ use std::{
 };
 
 use models::{
-    Batch, Dense, Device, Executor, ExecutorError, FfnSite, Model, RecurrentState, StateInputs,
-    StateSite, Tensor, into_values, load,
+    Batch, Dense, Device, Executor, ExecutorError, FfnSite, LayerEnd, Model, RecurrentState,
+    StateInputs, StateSite, Tensor, into_values, load,
 };
 use safetensors::{Dtype, SafeTensors};
 use vector::worst;
@@ -72,8 +72,13 @@ impl Executor for Remembering {
         Ok(y)
     }
 
-    fn layer_end(&mut self, layer: usize, stream: &Tensor<2>) {
-        self.0.insert(format!("block.{layer}"), into_values(stream.clone()));
+    fn layer_end(
+        &mut self,
+        end: &LayerEnd<'_>,
+        stream: Tensor<2>,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        self.0.insert(format!("block.{}", end.layer), into_values(stream.clone()));
+        Ok(stream)
     }
 }
 

@@ -8,8 +8,8 @@ use std::{path::Path, sync::Arc};
 
 use families::{folders, logits, model, name, sequences};
 use models::{
-    AffineLayer, Batch, Dense, Device, Executor, ExecutorError, FfnSite, Layered, LayersError,
-    Model, Place, SiteLayers, Tensor, into_values, load, matrix, vector_of,
+    AffineLayer, Batch, Dense, Device, Executor, ExecutorError, FfnSite, LayerEnd, Layered,
+    LayersError, Model, Place, SiteLayers, Tensor, into_values, load, matrix, vector_of,
 };
 use safetensors::{SafeTensors, serialize_to_file, tensor::TensorView};
 use serde_json::{Value, json};
@@ -60,8 +60,13 @@ impl Executor for Numbers {
         Dense.ffn(site, x)
     }
 
-    fn layer_end(&mut self, layer: usize, _: &Tensor<2>) {
-        self.ends.push(layer);
+    fn layer_end(
+        &mut self,
+        end: &LayerEnd<'_>,
+        stream: Tensor<2>,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        self.ends.push(end.layer);
+        Ok(stream)
     }
 }
 

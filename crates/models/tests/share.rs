@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use models::{Device, Model, ffn_share, load, state_share};
+use models::{Device, Model, attention_share, ffn_share, load, state_share};
 use safetensors::SafeTensors;
 
 const TOKENS: usize = 32;
@@ -52,6 +52,34 @@ fn blocks_are_what_their_tensors_are() {
     let of_use = 3 * 24 * 38 + 5 * (24 + 2 * 38);
     let expected = (2 * 3 * of_use) as f64 / zamba2.facts().flops_per_token(TOKENS);
     assert!((ffn_share(zamba2.as_ref(), TOKENS).flops - expected).abs() < 1e-12);
+}
+
+#[test]
+fn attentions_are_what_their_tensors_are() {
+    for (name, words) in [
+        ("opt", &[".self_attn."][..]),
+        ("gpt2", &[".attn."]),
+        ("llama", &[".self_attn."]),
+        ("qwen2", &[".self_attn."]),
+        ("qwen3", &[".self_attn."]),
+        ("gemma3", &[".self_attn."]),
+        ("zamba2", &[".self_attn."]),
+        ("zamba2-two", &[".self_attn."]),
+    ] {
+        let model = model(name);
+        let (share, facts) = (attention_share(model.as_ref(), TOKENS), model.facts());
+        let expected = stored(name, words) as f64 / facts.parameters as f64;
+        assert!((share.parameters - expected).abs() < 1e-12, "{name}: {share:?}, {expected}");
+        assert_eq!(share.state_bytes, 0.0, "{name}");
+        let both = share.flops + ffn_share(model.as_ref(), TOKENS).flops;
+        assert!(share.flops > 0.0 && both < 1.0, "{name}: {share:?}");
+    }
+    // Two layers of 6 query heads and 2 key heads of 8 on a width of 48, and the causal half of two products.
+    let llama = model("llama");
+    let operations = 2 * (2 * 2 * 48 * 8 * (6 + 2) + 2 * 48 * TOKENS);
+    let expected = operations as f64 / llama.facts().flops_per_token(TOKENS);
+    assert!((attention_share(llama.as_ref(), TOKENS).flops - expected).abs() < 1e-12);
+    assert_eq!(attention_share(model("mamba2").as_ref(), TOKENS).parameters, 0.0, "no attention");
 }
 
 #[test]

@@ -66,11 +66,13 @@ impl Cell {
     /// The cell whose stored scores choose the sets of this cell's first step; none where no text does.
     ///
     /// It is what a pipeline asks for with `policy = "observe"` on the calibration text, so the two share
-    /// one file. Later steps are scored on the model as the steps before left it, which no store holds.
+    /// one file. Later steps are scored on the model as the steps before left it, which no store holds; nor
+    /// does one hold scores of heads.
     pub fn scores_cell(&self) -> Option<Cell> {
         let calibration = self.calibration.as_ref()?;
         let step = self.recipe.steps().first()?;
-        let part: Part = step.kind().name.parse().ok()?;
+        let part = step.kind().name.parse().ok();
+        let part = part.filter(|part| matches!(part, Part::Ffn | Part::State))?;
         let observation = match step.needs() {
             Needs::Forward => Observation::Forward,
             Needs::Gradient => Observation::Gradient,
@@ -170,7 +172,7 @@ pub fn cell_id(cell: &Cell, inputs: &Inputs) -> String {
 /// were recipes, so that these keep their ids.
 fn flat_fields(treatment: &Treatment) -> Vec<(&'static str, Value)> {
     let Treatment { part, policy, score, sparsity, window, rule, prompt_tokens, .. } = treatment;
-    let Treatment { mode, recalibration, observation, sample, .. } = treatment;
+    let Treatment { sinks, mode, recalibration, observation, sample, .. } = treatment;
     let mut fields = vec![
         ("part", json!(part.as_str())),
         ("policy", json!(policy.as_str())),
@@ -185,6 +187,7 @@ fn flat_fields(treatment: &Treatment) -> Vec<(&'static str, Value)> {
         ("observation", observation.map(|o| json!(o.as_str()))),
         ("recalibration", recalibration.map(|r| json!(r.as_str()))),
         ("sample", sample.map(|n| json!(n))),
+        ("sinks", sinks.map(|n| json!(n))),
     ];
     fields.extend(later.into_iter().filter_map(|(key, value)| Some((key, value?))));
     fields

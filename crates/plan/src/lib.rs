@@ -60,6 +60,7 @@ mod share;
 mod speed;
 mod speed_plan;
 mod sweep;
+mod threshold;
 mod treatment;
 mod treatment_error;
 mod treatment_spec;
@@ -102,6 +103,7 @@ pub use speed::{
 pub use speed_plan::{
     DENSE_ROW, SpeedMeasure, SpeedModel, SpeedPeer, SpeedPlan, SpeedRow, SpeedTarget,
 };
+pub use threshold::Threshold;
 pub use treatment::{DEFAULT_DROPPED_WINDOW, DEFAULT_PROMPT_TOKENS, DEFAULT_SAMPLE, Treatment};
 pub use treatment_error::TreatmentError;
 pub use treatment_spec::TreatmentSpec;

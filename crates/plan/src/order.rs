@@ -266,6 +266,9 @@ pub struct CellRequest {
     /// How the time steps of a Zamba2 model are limited.
     #[serde(default)]
     pub time_steps: TimeSteps,
+    /// Whether every token is a pass of its own, as in generation.
+    #[serde(default)]
+    pub decode: bool,
     /// Whether the answer is one JSON object on standard output.
     pub json: bool,
 }

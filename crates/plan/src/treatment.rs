@@ -38,7 +38,9 @@ pub struct Treatment {
     pub rule: Option<Rule>,
     /// Tokens whose scores the rule `prompt` sums; only for that rule.
     pub prompt_tokens: Option<usize>,
-    /// What a dynamic or windowed set of state channels acts on.
+    /// The first positions of a cache, which come before every score.
+    pub sinks: Option<usize>,
+    /// What a dynamic or windowed set of state channels or cached positions acts on.
     pub mode: Option<Mode>,
     /// The activations that a static set of state channels is chosen on; none where the score looks
     /// at none.
@@ -66,6 +68,7 @@ impl Treatment {
     pub fn new(spec: TreatmentSpec) -> Result<Treatment, TreatmentError> {
         spec.check_sparsity()?;
         let prompt_tokens = spec.filled_prompt()?;
+        spec.check_cache()?;
         let spec = match spec.policy {
             Policy::Dense => spec.dense(),
             Policy::Static => spec.fixed(),
@@ -91,7 +94,7 @@ impl Treatment {
     /// The same fields, which must have been checked.
     fn of(spec: TreatmentSpec) -> Treatment {
         let TreatmentSpec { part, policy, score, sparsity, window, rule, prompt_tokens, .. } = spec;
-        let TreatmentSpec { mode, recalibration, observation, sample, seed, .. } = spec;
+        let TreatmentSpec { sinks, mode, recalibration, observation, sample, seed, .. } = spec;
         Treatment {
             part,
             policy,
@@ -100,6 +103,7 @@ impl Treatment {
             window,
             rule,
             prompt_tokens,
+            sinks,
             mode,
             recalibration,
             observation,

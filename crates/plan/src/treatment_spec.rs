@@ -19,6 +19,8 @@ pub struct TreatmentSpec {
     pub window: Option<usize>,
     pub rule: Option<Rule>,
     pub prompt_tokens: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sinks: Option<usize>,
     pub mode: Option<Mode>,
     pub recalibration: Option<Recalibration>,
     pub observation: Option<Observation>,
@@ -37,6 +39,7 @@ impl TreatmentSpec {
             window: None,
             rule: None,
             prompt_tokens: None,
+            sinks: None,
             mode: None,
             recalibration: None,
             observation: None,
@@ -109,9 +112,40 @@ impl TreatmentSpec {
     fn filled_mode(&self) -> Result<Option<Mode>, TreatmentError> {
         let (part, policy) = (self.part, self.policy);
         match (part, self.mode) {
-            (Part::State, mode) => Ok(Some(mode.unwrap_or(Mode::Read))),
-            (Part::Ffn, Some(_)) => Err(TreatmentError::NotOfPart { part, policy, field: "mode" }),
-            (Part::Ffn, None) => Ok(None),
+            (Part::State | Part::Kv, mode) => Ok(Some(mode.unwrap_or(Mode::Read))),
+            (Part::Ffn | Part::Heads, Some(_)) => {
+                Err(TreatmentError::NotOfPart { part, policy, field: "mode" })
+            }
+            (Part::Ffn | Part::Heads, None) => Ok(None),
+        }
+    }
+
+    /// What a cache takes: a read has the rules of a window that was just seen, an eviction looks at what
+    /// came before or at a prompt; sinks are of a cache alone.
+    pub(crate) fn check_cache(&self) -> Result<(), TreatmentError> {
+        let (part, policy) = (self.part, self.policy);
+        let refused = |field| Err(TreatmentError::NotOfPart { part, policy, field });
+        if part != Part::Kv {
+            return if self.sinks.is_some() { refused("sinks") } else { Ok(()) };
+        }
+        let (is_eviction, rule) = (self.mode == Some(Mode::Write), self.rule);
+        let of_prompt = rule == Some(Rule::Prompt);
+        let is_known = match (is_eviction, rule) {
+            (true, Some(rule)) => matches!(rule, Rule::PreviousWindow | Rule::Prompt),
+            (false, Some(rule)) => !matches!(rule, Rule::Prompt | Rule::Calibration),
+            (_, None) => true,
+        };
+        let is_sum = self.score == Some(Score::Accumulated);
+        match () {
+            () if policy == Policy::Static => refused("policy"),
+            () if !is_known => refused("rule"),
+            // One token at a time is what an eviction without a window is.
+            () if is_eviction && rule.is_some() && self.window == Some(1) && !of_prompt => {
+                refused("window")
+            }
+            () if of_prompt && self.prompt_tokens != self.window => refused("window"),
+            () if of_prompt && is_sum => refused("score"),
+            () => Ok(()),
         }
     }
 
@@ -126,8 +160,10 @@ impl TreatmentSpec {
     fn filled_recalibration(&self, score: Score) -> Result<Option<Recalibration>, TreatmentError> {
         let (part, policy) = (self.part, self.policy);
         match (part, score.needs(), self.recalibration) {
-            (Part::State, Needs::Nothing, _) | (Part::Ffn, _, None) => Ok(None),
-            (Part::Ffn, _, Some(_)) => {
+            (Part::State, Needs::Nothing, _) | (Part::Ffn | Part::Heads | Part::Kv, _, None) => {
+                Ok(None)
+            }
+            (Part::Ffn | Part::Heads | Part::Kv, _, Some(_)) => {
                 Err(TreatmentError::NotOfPart { part, policy, field: "recalibration" })
             }
             (Part::State, Needs::Forward | Needs::Inputs, given) => {
@@ -179,6 +215,9 @@ impl TreatmentSpec {
         let wrong = |problem| Err(TreatmentError::Observation { observation, part, problem });
         let is_overlap = observation == Observation::Overlap;
         let is_ablation = observation == Observation::Ablation;
+        if matches!(part, Part::Heads | Part::Kv) {
+            return wrong("is not measured: it is of parts `ffn` and `state`");
+        }
         if is_overlap && part == Part::State {
             return wrong("is not measured: it is of part `ffn` only");
         }

@@ -130,6 +130,20 @@ vocabulary! {
         StateWeight => "state-weight",
         /// State: `|Σ_t C'_t·∂(mean NLL)/∂C'_t|`, first order.
         StateTaylor => "state-taylor",
+        /// Cache: `Σ_h a(t, h, s)`, the attention that a token pays the position.
+        Attention => "attention",
+        /// Cache: `Σ_h a(t, h, s)·‖v_s‖₂`, the measured effect.
+        AttentionValue => "attention-value",
+        /// Cache: `‖k_s‖₂`
+        KeySize => "key-size",
+        /// Cache: minus `‖k_s‖₂`.
+        KeySizeReversed => "key-size-reversed",
+        /// Cache: `‖v_s‖₂`
+        ValueSize => "value-size",
+        /// Cache: `s`, the latest positions.
+        Recency => "recency",
+        /// Cache: the attention of all tokens so far, over what was kept then.
+        Accumulated => "accumulated",
     }
 }
 
@@ -158,11 +172,25 @@ impl Score {
 
     /// Whether the score ranks what that part is made of.
     pub fn ranks(self, part: Part) -> bool {
-        let is_of_state = matches!(
+        use Score::*;
+        let is_of_state = matches!(self, Ghost | GhostFactored | StateWeight | StateTaylor);
+        let is_of_cache = matches!(
             self,
-            Score::Ghost | Score::GhostFactored | Score::StateWeight | Score::StateTaylor
+            Attention
+                | AttentionValue
+                | KeySize
+                | KeySizeReversed
+                | ValueSize
+                | Recency
+                | Accumulated
         );
-        self == Score::Random || is_of_state == (part == Part::State)
+        self == Random
+            || match part {
+                Part::Ffn => !is_of_state && !is_of_cache,
+                Part::State => is_of_state,
+                Part::Heads => matches!(self, Magnitude | Impact | Taylor),
+                Part::Kv => is_of_cache,
+            }
     }
 }
 
@@ -283,6 +311,10 @@ vocabulary! {
         Ffn => "ffn",
         /// The recurrent state of a Mamba-2 mixer: memory, carried from token to token.
         State => "state",
+        /// Attention heads: scratch work, recomputed for every token.
+        Heads => "heads",
+        /// The cached positions of attention: memory.
+        Kv => "kv",
     }
 }
 

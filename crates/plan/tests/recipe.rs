@@ -1,7 +1,8 @@
 //! Recipes: what may follow what, how a pipeline spans them, how they are named.
 
 use plan::{
-    Filter, Pipeline, Policy, Recipe, RecipeError, Score, Step, Treatment, TreatmentSpec, Way,
+    Filter, Needs, Pipeline, Policy, Recipe, RecipeError, Score, Step, Treatment, TreatmentSpec,
+    Way,
 };
 
 fn step(text: &str) -> Step {
@@ -25,6 +26,10 @@ fn cuts_come_first_and_skips_last() {
     assert!(matches!(recipe(&[skip, skip]), Err(RecipeError::TwoSkips { part: "ffn" })));
     let state = "skip=state,score=ghost,sparsity=0.5";
     assert!(recipe(&[cut, skip, state]).is_ok(), "one skip a part");
+    let heads = "skip=heads,score=impact,sparsity=0.5";
+    let cache = "skip=kv,mode=read,score=attention,sparsity=0.5";
+    assert!(recipe(&[cut, skip, heads]).is_ok() && recipe(&[skip, cache]).is_ok());
+    assert_eq!(recipe(&[heads, skip, cache]), Err(RecipeError::OneAttention));
     let observation = "observe=ffn,observation=forward";
     assert!(recipe(&[observation]).is_ok());
     assert_eq!(recipe(&[cut, observation]), Err(RecipeError::ObservationInCompany));
@@ -34,13 +39,31 @@ fn cuts_come_first_and_skips_last() {
     assert!(matches!(late, Err(RecipeError::GradientAfterCut { .. })));
 }
 
+/// What a window of the cache means differs by mode.
+#[test]
+fn windows_of_the_cache() {
+    let read = "skip=kv,mode=read,score=attention,sparsity=0.5";
+    let write = "skip=kv,mode=write,score=attention,sparsity=0.5";
+    let step = |text: String| text.parse::<Step>().map(|step| step.to_string());
+    assert!(step(format!("{read},window=8,rule=first-token")).is_ok());
+    assert!(refused(&format!("{read},window=8")).contains("needs a `rule`"));
+    assert!(refused(&format!("{read},rule=first-token")).contains("needs a `window`"));
+    assert!(refused(&format!("{read},prompt_tokens=8")).contains("is an eviction"));
+    assert!(refused(&format!("{write},window=8,rule=first-token")).contains("takes no `rule`"));
+    assert_eq!(step(format!("{write},window=1")), step(write.to_owned()));
+}
+
 /// A rotation or a factorisation after a mask would undo it in silence.
 #[test]
 fn zeros_are_not_filled_in() {
     let mask = "cut=weights,method=wanda,sparsity=0.5";
+    let heads = "cut=heads,score=impact,sparsity=0.5";
     for mixing in ["cut=rotate", "cut=low-rank,method=svd,rank=4"] {
-        assert!(matches!(recipe(&[mask, mixing]), Err(RecipeError::FillsZeros { .. })), "{mixing}");
-        assert!(recipe(&[mixing, mask]).is_ok(), "{mixing}");
+        for zeros in [mask, heads] {
+            let refused = recipe(&[zeros, mixing]);
+            assert!(matches!(refused, Err(RecipeError::FillsZeros { .. })), "{zeros}, {mixing}");
+            assert!(recipe(&[mixing, zeros]).is_ok(), "{zeros}, {mixing}");
+        }
     }
     assert!(recipe(&[mask, "cut=bits,method=gptq,bits=4"]).is_ok());
 }
@@ -60,6 +83,11 @@ fn settings_are_checked_and_filled() {
     assert!(refused("cut=weights,method=wanda,sparsity=1").contains("0 <= s < 1"));
     assert!(refused("cut=layers,method=drop,score=angular").contains("needs `n`"));
     assert!(refused("cut=layers,method=linearise,layer=1,n=2").contains("takes no `n`"));
+    let lens = "observe=layers,observation=lens";
+    assert!(refused(&format!("{lens},threshold=0.9,patience=2")).contains("give one"));
+    let linearity = refused("observe=layers,observation=linearity,patience=2");
+    assert!(linearity.contains("belongs to the observation `lens`"), "{linearity}");
+    assert!(!step(lens).needs_calibration() && step(lens).threshold("threshold").is_none());
     assert!(refused("cut=bits,bits=4").contains("needs `method`"));
     assert!(refused("cut=bit,method=rtn,bits=4").contains("`bits`"), "the nearest name");
     assert!(refused("cut=bits,method=rtn,bits=4,bits=3").contains("twice"));
@@ -68,6 +96,33 @@ fn settings_are_checked_and_filled() {
     assert!(refused("skip=ffn,score=magnitude,sparsity=0.5,window=8").contains("needs a `rule`"));
     assert!(refused("cut=ffn,score=ghost,sparsity=0.5").contains("one of magnitude"));
     assert!(refused("cut").contains("key=value"));
+}
+
+/// What heads are ranked by decides what has to be known before the run.
+#[test]
+fn heads_need_what_their_score_looks_at() {
+    for (score, needs) in [
+        ("magnitude", Needs::Forward),
+        ("impact", Needs::Forward),
+        ("taylor", Needs::Gradient),
+        ("random", Needs::Nothing),
+    ] {
+        let cut = step(&format!("cut=heads,score={score},sparsity=0.5"));
+        assert_eq!(cut.needs(), needs, "{score}");
+        assert_eq!(cut.needs_calibration(), needs != Needs::Nothing, "{score}");
+        let held = format!("skip=heads,score={score},sparsity=0.5,window=4,rule=calibration");
+        assert_eq!(step(&held).needs(), needs, "{score}");
+        let late = format!("skip=heads,score={score},sparsity=0.5");
+        match needs {
+            Needs::Gradient => assert!(refused(&late).contains("rule `calibration`"), "{score}"),
+            _ => assert_eq!(step(&late).needs(), Needs::Nothing, "{score}"),
+        }
+    }
+    let cut = step("cut=heads,score=impact,sparsity=0.5");
+    assert_eq!(cut.label(), "static heads κ=.5 impact");
+    assert!(recipe(&["cut=heads,score=taylor,sparsity=0.5", "cut=bits,method=rtn,bits=4"]).is_ok());
+    let late = recipe(&["cut=bits,method=rtn,bits=4", "cut=heads,score=taylor,sparsity=0.5"]);
+    assert!(matches!(late, Err(RecipeError::GradientAfterCut { .. })));
 }
 
 /// The short form of a sweep and the steps say the same.
@@ -165,7 +220,7 @@ fn kinds_are_listed_by_way() {
     };
     assert_eq!(
         names(Way::Cut),
-        ["ffn", "state", "weights", "bits", "rotate", "layers", "low-rank"]
+        ["ffn", "state", "heads", "weights", "bits", "rotate", "layers", "low-rank"]
     );
-    assert_eq!(names(Way::Skip), ["ffn", "state", "heads", "kv"]);
+    assert_eq!(names(Way::Skip), ["ffn", "state", "heads", "kv", "exit"]);
 }

@@ -5,11 +5,12 @@ use evidence::pairing::{Both, Only};
 use evidence::{Failure, Origins, Row, Subject, Sweeps, Touches, Unreadable};
 use judgement::accuracy::Accuracy;
 use judgement::atlas::Atlas;
+use judgement::attention::AttentionAtlas;
 use judgement::claims::{Assessment, Check, Judged, Verdict};
 use judgement::compare::{Comparison, Matched, Origin, Speed};
 use judgement::dial::Dial;
 use judgement::gradients::Gradients;
-use judgement::layers::{Linearity, StreamDirections};
+use judgement::layers::{Lens, Linearity, StreamDirections};
 use judgement::perplexity::Perplexity;
 use judgement::quadrants::{Line, Quadrants, Rating};
 use judgement::recall::Recall;
@@ -62,8 +63,10 @@ struct OfRun<'a> {
     quadrants: Vec<OfQuadrants<'a>>,
     gradients: Vec<OfGradients<'a>>,
     recipes: &'a [Recipes],
+    attention: &'a [AttentionAtlas],
     linearity: &'a [Linearity],
     directions: &'a [StreamDirections],
+    lens: &'a [Lens],
     atlas: OfAtlas<'a>,
     failed: &'a [Failure],
     missing: &'a [Missing],
@@ -91,8 +94,10 @@ impl<'a> OfRun<'a> {
             quadrants: summary.quadrants.iter().map(OfQuadrants::of).collect(),
             gradients: summary.gradients.iter().map(OfGradients::of).collect(),
             recipes: &summary.recipes,
+            attention: &summary.attention,
             linearity: &summary.linearity,
             directions: &summary.directions,
+            lens: &summary.lens,
             atlas: OfAtlas { findings: &report.atlas, atlas: &summary.atlas },
             failed: &summary.failed,
             missing: &summary.missing,

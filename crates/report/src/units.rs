@@ -7,6 +7,8 @@ pub(crate) fn unit(part: Part) -> &'static str {
     match part {
         Part::Ffn => "neuron",
         Part::State => "state channel",
+        Part::Heads => "attention head",
+        Part::Kv => "cached position",
     }
 }
 

@@ -26,6 +26,10 @@ pub enum Table {
     Blocks,
     /// One row per layer and principal direction of the residual stream.
     Directions,
+    /// One row per attention, query head and bucket of distance or place.
+    Attention,
+    /// One row per layer: what it would predict if it were the last.
+    Lens,
     /// One row per failed cell.
     Failures,
 }
@@ -41,6 +45,8 @@ impl Table {
         Table::Overlaps,
         Table::Blocks,
         Table::Directions,
+        Table::Attention,
+        Table::Lens,
         Table::Failures,
     ];
 
@@ -57,6 +63,8 @@ impl Table {
             (_, Some("overlap")) => Table::Overlaps,
             (_, Some("linearity")) => Table::Blocks,
             (_, Some("directions")) => Table::Directions,
+            ("kv", _) => Table::Attention,
+            (_, Some("lens")) => Table::Lens,
             ("state", _) => Table::Channels,
             _ => Table::Neurons,
         }
@@ -73,6 +81,8 @@ impl Table {
             Table::Overlaps => "overlaps",
             Table::Blocks => "blocks",
             Table::Directions => "directions",
+            Table::Attention => "attention",
+            Table::Lens => "lens",
             Table::Failures => "failures",
         }
     }

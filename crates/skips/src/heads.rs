@@ -3,19 +3,18 @@
 //! A head's output is known only when it is computed, so nothing is saved here; what is measured is what
 //! a machine that guessed the set beforehand would lose.
 
-use std::{
-    ops::Range,
-    sync::{Arc, OnceLock},
-};
+use std::{ops::Range, sync::Arc};
 
-use importance::Draw;
+use importance::{AllHeadEffects, Draw, head_size};
 use models::{
-    Attention, AttentionInputs, AttentionSite, Dense, Executor, ExecutorError, FfnSite, KvCache,
-    Tensor, into_values, matrix,
+    AttentionInputs, AttentionSite, Dense, Executor, ExecutorError, FfnSite, KvCache, Tensor,
+    into_values, matrix,
 };
 use sparse::kept_count;
 
-use crate::{Commitment, Measuring, Shares, commitment::Source, masking::largest, shares::Tally};
+use crate::{
+    Commitment, Measuring, Rule, Shares, commitment::Source, masking::largest, shares::Tally,
+};
 
 /// What ranks heads; larger means keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +23,9 @@ pub enum HeadScore {
     Magnitude,
     /// `Σ_t ‖W_o[:, h]·o_th‖₂`: how far the attention's output moves when the head alone is dropped.
     Impact,
+    /// `|Σ_t g_th·o_th|` over a calibration text; no token has it by itself, so for the rule `calibration`
+    /// alone.
+    Taylor,
     /// A seeded draw: the control.
     Random,
 }
@@ -46,44 +48,54 @@ pub struct HeadSelection {
 /// A clone is an executor of its own that shares what was read of the weights.
 pub struct HeadSkipping {
     selection: HeadSelection,
-    /// Of every site, `W_h·W_hᵀ` of every head one after the other, read when an `impact` first needs it.
-    grams: Arc<Vec<OnceLock<Vec<f32>>>>,
+    /// The static set of every site, for the rule `calibration`; else empty.
+    calibrated: Arc<Vec<Vec<u32>>>,
+    /// For the score `impact`.
+    effects: Arc<AllHeadEffects>,
     tally: Tally,
 }
 
 impl Clone for HeadSkipping {
     fn clone(&self) -> Self {
-        let grams = Arc::clone(&self.grams);
-        Self { selection: self.selection, grams, tally: Tally::default() }
+        Self {
+            selection: self.selection,
+            calibrated: Arc::clone(&self.calibrated),
+            effects: Arc::clone(&self.effects),
+            tally: Tally::default(),
+        }
     }
 }
 
 impl HeadSkipping {
     /// Runs a model of `sites` attentions with these kept sets.
     pub fn new(selection: HeadSelection, sites: usize) -> Self {
-        let grams = Arc::new((0..sites).map(|_| OnceLock::new()).collect());
-        Self { selection, grams, tally: Tally::default() }
+        Self {
+            selection,
+            calibrated: Arc::default(),
+            effects: Arc::new(AllHeadEffects::new(sites)),
+            tally: Tally::default(),
+        }
     }
 
-    /// The score of every head of every token: `[tokens, heads]`; of `random` nothing hangs on tokens.
+    /// The same with a set for every attention, chosen beforehand: what the rule `calibration` holds.
+    #[must_use]
+    pub fn with_sets(self, calibrated: Vec<Vec<u32>>) -> Self {
+        Self { calibrated: Arc::new(calibrated), ..self }
+    }
+
+    /// The score of every head of every token: `[tokens, heads]`; none where nothing hangs on tokens.
     fn scores(&self, site: &AttentionSite<'_>, o: &[f32], head_dim: usize) -> Vec<f64> {
-        let gram = match self.selection.score {
-            HeadScore::Random => return Vec::new(),
-            HeadScore::Magnitude => None,
-            HeadScore::Impact => {
-                let known = self.grams.get(site.index);
-                known.map(|known| known.get_or_init(|| grams(site.attention)).as_slice())
-            }
-        };
         let heads = site.attention.shape().heads;
-        let of_head = |(index, o): (usize, &[f32])| match gram {
-            None => norm(o),
-            Some(gram) => {
-                let area = head_dim * head_dim;
-                norm_through(o, &gram[index % heads * area..][..area])
+        let by_head = o.chunks_exact(head_dim);
+        match self.selection.score {
+            _ if self.selection.commitment.rule == Rule::Calibration => Vec::new(),
+            HeadScore::Random | HeadScore::Taylor => Vec::new(),
+            HeadScore::Magnitude => by_head.map(head_size).collect(),
+            HeadScore::Impact => {
+                let effects = self.effects.of_site(site.index, site.attention);
+                by_head.enumerate().map(|(index, o)| effects.of(index % heads, o)).collect()
             }
-        };
-        o.chunks_exact(head_dim).enumerate().map(of_head).collect()
+        }
     }
 
     /// The kept heads of a window of a sequence, ascending; `scores` are those of the sequence.
@@ -101,7 +113,10 @@ impl HeadSkipping {
             draw.uniform(heads)
         };
         let summed = match (self.selection.score, source) {
-            (HeadScore::Random, _) | (_, Source::Random | Source::Calibration) => drawn(),
+            (_, Source::Calibration) => {
+                return self.calibrated[site.index].iter().map(|head| *head as usize).collect();
+            }
+            (HeadScore::Random, _) | (_, Source::Random) => drawn(),
             (_, Source::Rows(rows)) => {
                 let mut sums = vec![0.0; heads];
                 for token in scores[rows.start * heads..rows.end * heads].chunks_exact(heads) {
@@ -127,14 +142,15 @@ impl HeadSkipping {
         let commitment = self.selection.commitment;
         let key = Draw::sequence_key(&site.batch.ids()[rows.clone()]);
         let scores = self.scores(site, o, head_dim);
-        let (mut energy, mut kept_energy) = (0.0, 0.0);
+        let (mut n_kept, mut energy, mut kept_energy) = (0, 0.0, 0.0);
         for (number, window) in commitment.windows(rows.len()).enumerate() {
             let source = commitment.source(&window, rows.len());
             let kept = self.kept(site, key, (number, source), &scores, k);
+            n_kept += window.len() * kept.len();
             let width = heads * head_dim;
             for token in o[window.start * width..window.end * width].chunks_exact_mut(width) {
                 for (head, o) in token.chunks_exact_mut(head_dim).enumerate() {
-                    let own = norm(o).powi(2);
+                    let own = head_size(o).powi(2);
                     energy += own;
                     match kept.binary_search(&head) {
                         Ok(_) => kept_energy += own,
@@ -145,7 +161,7 @@ impl HeadSkipping {
         }
         let shares = &mut self.tally.sequences[sequence];
         shares.entries += (rows.len() * heads) as u64;
-        shares.kept += (rows.len() * k) as u64;
+        shares.kept += n_kept as u64;
         shares.energy += energy;
         shares.kept_energy += kept_energy;
     }
@@ -184,32 +200,4 @@ impl Measuring for HeadSkipping {
         // What is drawn hangs on the whole sequence.
         commitment.is_per_token() && score != HeadScore::Random
     }
-}
-
-/// ‖o‖₂, summed in f64.
-pub(crate) fn norm(o: &[f32]) -> f64 {
-    o.iter().map(|o| f64::from(*o).powi(2)).sum::<f64>().sqrt()
-}
-
-/// `sqrt(o·G·oᵀ)`: the length of what a map makes of `o`, from the map's Gram matrix.
-fn norm_through(o: &[f32], gram: &[f32]) -> f64 {
-    let rows = gram.chunks_exact(o.len()).zip(o);
-    let of_row = |(row, own): (&[f32], &f32)| {
-        let product: f64 = row.iter().zip(o).map(|(g, o)| f64::from(*g) * f64::from(*o)).sum();
-        product * f64::from(*own)
-    };
-    // Rounding can leave the square of nothing below zero.
-    rows.map(of_row).sum::<f64>().max(0.0).sqrt()
-}
-
-/// The Gram matrix of what the output projection makes of each head.
-fn grams(attention: &Attention) -> Vec<f32> {
-    let map = attention.output_map();
-    let [width, _] = map.dims();
-    let head_dim = attention.shape().head_dim;
-    let of_head = |head: usize| {
-        let own = map.clone().narrow(0, head * head_dim, head_dim);
-        into_values(own.clone().matmul(own.transpose()))
-    };
-    (0..width / head_dim).flat_map(of_head).collect()
 }

@@ -40,8 +40,10 @@
 //! ```
 
 mod commitment;
+mod exit;
 mod heads;
 mod kv;
+mod lens;
 mod masking;
 mod overlap;
 mod selection;
@@ -54,12 +56,17 @@ pub mod steps;
 mod zeros;
 
 pub use commitment::{Commitment, Rule};
+pub use exit::{ExitMode, ExitRule, Exiting};
 pub use heads::{HeadScore, HeadSelection, HeadSkipping};
-pub use kv::{KvMode, KvScore, KvSelection, KvSkipping};
+pub use kv::{
+    Attending, Averaged, HeadAttention, KeyHead, KvMasking, KvMode, KvScore, KvSelection,
+    KvSkipping, SiteAttention, bucket_limits, sum_attention,
+};
+pub use lens::{LensSums, lens};
 pub use masking::Masking;
 pub use overlap::{LagOverlap, Overlapping, SiteOverlaps, sum_overlaps};
 pub use selection::{Selection, Windowed};
-pub use shares::{Measuring, Shares};
+pub use shares::{CacheBytes, Measuring, Shares};
 pub use skipping::Skipping;
 pub use state_masking::StateMasking;
 pub use state_scanning::StateScanning;

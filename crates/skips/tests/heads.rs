@@ -37,7 +37,7 @@ fn dynamic(score: HeadScore, sparsity: f64) -> HeadSelection {
 }
 
 fn run(model: &dyn Model, selection: HeadSelection, ids: &[u32]) -> Vec<f32> {
-    let mut executor = HeadSkipping::new(selection, model.attentions());
+    let mut executor = HeadSkipping::new(selection, model.attentions().len());
     into_values(model.forward(&Batch::new([ids]), &mut executor).unwrap())
 }
 
@@ -69,7 +69,7 @@ fn losses_are_those_of_transformers_with_hooks() {
             Some(_) => Rule::PreviousWindow,
         };
         let selection = selection(score, case.sparsity, case.window, rule);
-        let mut executor = HeadSkipping::new(selection, model.attentions());
+        let mut executor = HeadSkipping::new(selection, model.attentions().len());
         let batch = Batch::new([case.ids.as_slice()]);
         let hidden = model.forward(&batch, &mut executor).unwrap();
         let found = nll_by_sequence(model.as_ref(), &hidden, &batch).unwrap()[0];
@@ -164,7 +164,7 @@ fn pieces_and_batches_do_not_matter() {
         let ids = ids(model.as_ref(), 14);
         let selection = dynamic(HeadScore::Impact, 0.5);
         let whole = run(model.as_ref(), selection, &ids);
-        let mut executor = HeadSkipping::new(selection, model.attentions());
+        let mut executor = HeadSkipping::new(selection, model.attentions().len());
         assert!(executor.takes_pieces());
         let (mut cache, mut pieces) = (model.new_cache(), Vec::new());
         for id in &ids {
@@ -172,7 +172,7 @@ fn pieces_and_batches_do_not_matter() {
         }
         assert!(vector::worst(&pieces, &whole) < 1e-4, "{name}");
         let batch = Batch::new([&ids[..5], &ids[..]]);
-        let mut executor = HeadSkipping::new(selection, model.attentions());
+        let mut executor = HeadSkipping::new(selection, model.attentions().len());
         let both = into_values(model.forward(&batch, &mut executor).unwrap());
         let second = &both[both.len() - whole.len()..];
         assert!(vector::worst(second, &whole) < 1e-4, "{name}");
@@ -194,12 +194,61 @@ fn what_is_kept_grows_as_less_is_dropped() {
         let kept = |sparsity| {
             let rule = Rule::WindowMean;
             let selection = selection(score, sparsity, 32, rule);
-            let mut executor = HeadSkipping::new(selection, model.attentions());
+            let mut executor = HeadSkipping::new(selection, model.attentions().len());
             model.forward(&Batch::new([ids.as_slice()]), &mut executor).unwrap();
             let shares = executor.take_shares()[0];
             (shares.kept, shares.kept_energy)
         };
         let levels: Vec<_> = [0.75, 0.5, 0.25, 0.0].map(kept).to_vec();
         assert!(levels.windows(2).all(|pair| pair[0].0 < pair[1].0), "{levels:?}");
+    }
+}
+
+/// The rule `calibration` holds the given set of every site, whatever the score says.
+#[test]
+fn given_sets_are_held() {
+    struct Held(Vec<Vec<u32>>);
+
+    impl Executor for Held {
+        fn ffn(&mut self, site: &FfnSite<'_>, x: Tensor<2>) -> Result<Tensor<2>, ExecutorError> {
+            Dense.ffn(site, x)
+        }
+
+        fn attention(
+            &mut self,
+            site: &AttentionSite<'_>,
+            inputs: Vec<AttentionInputs>,
+            past: Option<&mut KvCache>,
+        ) -> Result<Tensor<2>, ExecutorError> {
+            let (o, shape) = (site.attention.attend(inputs, past), site.attention.shape());
+            let (sizes, device) = (o.dims(), o.device());
+            let mut o = into_values(o);
+            for (index, own) in o.chunks_exact_mut(shape.head_dim).enumerate() {
+                if !self.0[site.index].contains(&((index % shape.heads) as u32)) {
+                    own.fill(0.0);
+                }
+            }
+            Ok(models::matrix(o, sizes, &device))
+        }
+    }
+
+    for name in FAMILIES {
+        let model = model(name);
+        let ids = ids(model.as_ref(), 20);
+        let of_site = |(site, attention): (usize, &&models::Attention)| {
+            let heads = attention.shape().heads as u32;
+            (0..heads).filter(|head| (head + site as u32) % 2 == 1).collect::<Vec<u32>>()
+        };
+        let sets: Vec<Vec<u32>> = model.attentions().iter().enumerate().map(of_site).collect();
+        let expected = model.forward(&Batch::new([ids.as_slice()]), &mut Held(sets.clone()));
+        let expected = into_values(expected.unwrap());
+        for score in [HeadScore::Impact, HeadScore::Taylor, HeadScore::Random] {
+            let selection = selection(score, 0.5, 4, Rule::Calibration);
+            let executor = HeadSkipping::new(selection, model.attentions().len());
+            let mut executor = executor.with_sets(sets.clone());
+            let found = model.forward(&Batch::new([ids.as_slice()]), &mut executor).unwrap();
+            assert_eq!(into_values(found), expected, "{name}, {score:?}");
+            assert_eq!(executor.take_shares()[0].reached_sparsity(), 0.5, "{name}");
+        }
     }
 }

@@ -19,7 +19,8 @@ use plan::{
     Reading, Rule, Score, TextInput, Treatment, TreatmentSpec, WorkOrder, cell_id,
 };
 use tables::{
-    CellRecord, FailureRecord, ItemRow, Left, ORDER, Provenance, Store, Touched, WindowRow,
+    CellRecord, FailureRecord, ItemRow, Left, ORDER, Provenance, RowShares, Store, TokenColumns,
+    Touched, WindowRow,
 };
 
 const SEED: u64 = 1;
@@ -169,9 +170,13 @@ fn windows(cell: &Cell, draws: &mut Draws) -> Vec<WindowRow> {
             nll_nats: f64::from(TARGETS) * nats,
             n_targets: TARGETS,
             js_nats: None,
-            reached_sparsity,
-            natural_sparsity: Some(natural_sparsity),
-            kept_energy: Some(kept_energy),
+            shares: RowShares {
+                reached_sparsity,
+                natural_sparsity: Some(natural_sparsity),
+                kept_energy: Some(kept_energy),
+                cache: None,
+            },
+            tokens: TokenColumns::default(),
         }
     };
     (0..WINDOWS).map(row).collect()
@@ -190,9 +195,13 @@ fn items(cell: &Cell, draws: &mut Draws) -> Vec<ItemRow> {
             n_target_tokens: 1 + item_index % 3,
             n_tokens: 60 + item_index % 40,
             distance_sentences: Some(1 + item_index % 20),
-            reached_sparsity,
-            natural_sparsity: Some(natural_sparsity),
-            kept_energy: Some(kept_energy),
+            shares: RowShares {
+                reached_sparsity,
+                natural_sparsity: Some(natural_sparsity),
+                kept_energy: Some(kept_energy),
+                cache: None,
+            },
+            tokens: TokenColumns::default(),
         }
     };
     (0..ITEMS).map(row).collect()

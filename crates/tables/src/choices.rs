@@ -4,7 +4,10 @@ use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 
 use crate::columns::{Batch, Column, Kind};
-use crate::record::{CellRecord, IDENTITY, PROVENANCE, SHARES, fill_shared};
+use crate::record::{
+    CellRecord, IDENTITY, PROVENANCE, RowShares, SHARES, fill_shared, fill_shares,
+};
+use crate::token_columns::{self, TOKENS, TokenColumns};
 
 /// One choice of an item. Whether the item is right follows: `acc` where the first largest
 /// `logprob_nats` is that of the gold, `acc_norm` where that of `logprob_nats / n_characters` is.
@@ -32,17 +35,8 @@ pub struct ChoiceRow {
     pub request_sha256: String,
     /// Shares of what is pruned, over the tokens that the choice rests on.
     pub shares: RowShares,
-}
-
-/// Shares of what is pruned, as the columns of every table of results have them.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RowShares {
-    /// Share of neurons dropped, mean over sites.
-    pub reached_sparsity: f64,
-    /// Share of entries of h that are exactly zero; not known where units were cut.
-    pub natural_sparsity: Option<f64>,
-    /// Share of Σh² that the kept set holds; not known where what was dropped is not there.
-    pub kept_energy: Option<f64>,
+    /// What single tokens cost.
+    pub tokens: TokenColumns,
 }
 
 /// What the definition of a task says of all its rows.
@@ -78,16 +72,19 @@ const OWN: &[Column] = &[
 
 /// The columns of the table, in order.
 pub fn choice_columns() -> Vec<Column> {
-    [IDENTITY, OWN, SHARES, PROVENANCE].concat()
+    [IDENTITY, OWN, SHARES, TOKENS, PROVENANCE].concat()
 }
 
 /// What must be finite; what a row lacks is.
-pub(crate) fn floats(row: &ChoiceRow) -> [(&'static str, f64); 4] {
+pub(crate) fn floats(row: &ChoiceRow) -> [(&'static str, f64); 6] {
+    let [worst, layers] = token_columns::floats(&row.tokens);
     [
         ("logprob_nats", row.logprob_nats),
         ("reached_sparsity", row.shares.reached_sparsity),
         ("natural_sparsity", row.shares.natural_sparsity.unwrap_or(0.0)),
         ("kept_energy", row.shares.kept_energy.unwrap_or(0.0)),
+        worst,
+        layers,
     ]
 }
 
@@ -111,8 +108,7 @@ pub(crate) fn encode(
     batch.u32("n_bytes", rows.iter().map(|row| row.n_bytes));
     batch.bool("is_greedy", rows.iter().map(|row| row.is_greedy));
     batch.text("request_sha256", rows.iter().map(|row| row.request_sha256.as_str()));
-    batch.f64("reached_sparsity", rows.iter().map(|row| row.shares.reached_sparsity));
-    batch.optional_f64("natural_sparsity", rows.iter().map(|row| row.shares.natural_sparsity));
-    batch.optional_f64("kept_energy", rows.iter().map(|row| row.shares.kept_energy));
+    fill_shares(&mut batch, rows.iter().map(|row| &row.shares));
+    token_columns::fill(&mut batch, rows.iter().map(|row| row.tokens));
     batch.finish(&choice_columns())
 }

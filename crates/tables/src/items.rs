@@ -4,7 +4,10 @@ use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 
 use crate::columns::{Batch, Column, Kind};
-use crate::record::{CellRecord, IDENTITY, PROVENANCE, SHARES, fill_shared};
+use crate::record::{
+    CellRecord, IDENTITY, PROVENANCE, RowShares, SHARES, fill_shared, fill_shares,
+};
+use crate::token_columns::{self, TOKENS, TokenColumns};
 
 /// One item.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,12 +26,10 @@ pub struct ItemRow {
     /// Sentences between the place where the last word was settled and the question, where the text says
     /// it.
     pub distance_sentences: Option<u32>,
-    /// Share of neurons dropped, mean over sites.
-    pub reached_sparsity: f64,
-    /// Share of entries of h that are exactly zero; not known where units were cut.
-    pub natural_sparsity: Option<f64>,
-    /// Share of Σh² that the kept set holds; not known where what was dropped is not there.
-    pub kept_energy: Option<f64>,
+    /// Shares of what is pruned.
+    pub shares: RowShares,
+    /// What single tokens cost.
+    pub tokens: TokenColumns,
 }
 
 const OWN: &[Column] = &[
@@ -46,16 +47,19 @@ const OWN: &[Column] = &[
 
 /// The columns of the table, in order.
 pub fn item_columns() -> Vec<Column> {
-    [IDENTITY, OWN, SHARES, PROVENANCE].concat()
+    [IDENTITY, OWN, SHARES, TOKENS, PROVENANCE].concat()
 }
 
 /// What must be finite; what a row lacks is.
-pub(crate) fn floats(row: &ItemRow) -> [(&'static str, f64); 4] {
+pub(crate) fn floats(row: &ItemRow) -> [(&'static str, f64); 6] {
+    let [worst, layers] = token_columns::floats(&row.tokens);
     [
         ("word_logprob_nats", row.word_logprob_nats),
-        ("reached_sparsity", row.reached_sparsity),
-        ("natural_sparsity", row.natural_sparsity.unwrap_or(0.0)),
-        ("kept_energy", row.kept_energy.unwrap_or(0.0)),
+        ("reached_sparsity", row.shares.reached_sparsity),
+        ("natural_sparsity", row.shares.natural_sparsity.unwrap_or(0.0)),
+        ("kept_energy", row.shares.kept_energy.unwrap_or(0.0)),
+        worst,
+        layers,
     ]
 }
 
@@ -68,8 +72,7 @@ pub(crate) fn encode(record: &CellRecord, rows: &[ItemRow]) -> Result<RecordBatc
     batch.u32("n_target_tokens", rows.iter().map(|row| row.n_target_tokens));
     batch.u32("n_tokens", rows.iter().map(|row| row.n_tokens));
     batch.optional_u32("distance_sentences", rows.iter().map(|row| row.distance_sentences));
-    batch.f64("reached_sparsity", rows.iter().map(|row| row.reached_sparsity));
-    batch.optional_f64("natural_sparsity", rows.iter().map(|row| row.natural_sparsity));
-    batch.optional_f64("kept_energy", rows.iter().map(|row| row.kept_energy));
+    fill_shares(&mut batch, rows.iter().map(|row| &row.shares));
+    token_columns::fill(&mut batch, rows.iter().map(|row| row.tokens));
     batch.finish(&item_columns())
 }

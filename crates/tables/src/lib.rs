@@ -9,7 +9,7 @@
 //!   windows/model=M/dataset=D/sparsity=0.9/window=64/<cell id>.parquet    protocols `ppl-T`
 //!   items/model=M/dataset=D/sparsity=0/window=__HIVE_DEFAULT_PARTITION__/<cell id>.parquet
 //!   choices/...                                               protocols `choice-*`, one row a choice
-//!   neurons/..., channels/..., overlaps/...             what the policy `observe` measures
+//!   neurons/..., channels/..., overlaps/..., lens/...   what is observed
 //!   failures/<cell id>.parquet
 //!   atlas/*.parquet                                     what a report works out from these
 //!   .lock                                                     held while a worker runs
@@ -25,7 +25,10 @@
 //!
 //! ```
 //! use plan::{Cell, Recipe};
-//! use tables::{CellRecord, Left, Provenance, Store, Table, Touched, WindowRow, read_windows};
+//! use tables::{
+//!     CellRecord, Left, Provenance, RowShares, Store, Table, TokenColumns, Touched, WindowRow,
+//!     read_windows,
+//! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let provenance = Provenance {
@@ -51,9 +54,8 @@
 //!     nll_nats: 255.0 * 1.5,
 //!     n_targets: 255,
 //!     js_nats: None,
-//!     reached_sparsity: 0.0,
-//!     natural_sparsity: Some(0.86),
-//!     kept_energy: Some(1.0),
+//!     shares: RowShares { natural_sparsity: Some(0.86), ..RowShares::default() },
+//!     tokens: TokenColumns { worst_nll_nats: 9.5, n_worse_than_chance: 2, layers_per_token: None },
 //! };
 //!
 //! let folder = tempfile::tempdir()?;
@@ -67,6 +69,7 @@
 //! ```
 
 mod atlas;
+mod attention;
 mod blocks;
 mod channels;
 mod choices;
@@ -75,6 +78,7 @@ mod directions;
 mod failures;
 mod frame;
 mod items;
+mod lens;
 mod neurons;
 mod origin;
 mod outcomes;
@@ -83,6 +87,7 @@ mod read;
 mod record;
 mod speed;
 mod store;
+mod token_columns;
 mod training;
 mod windows;
 mod write;
@@ -91,29 +96,32 @@ pub use atlas::{
     OverlapMeanRow, PersistenceRow, ProxyGapRow, SimilarityRow, atlas_columns, write_overlap_means,
     write_persistence, write_proxy_gaps, write_similarities,
 };
+pub use attention::{AttentionRow, attention_columns};
 pub use blocks::{BlockRow, block_columns};
 pub use channels::{ChannelRow, channel_columns};
-pub use choices::{ChoiceRow, RowShares, TaskColumns, choice_columns};
+pub use choices::{ChoiceRow, TaskColumns, choice_columns};
 pub use columns::{Column, Kind};
 pub use directions::{DirectionRow, direction_columns};
 pub use failures::failure_columns;
 pub use frame::Frame;
 pub use items::{ItemRow, item_columns};
+pub use lens::{LensRow, lens_columns, read_lens};
 pub use neurons::{NeuronRow, neuron_columns};
 pub use origin::{about_file, read_failure_record, read_origin};
 pub use outcomes::{Outcome, outcomes};
 pub use overlaps::{OverlapRow, overlap_columns};
 pub use read::{
-    read_blocks, read_cell, read_channels, read_choices, read_directions, read_failure, read_items,
-    read_neurons, read_overlaps, read_windows,
+    read_attention, read_blocks, read_cell, read_channels, read_choices, read_directions,
+    read_failure, read_items, read_neurons, read_overlaps, read_windows,
 };
-pub use record::{CellRecord, Left, Touched};
+pub use record::{CellRecord, Left, RowCache, RowShares, Touched};
 pub use runs::{
     CellStatus, Damaged, FailureRecord, Lock, NO_WINDOW, ORDER, Origin, Provenance, SPEED,
     StoreError, StoredFile, Survey, Table, outstanding, remove_temporaries, runs_in, utc,
 };
 pub use speed::{Repeats, SpeedRow, speed_columns, write_speed};
 pub use store::Store;
+pub use token_columns::TokenColumns;
 pub use training::{
     LayerRow, StepRow, SweepRow, layer_columns, step_columns, write_layers, write_steps,
     write_sweep,
@@ -123,4 +131,4 @@ pub use windows::{WindowRow, window_columns};
 /// Version of the tables' layout, stored in every file under `slim.schema`.
 ///
 /// A file of another version counts as not done.
-pub const SCHEMA_VERSION: &str = "4";
+pub const SCHEMA_VERSION: &str = "5";

@@ -56,7 +56,7 @@ fn first_largest(values: impl Iterator<Item = f64>) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::RowShares;
+    use crate::{RowShares, TokenColumns};
 
     fn row(
         item: u32,
@@ -76,7 +76,8 @@ mod tests {
             n_bytes: n_characters,
             is_greedy: false,
             request_sha256: String::new(),
-            shares: RowShares { reached_sparsity: 0.0, natural_sparsity: None, kept_energy: None },
+            shares: RowShares::default(),
+            tokens: TokenColumns::default(),
         }
     }
 

@@ -11,8 +11,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use crate::{
-    BlockRow, ChannelRow, ChoiceRow, DirectionRow, ItemRow, NeuronRow, OverlapRow, RowShares,
-    SCHEMA_VERSION, StoreError, TaskColumns, WindowRow,
+    AttentionRow, BlockRow, ChannelRow, ChoiceRow, DirectionRow, ItemRow, NeuronRow, OverlapRow,
+    RowCache, RowShares, SCHEMA_VERSION, StoreError, TaskColumns, WindowRow, token_columns,
 };
 
 /// Whether `path` is a complete table of this layout: footer readable, data where it says.
@@ -124,17 +124,15 @@ pub fn read_windows(path: &Path) -> Result<Vec<WindowRow>, StoreError> {
         let nll_nats: &Float64Array = column(path, &batch, "nll_nats")?;
         let n_targets: &UInt32Array = column(path, &batch, "n_targets")?;
         let js_nats = optional(path, &batch, "js_nats")?;
-        let reached_sparsity: &Float64Array = column(path, &batch, "reached_sparsity")?;
-        let natural_sparsity = optional(path, &batch, "natural_sparsity")?;
-        let kept_energy = optional(path, &batch, "kept_energy")?;
+        let shares = shares(path, &batch)?;
+        let tokens = token_columns::read(path, &batch)?;
         rows.extend((0..batch.num_rows()).map(|row| WindowRow {
             window_index: window_index.value(row),
             nll_nats: nll_nats.value(row),
             n_targets: n_targets.value(row),
             js_nats: js_nats(row),
-            reached_sparsity: reached_sparsity.value(row),
-            natural_sparsity: natural_sparsity(row),
-            kept_energy: kept_energy(row),
+            shares: shares(row),
+            tokens: tokens(row),
         }));
     }
     Ok(rows)
@@ -155,10 +153,9 @@ pub fn read_choices(path: &Path) -> Result<(TaskColumns, Vec<ChoiceRow>), StoreE
         let (targets, tokens) = (number("n_target_tokens")?, number("n_tokens")?);
         let (characters, bytes) = (number("n_characters")?, number("n_bytes")?);
         let (gold, greedy) = (flag("is_gold")?, flag("is_greedy")?);
-        let (logprob, reached) = (value("logprob_nats")?, value("reached_sparsity")?);
-        let (natural, kept) = (value("natural_sparsity")?, value("kept_energy")?);
-        let digest = text("request_sha256")?;
-        let optional = |of: &Float64Array, row| of.is_valid(row).then(|| of.value(row));
+        let (logprob, digest) = (value("logprob_nats")?, text("request_sha256")?);
+        let shares = shares(path, &batch)?;
+        let of_tokens = token_columns::read(path, &batch)?;
         let (version, group) = (text("task_version")?, text("task_group")?);
         let normalised = flag("is_normalised")?;
         task = task.or_else(|| {
@@ -179,11 +176,8 @@ pub fn read_choices(path: &Path) -> Result<(TaskColumns, Vec<ChoiceRow>), StoreE
             n_bytes: bytes.value(row),
             is_greedy: greedy.value(row),
             request_sha256: digest.value(row).to_owned(),
-            shares: RowShares {
-                reached_sparsity: reached.value(row),
-                natural_sparsity: optional(natural, row),
-                kept_energy: optional(kept, row),
-            },
+            shares: shares(row),
+            tokens: of_tokens(row),
         }));
     }
     let task = task.ok_or_else(|| unreadable(path)("it has no rows".to_owned()))?;
@@ -203,9 +197,8 @@ pub fn read_items(path: &Path) -> Result<Vec<ItemRow>, StoreError> {
         let n_target_tokens: &UInt32Array = column(path, &batch, "n_target_tokens")?;
         let n_tokens: &UInt32Array = column(path, &batch, "n_tokens")?;
         let distance: &UInt32Array = column(path, &batch, "distance_sentences")?;
-        let reached_sparsity: &Float64Array = column(path, &batch, "reached_sparsity")?;
-        let natural_sparsity = optional(path, &batch, "natural_sparsity")?;
-        let kept_energy = optional(path, &batch, "kept_energy")?;
+        let shares = shares(path, &batch)?;
+        let tokens = token_columns::read(path, &batch)?;
         rows.extend((0..batch.num_rows()).map(|row| ItemRow {
             item_index: item_index.value(row),
             correct: correct.value(row),
@@ -213,9 +206,8 @@ pub fn read_items(path: &Path) -> Result<Vec<ItemRow>, StoreError> {
             n_target_tokens: n_target_tokens.value(row),
             n_tokens: n_tokens.value(row),
             distance_sentences: distance.is_valid(row).then(|| distance.value(row)),
-            reached_sparsity: reached_sparsity.value(row),
-            natural_sparsity: natural_sparsity(row),
-            kept_energy: kept_energy(row),
+            shares: shares(row),
+            tokens: tokens(row),
         }));
     }
     Ok(rows)
@@ -244,6 +236,29 @@ fn optional<'a>(
 ) -> Result<impl Fn(usize) -> Option<f64> + 'a, StoreError> {
     let values: &Float64Array = column(path, batch, name)?;
     Ok(move |row| values.is_valid(row).then(|| values.value(row)))
+}
+
+/// The columns of shares, by row.
+fn shares<'a>(
+    path: &Path,
+    batch: &'a RecordBatch,
+) -> Result<impl Fn(usize) -> RowShares + 'a, StoreError> {
+    let reached: &Float64Array = column(path, batch, "reached_sparsity")?;
+    let natural = optional(path, batch, "natural_sparsity")?;
+    let kept = optional(path, batch, "kept_energy")?;
+    let bytes = |name| column::<UInt64Array>(path, batch, name);
+    let (left, peak) = (bytes("cache_bytes")?, bytes("cache_peak_bytes")?);
+    let dense = bytes("cache_dense_bytes")?;
+    Ok(move |row| RowShares {
+        reached_sparsity: reached.value(row),
+        natural_sparsity: natural(row),
+        kept_energy: kept(row),
+        cache: left.is_valid(row).then(|| RowCache {
+            left: left.value(row),
+            peak: peak.value(row),
+            dense: dense.value(row),
+        }),
+    })
 }
 
 /// The rows of a `neurons` file, in full precision.
@@ -366,6 +381,44 @@ pub fn read_blocks(path: &Path) -> Result<Vec<BlockRow>, StoreError> {
             fitted_tokens: fitted.value(row),
             tokens: held_out.value(row),
             r2: r2.value(row),
+        }));
+    }
+    Ok(rows)
+}
+
+/// The rows of an `attention` file, in full precision.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub fn read_attention(path: &Path) -> Result<Vec<AttentionRow>, StoreError> {
+    let mut rows = Vec::new();
+    for batch in batches(path)? {
+        let index = |name| column::<UInt32Array>(path, &batch, name);
+        let (site, layer) = (index("site")?, index("layer")?);
+        let (head, key_head) = (index("head")?, index("key_head")?);
+        let (from, to) = (index("from_tokens")?, index("to_tokens")?);
+        let queries: &UInt64Array = column(path, &batch, "queries")?;
+        let axis: &StringArray = column(path, &batch, "axis")?;
+        let value = |name| column::<Float64Array>(path, &batch, name);
+        let (share, by_chance) = (value("share")?, value("by_chance")?);
+        let (entropy, even) = (value("entropy_nats")?, value("even_entropy_nats")?);
+        let rho = |name| optional(path, &batch, name);
+        let (of_keys, of_values) = (rho("rho_key_size")?, rho("rho_value_size")?);
+        rows.extend((0..batch.num_rows()).map(|row| AttentionRow {
+            site: site.value(row),
+            layer: layer.value(row),
+            head: head.value(row),
+            key_head: key_head.value(row),
+            queries: queries.value(row),
+            axis: axis.value(row).to_owned(),
+            from_tokens: from.value(row),
+            to_tokens: to.value(row),
+            share: share.value(row),
+            by_chance: by_chance.value(row),
+            entropy_nats: entropy.value(row),
+            even_entropy_nats: even.value(row),
+            rho_key_size: of_keys(row),
+            rho_value_size: of_values(row),
         }));
     }
     Ok(rows)

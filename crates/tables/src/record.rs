@@ -53,11 +53,16 @@ pub(crate) const IDENTITY: &[Column] = &[
     ),
     Column::optional("score", Kind::Text, "what ranks units, of the last step that says it"),
     Column::optional("rule", Kind::Text, "how a window's set is chosen; null unless windowed"),
-    Column::new("part", Kind::Text, "what the last step acts on: ffn, state, weights or layers"),
+    Column::new("part", Kind::Text, "what the last step acts on: ffn, state, heads, kv, ..."),
     Column::new("seed", Kind::U64, "seed of everything random in the cell"),
     Column::optional("limit", Kind::U64, "windows or items asked for; null means all"),
     Column::optional("prompt_tokens", Kind::U64, "tokens that the rule `prompt` sums over"),
-    Column::optional("mode", Kind::Text, "read or write; null unless a state's set changes"),
+    Column::optional("sinks", Kind::U64, "first positions of a cache that come before every score"),
+    Column::optional(
+        "mode",
+        Kind::Text,
+        "read or write, of exits full-context or propagate; null where no step has a mode",
+    ),
     Column::optional("recalibration", Kind::Text, "sequential or one-shot; null unless of a state"),
     Column::optional("observation", Kind::Text, "what is measured; null unless observed"),
     Column::optional("sample", Kind::U64, "neurons or channels of a site that were ablated"),
@@ -113,7 +118,52 @@ pub(crate) const SHARES: &[Column] = &[
         Kind::F64,
         "share of the sum of h^2 that the kept set holds, 0 to 1; null where what was dropped is not there",
     ),
+    Column::optional(
+        "cache_bytes",
+        Kind::U64,
+        "bytes of keys and values, f32, cached after the last token; null where no position is skipped",
+    ),
+    Column::optional("cache_peak_bytes", Kind::U64, "the same after whichever token it is largest"),
+    Column::optional("cache_dense_bytes", Kind::U64, "the same where nothing is skipped"),
 ];
+
+/// Shares of what is pruned, as the columns of every table of results have them.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RowShares {
+    /// Share of units dropped, mean over sites.
+    pub reached_sparsity: f64,
+    /// Share of entries of h that are exactly zero; not known where units were cut.
+    pub natural_sparsity: Option<f64>,
+    /// Share of Σh² that the kept set holds; not known where what was dropped is not there.
+    pub kept_energy: Option<f64>,
+    /// What is cached of keys and values, where positions are skipped.
+    pub cache: Option<RowCache>,
+}
+
+/// Bytes of cached keys and values, over all attentions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RowCache {
+    /// After the last token.
+    pub left: u64,
+    /// After whichever token it is largest.
+    pub peak: u64,
+    /// After the last token, where nothing is skipped.
+    pub dense: u64,
+}
+
+/// Fills the columns [`SHARES`].
+pub(crate) fn fill_shares<'a>(
+    batch: &mut Batch,
+    shares: impl Iterator<Item = &'a RowShares> + Clone,
+) {
+    batch.f64("reached_sparsity", shares.clone().map(|own| own.reached_sparsity));
+    batch.optional_f64("natural_sparsity", shares.clone().map(|own| own.natural_sparsity));
+    batch.optional_f64("kept_energy", shares.clone().map(|own| own.kept_energy));
+    let cache = shares.map(|own| own.cache);
+    batch.optional_u64("cache_bytes", cache.clone().map(|own| Some(own?.left)));
+    batch.optional_u64("cache_peak_bytes", cache.clone().map(|own| Some(own?.peak)));
+    batch.optional_u64("cache_dense_bytes", cache.map(|own| Some(own?.dense)));
+}
 
 /// Fills the identity and provenance columns of `record`.
 pub(crate) fn fill_shared(batch: &mut Batch, record: &CellRecord) {
@@ -131,7 +181,7 @@ pub(crate) fn fill_shared(batch: &mut Batch, record: &CellRecord) {
     for name in ["score", "rule", "mode", "recalibration", "observation"] {
         batch.same_optional_text(name, last(name).map(|value| value.to_string()).as_deref());
     }
-    for name in ["prompt_tokens", "sample"] {
+    for name in ["prompt_tokens", "sinks", "sample"] {
         batch.same_u64(name, recipe.steps().iter().rev().find_map(|step| step.count(name)));
     }
     batch.same_f64("touched_parameters", touched.parameters);

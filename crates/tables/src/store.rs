@@ -13,9 +13,9 @@ use runs::{
 
 use crate::write::{About, WriteError, write_atomically};
 use crate::{
-    BlockRow, CellRecord, ChannelRow, ChoiceRow, DirectionRow, ItemRow, NeuronRow, OverlapRow,
-    TaskColumns, WindowRow, blocks, channels, choices, directions, failures, items, neurons,
-    overlaps, read, windows,
+    AttentionRow, BlockRow, CellRecord, ChannelRow, ChoiceRow, DirectionRow, ItemRow, LensRow,
+    NeuronRow, OverlapRow, TaskColumns, WindowRow, attention, blocks, channels, choices,
+    directions, failures, items, lens, neurons, overlaps, read, windows,
 };
 
 /// The results folder of one run.
@@ -188,6 +188,20 @@ impl Store {
         self.write_results(record, Table::Blocks, blocks::encode(record, rows))
     }
 
+    /// Stores what attention looks at, replacing what was there, and forgets the cell's failure.
+    ///
+    /// # Errors
+    /// As [`Store::write_windows`].
+    pub fn write_attention(
+        &self,
+        record: &CellRecord,
+        rows: &[AttentionRow],
+    ) -> Result<PathBuf, StoreError> {
+        self.check_table(record, Table::Attention)?;
+        check_rows(record, rows, attention::floats)?;
+        self.write_results(record, Table::Attention, attention::encode(record, rows))
+    }
+
     /// Stores directions of the residual stream, replacing what was there, and forgets the cell's failure.
     ///
     /// # Errors
@@ -200,6 +214,16 @@ impl Store {
         self.check_table(record, Table::Directions)?;
         check_rows(record, rows, directions::floats)?;
         self.write_results(record, Table::Directions, directions::encode(record, rows))
+    }
+
+    /// Stores what each layer would predict, replacing what was there, and forgets the cell's failure.
+    ///
+    /// # Errors
+    /// As [`Store::write_windows`].
+    pub fn write_lens(&self, record: &CellRecord, rows: &[LensRow]) -> Result<PathBuf, StoreError> {
+        self.check_table(record, Table::Lens)?;
+        check_rows(record, rows, lens::floats)?;
+        self.write_results(record, Table::Lens, lens::encode(record, rows))
     }
 
     /// Stores the failure of a cell, replacing an older one.

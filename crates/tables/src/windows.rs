@@ -4,7 +4,10 @@ use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 
 use crate::columns::{Batch, Column, Kind};
-use crate::record::{CellRecord, IDENTITY, PROVENANCE, SHARES, fill_shared};
+use crate::record::{
+    CellRecord, IDENTITY, PROVENANCE, RowShares, SHARES, fill_shared, fill_shares,
+};
+use crate::token_columns::{self, TOKENS, TokenColumns};
 
 /// One window of text.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,12 +21,10 @@ pub struct WindowRow {
     /// Jensen–Shannon divergence to the predictions of the dense model, nats, mean over the targets;
     /// where it was asked for.
     pub js_nats: Option<f64>,
-    /// Share of neurons dropped, mean over sites.
-    pub reached_sparsity: f64,
-    /// Share of entries of h that are exactly zero; not known where units were cut.
-    pub natural_sparsity: Option<f64>,
-    /// Share of Σh² that the kept set holds; not known where what was dropped is not there.
-    pub kept_energy: Option<f64>,
+    /// Shares of what is pruned.
+    pub shares: RowShares,
+    /// What single tokens cost.
+    pub tokens: TokenColumns,
 }
 
 const OWN: &[Column] = &[
@@ -39,17 +40,20 @@ const OWN: &[Column] = &[
 
 /// The columns of the table, in order.
 pub fn window_columns() -> Vec<Column> {
-    [IDENTITY, OWN, SHARES, PROVENANCE].concat()
+    [IDENTITY, OWN, SHARES, TOKENS, PROVENANCE].concat()
 }
 
 /// What must be finite; what a row lacks is.
-pub(crate) fn floats(row: &WindowRow) -> [(&'static str, f64); 5] {
+pub(crate) fn floats(row: &WindowRow) -> [(&'static str, f64); 7] {
+    let [worst, layers] = token_columns::floats(&row.tokens);
     [
         ("nll_nats", row.nll_nats),
-        ("reached_sparsity", row.reached_sparsity),
-        ("natural_sparsity", row.natural_sparsity.unwrap_or(0.0)),
-        ("kept_energy", row.kept_energy.unwrap_or(0.0)),
+        ("reached_sparsity", row.shares.reached_sparsity),
+        ("natural_sparsity", row.shares.natural_sparsity.unwrap_or(0.0)),
+        ("kept_energy", row.shares.kept_energy.unwrap_or(0.0)),
         ("js_nats", row.js_nats.unwrap_or(0.0)),
+        worst,
+        layers,
     ]
 }
 
@@ -60,8 +64,7 @@ pub(crate) fn encode(record: &CellRecord, rows: &[WindowRow]) -> Result<RecordBa
     batch.f64("nll_nats", rows.iter().map(|row| row.nll_nats));
     batch.u32("n_targets", rows.iter().map(|row| row.n_targets));
     batch.optional_f64("js_nats", rows.iter().map(|row| row.js_nats));
-    batch.f64("reached_sparsity", rows.iter().map(|row| row.reached_sparsity));
-    batch.optional_f64("natural_sparsity", rows.iter().map(|row| row.natural_sparsity));
-    batch.optional_f64("kept_energy", rows.iter().map(|row| row.kept_energy));
+    fill_shares(&mut batch, rows.iter().map(|row| &row.shares));
+    token_columns::fill(&mut batch, rows.iter().map(|row| row.tokens));
     batch.finish(&window_columns())
 }

@@ -4,8 +4,8 @@ use std::fs;
 
 use plan::{Cell, Protocol, Recipe};
 use tables::{
-    CellRecord, FailureRecord, Left, ORDER, Provenance, Store, StoreError, Touched, WindowRow,
-    read_failure_record, read_origin, runs_in,
+    CellRecord, FailureRecord, Left, ORDER, Provenance, RowShares, Store, StoreError, TokenColumns,
+    Touched, WindowRow, read_failure_record, read_origin, runs_in,
 };
 
 fn cell() -> Cell {
@@ -52,9 +52,13 @@ fn rows(n: u32) -> Vec<WindowRow> {
         nll_nats: 100.0,
         js_nats: None,
         n_targets: 63,
-        reached_sparsity: 0.0,
-        natural_sparsity: Some(0.0),
-        kept_energy: Some(1.0),
+        shares: RowShares {
+            reached_sparsity: 0.0,
+            natural_sparsity: Some(0.0),
+            kept_energy: Some(1.0),
+            cache: None,
+        },
+        tokens: TokenColumns::default(),
     };
     (0..n).map(row).collect()
 }

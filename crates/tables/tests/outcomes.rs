@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
-use tables::{ChoiceRow, RowShares, outcomes};
+use tables::{ChoiceRow, RowShares, TokenColumns, outcomes};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -40,7 +40,8 @@ fn rows(gold: usize, lengths: &[u32], logprobs: &[f64]) -> Vec<ChoiceRow> {
         n_bytes: *length,
         is_greedy: false,
         request_sha256: String::new(),
-        shares: RowShares { reached_sparsity: 0.0, natural_sparsity: None, kept_energy: None },
+        shares: RowShares::default(),
+        tokens: TokenColumns::default(),
     };
     choices.map(row).collect()
 }

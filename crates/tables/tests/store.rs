@@ -12,8 +12,8 @@ use plan::{
 use proptest::prelude::*;
 use tables::{
     CellRecord, CellStatus, ChannelRow, FailureRecord, ItemRow, Left, NeuronRow, OverlapRow,
-    Provenance, Store, StoreError, Table, Touched, WindowRow, outstanding, read_cell,
-    read_channels, read_failure, read_items, read_neurons, read_overlaps, read_windows,
+    Provenance, RowShares, Store, StoreError, Table, TokenColumns, Touched, WindowRow, outstanding,
+    read_cell, read_channels, read_failure, read_items, read_neurons, read_overlaps, read_windows,
 };
 
 fn provenance() -> Provenance {
@@ -71,9 +71,17 @@ fn window_rows() -> Vec<WindowRow> {
         nll_nats,
         js_nats: None,
         n_targets: 1023,
-        reached_sparsity: 0.9 + 0.1 / 3.0,
-        natural_sparsity: Some(0.0),
-        kept_energy: Some(2.0 / 3.0),
+        shares: RowShares {
+            reached_sparsity: 0.9 + 0.1 / 3.0,
+            natural_sparsity: Some(0.0),
+            kept_energy: Some(2.0 / 3.0),
+            cache: None,
+        },
+        tokens: TokenColumns {
+            worst_nll_nats: 40.0 / 3.0,
+            n_worse_than_chance: 1,
+            layers_per_token: Some(59.0 / 3.0),
+        },
     };
     vec![row(0, 3000.0 + 1.0 / 3.0), row(1, f64::MIN_POSITIVE)]
 }
@@ -86,9 +94,13 @@ fn item_rows() -> Vec<ItemRow> {
         n_target_tokens: 2,
         n_tokens: 80,
         distance_sentences: correct.then_some(7),
-        reached_sparsity: 0.0,
-        natural_sparsity: Some(0.1),
-        kept_energy: Some(1.0),
+        shares: RowShares {
+            reached_sparsity: 0.0,
+            natural_sparsity: Some(0.1),
+            kept_energy: Some(1.0),
+            cache: None,
+        },
+        tokens: TokenColumns::default(),
     };
     vec![row(0, true), row(1, false)]
 }

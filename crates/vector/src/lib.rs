@@ -28,6 +28,7 @@
 mod activation;
 mod apart;
 mod attend;
+mod attend_heads;
 mod columns;
 mod convolution;
 mod energies;
@@ -45,7 +46,8 @@ mod wide;
 
 pub use activation::{Activation, activate, gate_mul};
 pub use apart::{largest, worst};
-pub use attend::{Remembered, attend};
+pub use attend::attend;
+pub use attend_heads::{Remembered, attend_heads};
 pub use columns::Columns;
 pub use convolution::causal_convolution;
 pub use energies::{Writes, energies};

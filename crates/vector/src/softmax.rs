@@ -50,9 +50,8 @@ vectorised! {
 
 const LANES: usize = 32;
 
-/// Of one row, in place.
 #[inline(always)]
-pub(crate) fn softmax(row: &mut [f32]) {
+fn softmax(row: &mut [f32]) {
     let max = maximum(row);
     let mut lanes = [0.0_f32; LANES];
     let mut blocks = row.chunks_exact_mut(LANES);
@@ -130,6 +129,11 @@ impl LogSumExp {
     /// `ln Σ exp(logit)`, nats.
     pub fn nats(&self) -> f64 {
         f64::from(self.max) + self.sum.ln()
+    }
+
+    /// The largest logit.
+    pub fn max(&self) -> f32 {
+        self.max
     }
 
     /// Index of the largest logit; the lowest on ties.

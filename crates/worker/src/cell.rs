@@ -5,7 +5,7 @@ use std::{io::Write as _, path::Path};
 use anyhow::Context as _;
 use plan::{CellRequest, OrderedCell};
 use serde::Serialize;
-use tables::Store;
+use tables::{Store, TokenColumns};
 
 use crate::{
     Outcome,
@@ -56,6 +56,25 @@ struct Answer {
     /// Not known where units were cut: what was dropped is not computed.
     natural_sparsity: Option<f64>,
     kept_energy: Option<f64>,
+    /// Mean layers after which a token is predicted, where tokens may leave before the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layers_per_token: Option<f64>,
+    /// Largest negative log-likelihood of a single target, nats.
+    worst_nll_nats: f64,
+    /// Targets that an even guess over the vocabulary would have cost less.
+    n_worse_than_chance: u64,
+    /// Keys and values cached after the last token of the longest sequence, where positions are skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_bytes: Option<u64>,
+    /// The same after whichever token it is largest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_peak_bytes: Option<u64>,
+    /// The same where nothing is skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_dense_bytes: Option<u64>,
+    /// What really was the most in the cache after a token, where the text was run token by token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_peak_bytes_measured: Option<u64>,
     stored_bytes: u64,
     parameters_left: u64,
     tokens: u64,
@@ -106,6 +125,7 @@ fn run(request: &CellRequest, stop: &Stop) -> Result<Answer, Fail> {
         device: &device,
         model: Some(model),
         has_one_cell: true,
+        decodes: request.decode,
         tells: false,
     };
     let evaluated = runner.cell(ordered, &mut Kept::default()).map_err(Fail::Cell)?;
@@ -135,6 +155,14 @@ fn answer(request: &CellRequest, evaluated: &Evaluated) -> Answer {
     answer.reached_sparsity = Some(shown.dropped.unwrap_or_else(|| shares.reached_sparsity()));
     answer.natural_sparsity = shown.zeros().then(|| shares.natural_sparsity());
     answer.kept_energy = shown.energy().then(|| shares.kept_energy_share());
+    answer.layers_per_token = shares.layers_per_token();
+    let tokens = tokens(&evaluated.rows);
+    answer.worst_nll_nats = tokens.iter().map(|own| own.worst_nll_nats).fold(0.0, f64::max);
+    answer.n_worse_than_chance = tokens.iter().map(|own| u64::from(own.n_worse_than_chance)).sum();
+    answer.cache_bytes = shares.cache.map(|own| own.left);
+    answer.cache_peak_bytes = shares.cache.map(|own| own.peak);
+    answer.cache_peak_bytes_measured = evaluated.cache_peak_bytes;
+    answer.cache_dense_bytes = shares.cache.map(|own| own.dense);
     match &evaluated.rows {
         Rows::Windows(rows) => {
             let nll: f64 = rows.iter().map(|row| row.nll_nats).sum();
@@ -168,6 +196,16 @@ fn answer(request: &CellRequest, evaluated: &Evaluated) -> Answer {
         _ => unreachable!("an evaluation gives windows, items or choices"),
     }
     answer
+}
+
+/// What single tokens cost, one entry a row.
+fn tokens(rows: &Rows) -> Vec<TokenColumns> {
+    match rows {
+        Rows::Windows(rows) => rows.iter().map(|row| row.tokens).collect(),
+        Rows::Items(rows) => rows.iter().map(|row| row.tokens).collect(),
+        Rows::Choices(_, rows) => rows.iter().map(|row| row.tokens).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// A number that can be written down; one that cannot is left out, and that is said.

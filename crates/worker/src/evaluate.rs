@@ -9,8 +9,8 @@ use models::{ExecutorError, Model};
 use plan::Measure;
 use skips::{Shares, steps::Running};
 use tables::{
-    BlockRow, ChannelRow, ChoiceRow, DirectionRow, ItemRow, Left, NeuronRow, OverlapRow,
-    TaskColumns, WindowRow,
+    AttentionRow, BlockRow, ChannelRow, ChoiceRow, DirectionRow, ItemRow, Left, LensRow, NeuronRow,
+    OverlapRow, TaskColumns, WindowRow,
 };
 
 use crate::{
@@ -32,6 +32,8 @@ pub(crate) enum Rows {
     Overlaps(Vec<OverlapRow>),
     Blocks(Vec<BlockRow>),
     Directions(Vec<DirectionRow>),
+    Attention(Vec<AttentionRow>),
+    Lens(Vec<LensRow>),
 }
 
 /// What a cell came to.
@@ -44,6 +46,8 @@ pub(crate) struct Evaluated {
     pub(crate) mean_length: usize,
     /// Shares of all sequences together.
     pub(crate) total: Shares,
+    /// The most that was cached of keys and values after a token, where the text was run token by token.
+    pub(crate) cache_peak_bytes: Option<u64>,
     /// What cuts and calibration took before.
     pub(crate) effort: Effort,
     /// What is stored of the model.
@@ -63,6 +67,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) reference: Option<&'a dyn Model>,
     /// What can be measured of what is dropped.
     pub(crate) shown: Shown,
+    /// Whether every token is a pass of its own.
+    pub(crate) decodes: bool,
 }
 
 impl Evaluated {
@@ -79,6 +85,7 @@ impl Evaluated {
             tokens,
             mean_length: (tokens as usize).checked_div(units).unwrap_or(0),
             total: Shares::default(),
+            cache_peak_bytes: None,
             effort: Effort::default(),
             left: left(&Storage::of(model)),
             shown: Shown::default(),
@@ -124,6 +131,7 @@ pub(crate) fn evaluate(
         total.add(&shares);
         results.extend(own);
     }
+    let measured = results.iter().filter_map(|(own, _)| own.cache_peak_bytes).max();
     let seconds = started.elapsed().as_secs_f64();
     let tokens = material.n_tokens(passes) as u64;
     Ok(Some(Evaluated {
@@ -132,6 +140,7 @@ pub(crate) fn evaluate(
         tokens,
         mean_length: material.mean_length(),
         total,
+        cache_peak_bytes: measured,
         effort: Effort::default(),
         left: Left::default(),
         shown: subject.shown,
@@ -141,6 +150,9 @@ pub(crate) fn evaluate(
 /// What items begin with is read once where nothing hangs on the rest of the sequence; two models side by
 /// side are run on whole sequences.
 fn passes(subject: Subject<'_>, material: &Material) -> Passes {
+    if subject.decodes {
+        return Passes::TokenByToken;
+    }
     let may_share = material.measure == Measure::Choice
         && subject.reference.is_none()
         && subject.executor.takes_pieces();
@@ -193,10 +205,11 @@ mod tests {
             executor: &executor,
             reference: None,
             shown: Shown::default(),
+            decodes: false,
         };
         let evaluated = evaluate(subject, &material, &stop, |_, _| {}).unwrap().unwrap();
         let Rows::Windows(rows) = evaluated.rows else { panic!("windows give windows") };
         assert_eq!(rows.len(), 2);
-        assert!(rows.iter().all(|row| row.reached_sparsity == 0.0 && row.nll_nats > 0.0));
+        assert!(rows.iter().all(|row| row.shares.reached_sparsity == 0.0 && row.nll_nats > 0.0));
     }
 }

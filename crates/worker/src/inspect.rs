@@ -46,7 +46,8 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
         let facts = inputs.facts(&cell.model).map_err(Fail::input)?;
         let head = 2 * facts.d_model * facts.vocabulary;
         let body = facts.flops_per_token(length) - head as f64;
-        let flops = body * tokens as f64 + (head * scored) as f64;
+        let looked = looked_at(cell, facts.layers) * tokens;
+        let flops = body * tokens as f64 + (head * (scored + looked)) as f64;
         // Cells of one cut model share it.
         let is_first = cut.insert((&cell.model, cell.recipe.json(), cell.calibration.as_ref()));
         let calibrated = if is_first { calibrated(cell) } else { 0.0 };
@@ -100,12 +101,19 @@ fn passes(cell: &Cell, facts: &ModelFacts) -> f64 {
             let (sites, ways) = match flat.part {
                 Part::Ffn => (facts.ffn_sites, 1),
                 Part::State => (facts.state.map_or(0, |state| state.sites), 3),
+                Part::Heads | Part::Kv => (0, 1),
             };
             let copies = sites * ways * flat.sample.unwrap_or(plan::DEFAULT_SAMPLE);
             1.0 + copies as f64 / 2.0
         }
         _ => 1.0 + SELECTION + compared,
     }
+}
+
+/// Layers at whose end the head says what would be predicted, beside the last.
+fn looked_at(cell: &Cell, layers: usize) -> usize {
+    let asks = |step: &Step| step.kind().name == "exit" || step.name("observation") == Some("lens");
+    if cell.recipe.steps().iter().any(asks) { layers - 1 } else { 0 }
 }
 
 /// Tokens of calibration text that pass the layers for the cuts of a cell: once to see what enters them,
@@ -177,7 +185,7 @@ impl Extent {
 /// executors say it (`takes_pieces`), but here there is none yet.
 fn shares_beginnings(cell: &Cell) -> bool {
     let by_token = |step: &Step| {
-        matches!(step.kind().part, "ffn" | "heads")
+        matches!(step.kind().part, "ffn" | "heads" | "layers")
             && step.value("rule").is_none()
             && step.name("score") != Some("random")
     };

@@ -10,6 +10,7 @@ mod inspect;
 mod logits;
 mod material;
 mod observe;
+mod observe_attention;
 mod observe_layers;
 mod parallel;
 mod recipe;

@@ -1,6 +1,6 @@
 //! The policy `observe`: from scores to rows and back, ablations, overlaps of kept sets.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use importance::{
     Ablation, Calibration, Draw, Dropped, Moments, SiteWeights, StateMoments, StateWeights, ablate,
     by_name, sample,
@@ -23,6 +23,7 @@ pub(crate) fn rows(
     Ok(match treatment.part {
         Part::Ffn => Rows::Neurons(neurons(model, &layers, calibration, has_gradients)),
         Part::State => Rows::Channels(channels(model, &layers, calibration, has_gradients)),
+        Part::Heads | Part::Kv => bail!("scores of part `{}` are not observed", treatment.part),
     })
 }
 
@@ -177,6 +178,7 @@ pub(crate) fn ablation(
                 sample(&Draw::of_state_site(treatment.seed, site), mixer.shape().mixed(), size)
             })
             .collect(),
+        Part::Heads | Part::Kv => bail!("part `{}` is not dropped unit by unit", treatment.part),
     };
     let ways = |index: usize| match (treatment.part, treatment.window) {
         (Part::State, Some(window)) => vec![

@@ -1,14 +1,17 @@
-//! Observations of layers: how linear each is, and the directions of the residual stream.
+//! Observations of layers: how linear each is, the directions of the residual stream, and what each would
+//! predict.
 
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use cuts::{Watch, directions, linear_blocks};
-use plan::{Event, ModelInput, OrderedCell};
-use tables::{BlockRow, DirectionRow};
+use plan::{Event, ModelInput, OrderedCell, Step};
+use skips::{LensSums, lens, steps::exit_rule};
+use tables::{BlockRow, DirectionRow, LensRow};
 
 use crate::{
     evaluate::{Evaluated, Rows},
+    parallel::in_order,
     runner::Runner,
     scores::Scores,
     subject,
@@ -44,9 +47,33 @@ impl Runner<'_> {
                 blocks.map(|blocks| Rows::Blocks(block_rows(&blocks, fitted_tokens, tokens)))
             }
             Some("directions") => self.directions(&windows, &watch)?,
+            Some("lens") => self.lens(step, &windows, &progress)?,
             _ => bail!("`{step}` is not measured"),
         };
         Ok(rows.map(|rows| Evaluated::observed(self.model(), rows, started, (units, tokens))))
+    }
+
+    /// Windows side by side, each through all layers.
+    fn lens(
+        &self,
+        step: &Step,
+        windows: &[Vec<u32>],
+        progress: &dyn Fn(usize, usize),
+    ) -> anyhow::Result<Option<Rows>> {
+        let (rule, mut done) = (exit_rule(step), 0);
+        let of_window = |window: &Vec<u32>| lens(self.model(), window, rule);
+        let parts = in_order(windows, self.stop, of_window, |_| {
+            done += 1;
+            progress(done, windows.len());
+        })?;
+        let Some((first, rest)) = parts.as_ref().and_then(|parts| parts.split_first()) else {
+            return Ok(None);
+        };
+        let mut layers = first.clone();
+        for part in rest {
+            layers.iter_mut().zip(part).for_each(|(sum, own)| sum.add(own));
+        }
+        Ok(Some(Rows::Lens(lens_rows(&layers))))
     }
 
     /// The model is read again for a device that records.
@@ -71,4 +98,16 @@ fn block_rows(r_squared: &[f64], fitted_tokens: u64, tokens: u64) -> Vec<BlockRo
     let rows = r_squared.iter().enumerate();
     rows.map(|(layer, r2)| BlockRow { layer: layer as u32, fitted_tokens, tokens, r2: *r2 })
         .collect()
+}
+
+fn lens_rows(layers: &[LensSums]) -> Vec<LensRow> {
+    let row = |(layer, sums): (usize, &LensSums)| LensRow {
+        layer: layer as u32,
+        tokens: sums.tokens,
+        settled: sums.settled,
+        agreeing: sums.agreeing,
+        probability: sums.probability,
+        leaving: sums.leaving,
+    };
+    layers.iter().enumerate().map(row).collect()
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail, ensure};
 use cuts::{
     Slim, Watch,
-    steps::{Done, Ground, apply, kept_channels, kept_neurons},
+    steps::{Done, Ground, apply, kept_channels, kept_heads, kept_neurons},
 };
 use importance::Calibration;
 use models::Model;
@@ -14,7 +14,7 @@ use skips::steps::{Running, executor};
 
 use crate::{
     runner::Runner,
-    scores::{Scores, calibrate},
+    scores::{Heads, Scores, calibrate},
     system,
 };
 
@@ -62,15 +62,15 @@ pub(crate) fn check_part(model: &dyn Model, part: &str) -> anyhow::Result<()> {
     let lacks = match part {
         "ffn" if model.ffns().is_empty() => "feed-forward block",
         "state" if model.mixers().is_empty() => "recurrent state",
-        "heads" | "kv" if model.attentions() == 0 => "attention",
+        "heads" | "kv" if model.attentions().is_empty() => "attention",
         _ => return Ok(()),
     };
     bail!("the model has no {lacks}: nothing of part `{part}` can be done on it")
 }
 
-/// Whether a step ranks units by scores of a text: neurons and channels, no other kind.
+/// Whether a step ranks units by scores of a text: neurons, channels and heads, no other kind.
 fn is_ranked(step: &Step) -> bool {
-    matches!(step.kind().name, "ffn" | "state")
+    matches!(step.kind().name, "ffn" | "state" | "heads")
 }
 
 impl Runner<'_> {
@@ -146,7 +146,8 @@ impl Runner<'_> {
         apply(step, slim, &ground).with_context(|| format!("step `{step}`"))
     }
 
-    /// The static sets of a step on neurons or channels; empty for another kind, none if asked to stop.
+    /// The static sets of a step on neurons, channels or heads; empty for another kind, none if asked to
+    /// stop.
     fn sets(
         &self,
         cell: &Cell,
@@ -159,6 +160,7 @@ impl Runner<'_> {
             return Ok(Some(Vec::new()));
         }
         let is_sequential = step.name("recalibration") == Some("sequential");
+        let is_of_heads = step.kind().name == "heads";
         match (step.needs(), cell.scores_cell().filter(|_| index == 0)) {
             (Needs::Nothing, _) => {
                 self.chosen(cell, step, model, &Calibration::of_no_text(model), &[])
@@ -171,6 +173,13 @@ impl Runner<'_> {
                 Some(calibration) => self.chosen(cell, step, model, calibration, &[]),
                 None => Ok(None),
             },
+            // There is no table of heads, so they are scored anew in every run.
+            (needs @ (Needs::Forward | Needs::Gradient), None) if is_of_heads && index == 0 => {
+                match scores.of_heads(self, cell, needs)? {
+                    Some(calibration) => self.chosen(cell, step, model, calibration, &[]),
+                    None => Ok(None),
+                }
+            }
             // On a model that is cut already no stored score holds.
             (Needs::Forward, None) => {
                 let windows = scores.calibration_windows(self, cell)?;
@@ -178,7 +187,8 @@ impl Runner<'_> {
                     let none = Calibration::of_no_text(model);
                     return self.chosen(cell, step, model, &none, windows);
                 }
-                match calibrate(model, windows, self.stop)? {
+                let heads = if is_of_heads { Heads::Gathered } else { Heads::Left };
+                match calibrate(model, windows, heads, self.stop)? {
                     Some(calibration) => self.chosen(cell, step, model, &calibration, &[]),
                     None => Ok(None),
                 }
@@ -205,6 +215,7 @@ impl Runner<'_> {
         );
         Ok(match step.kind().name {
             "ffn" => Some(kept_neurons(step, model, scores, seed)?),
+            "heads" => Some(kept_heads(step, model, scores, seed)?),
             _ => {
                 let stop = || self.stop.asked();
                 let watch = Watch { stop: &stop, ..Watch::default() };

@@ -3,8 +3,8 @@
 use corpora::{Choices, Item};
 use evaluation::RequestResult;
 use plan::Measure;
-use skips::Shares;
-use tables::{ChoiceRow, ItemRow, RowShares, WindowRow};
+use skips::{CacheBytes, Shares};
+use tables::{ChoiceRow, ItemRow, RowCache, RowShares, TokenColumns, WindowRow};
 
 use crate::{evaluate::Rows, material::Material, recipe::Shown};
 
@@ -36,24 +36,30 @@ fn shares_of(shares: &Shares, shown: Shown) -> RowShares {
         reached_sparsity: shown.dropped.unwrap_or_else(|| shares.reached_sparsity()),
         natural_sparsity: shown.zeros().then(|| shares.natural_sparsity()),
         kept_energy: shown.energy().then(|| shares.kept_energy_share()),
+        cache: shares.cache.map(|CacheBytes { left, peak, dense }| RowCache { left, peak, dense }),
+    }
+}
+
+fn tokens_of(result: &RequestResult, shares: &Shares) -> TokenColumns {
+    TokenColumns {
+        worst_nll_nats: result.worst_nll_nats,
+        n_worse_than_chance: result.n_worse_than_chance as u32,
+        layers_per_token: shares.layers_per_token(),
     }
 }
 
 fn window(item: &Item, (result, shares): &(RequestResult, Shares), shown: Shown) -> WindowRow {
-    let RowShares { reached_sparsity, natural_sparsity, kept_energy } = shares_of(shares, shown);
     WindowRow {
         window_index: item.index as u32,
         nll_nats: -result.logprob_nats,
         n_targets: result.n_targets as u32,
         js_nats: result.js_nats,
-        reached_sparsity,
-        natural_sparsity,
-        kept_energy,
+        shares: shares_of(shares, shown),
+        tokens: tokens_of(result, shares),
     }
 }
 
 fn last_word(item: &Item, (result, shares): &(RequestResult, Shares), shown: Shown) -> ItemRow {
-    let RowShares { reached_sparsity, natural_sparsity, kept_energy } = shares_of(shares, shown);
     ItemRow {
         item_index: item.index as u32,
         correct: result.is_greedy,
@@ -61,9 +67,8 @@ fn last_word(item: &Item, (result, shares): &(RequestResult, Shares), shown: Sho
         n_target_tokens: result.n_targets as u32,
         n_tokens: result.n_read as u32,
         distance_sentences: item.distance_sentences,
-        reached_sparsity,
-        natural_sparsity,
-        kept_energy,
+        shares: shares_of(shares, shown),
+        tokens: tokens_of(result, shares),
     }
 }
 
@@ -86,5 +91,6 @@ fn choices<'a>(
         is_greedy: result.is_greedy,
         request_sha256: digests[choice].clone(),
         shares: shares_of(shares, shown),
+        tokens: tokens_of(result, shares),
     })
 }

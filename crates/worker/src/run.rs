@@ -58,6 +58,7 @@ pub(crate) fn run(order: &Path) -> Outcome {
             device: &device,
             model: Some(loaded.model),
             has_one_cell: false,
+            decodes: false,
             tells: true,
         };
         runner.run(&of_model, &mut tally)?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use models::{Device, Model, PartShare, ffn_share, matrix_share, state_share};
+use models::{Device, Model, PartShare, attention_share, ffn_share, matrix_share, state_share};
 use plan::{
     Calibration, Cell, Event, ModelInput, Observation, OrderedCell, Protocol, Recipe, WorkOrder,
 };
@@ -44,6 +44,8 @@ pub(crate) struct Runner<'a> {
     pub(crate) model: Option<Box<dyn Model>>,
     /// Whether no other cell comes.
     pub(crate) has_one_cell: bool,
+    /// Whether every token is a pass of its own.
+    pub(crate) decodes: bool,
     /// Whether events go to standard output.
     pub(crate) tells: bool,
 }
@@ -169,6 +171,7 @@ impl Runner<'_> {
             executor: &*prepared.executor,
             reference: cell.compare.map(|_| self.model()),
             shown: prepared.shown,
+            decodes: self.decodes,
         };
         let evaluated = evaluate(subject, material, self.stop, |done, tokens| {
             self.say(&Event::Progress {
@@ -190,8 +193,10 @@ impl Runner<'_> {
         scores: &mut Scores,
     ) -> anyhow::Result<Option<Evaluated>> {
         let OrderedCell { id, cell } = ordered;
-        if cell.recipe.treatment().is_none() {
-            return self.observed_layers(ordered, scores);
+        match cell.recipe.observation().map(|step| step.kind().name) {
+            Some("kv") => return self.observed_attention(ordered, scores),
+            Some("layers") => return self.observed_layers(ordered, scores),
+            _ => {}
         }
         let started = Instant::now();
         let windows = scores.windows(self, cell)?;
@@ -289,6 +294,8 @@ impl Runner<'_> {
             Rows::Overlaps(rows) => self.store.write_overlaps(&record, rows),
             Rows::Blocks(rows) => self.store.write_blocks(&record, rows),
             Rows::Directions(rows) => self.store.write_directions(&record, rows),
+            Rows::Attention(rows) => self.store.write_attention(&record, rows),
+            Rows::Lens(rows) => self.store.write_lens(&record, rows),
         }
         .map(drop)
     }
@@ -300,6 +307,7 @@ fn touched(model: &dyn Model, recipe: &Recipe, tokens: usize) -> Touched {
         None => PartShare::default(),
         Some("ffn") => ffn_share(model, tokens),
         Some("state") => state_share(model, tokens),
+        Some("heads" | "kv") => attention_share(model, tokens),
         // Weights and whole layers: all that multiplies inside the blocks.
         Some(_) => matrix_share(model, tokens),
     };
@@ -328,6 +336,28 @@ mod tests {
     use plan::{Step, Treatment};
 
     use super::*;
+
+    /// Heads and the cache are attention, and no more of the model.
+    #[test]
+    fn heads_and_cache_touch_attention() {
+        let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let golden = golden.join("../models/tests/golden/llama");
+        let model = models::load(&golden, &Device::flex()).unwrap().model;
+        let touched = |step: &str| {
+            touched(&*model, &Recipe::new(vec![step.parse().unwrap()], 1).unwrap(), 16)
+        };
+        let PartShare { parameters, flops, state_bytes } = attention_share(&*model, 16);
+        for step in [
+            "cut=heads,score=random,sparsity=0.5",
+            "skip=heads,score=random,sparsity=0.5",
+            "skip=kv,mode=read,score=recency,sparsity=0.5",
+        ] {
+            let found = touched(step);
+            let found = (found.parameters, found.flops, found.state_bytes);
+            assert_eq!(found, (parameters, flops, state_bytes), "{step}");
+        }
+        assert!(parameters < touched("cut=weights,method=magnitude,sparsity=0.5").parameters);
+    }
 
     #[test]
     fn cells_of_one_cut_model_follow_each_other() {

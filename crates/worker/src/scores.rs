@@ -1,15 +1,15 @@
 //! Scores of texts: measured in one pass, stored, and used by every cell that needs them.
 
-use std::{collections::BTreeMap, path::Path, time::Instant};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
 
 use anyhow::Context as _;
 use corpora::calibration_windows;
 use cuts::{Watch, steps::kept_channels};
-use importance::{Calibrating, Calibration, Gradients};
+use importance::{AllHeadEffects, Calibrating, Calibration, Gradients};
 use models::{Batch, Device, ExecutorError, Model};
 use plan::{
-    Cell, Event, ModelInput, Observation, OrderedCell, Part, Protocol, Step, TimeSteps, Treatment,
-    cell_id,
+    Cell, Event, ModelInput, Needs, Observation, OrderedCell, Part, Protocol, Step, TimeSteps,
+    Treatment, cell_id,
 };
 use tables::read_channels;
 
@@ -17,17 +17,35 @@ use crate::{
     evaluate::Evaluated, observe, parallel::in_order, runner::Runner, stop::Stop, subject, system,
 };
 
-/// Which pass gives a score: one over which windows of which text, and with gradients or not.
-type Pass = (String, Option<usize>, usize, Observation);
+/// Windows of a text: its name, how many, and their length.
+type WindowsOf = (String, Option<usize>, usize);
+
+/// What a pass over a text gathers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Gathered {
+    /// What a forward pass says of neurons and state channels.
+    Forward,
+    /// The same, and of heads.
+    WithHeads,
+    /// What gradients say of all of them.
+    Gradients,
+}
+
+/// Whether a forward pass looks at heads too, which takes time of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heads {
+    Left,
+    Gathered,
+}
 
 /// What was measured so far for one model.
 #[derive(Default)]
 pub(crate) struct Scores {
     /// One pass gives the scores of all parts.
-    passes: BTreeMap<Pass, Calibration>,
+    passes: BTreeMap<(WindowsOf, Gathered), Calibration>,
     /// By the id of the cell that holds them.
     known: BTreeMap<String, Calibration>,
-    windows: BTreeMap<(String, Option<usize>, usize), Vec<Vec<u32>>>,
+    windows: BTreeMap<WindowsOf, Vec<Vec<u32>>>,
     /// Sets of sequential recalibration, by the text's cell and what they are chosen by.
     sets: BTreeMap<String, Vec<Vec<u32>>>,
 }
@@ -101,9 +119,7 @@ impl Scores {
         runner: &Runner<'_>,
         cell: &Cell,
     ) -> anyhow::Result<&[Vec<u32>]> {
-        let calibration = cell.calibration.as_ref().context("the step needs a calibration text")?;
-        let plan::Calibration { dataset, limit, window_tokens } = calibration;
-        self.windows_of(runner, &cell.model, (dataset.clone(), *limit, *window_tokens))
+        self.windows_of(runner, &cell.model, calibration_of(cell)?)
     }
 
     /// The windows of a text, read once.
@@ -112,15 +128,14 @@ impl Scores {
         runner: &Runner<'_>,
         cell: &Cell,
     ) -> anyhow::Result<&[Vec<u32>]> {
-        let (dataset, limit, length, _) = pass(cell)?;
-        self.windows_of(runner, &cell.model, (dataset, limit, length))
+        self.windows_of(runner, &cell.model, pass(cell)?.0)
     }
 
     fn windows_of(
         &mut self,
         runner: &Runner<'_>,
         model: &str,
-        key: (String, Option<usize>, usize),
+        key: WindowsOf,
     ) -> anyhow::Result<&[Vec<u32>]> {
         if !self.windows.contains_key(&key) {
             let (dataset, limit, length) = &key;
@@ -138,26 +153,62 @@ impl Scores {
         runner: &Runner<'_>,
         cell: &Cell,
     ) -> anyhow::Result<Option<Calibration>> {
-        let pass = pass(cell)?;
+        Ok(self.passed(runner, &cell.model, pass(cell)?)?.cloned())
+    }
+
+    /// The scores of the dense model's heads over a cell's calibration text, from the passes of this run;
+    /// `None` if asked to stop on the way.
+    pub(crate) fn of_heads(
+        &mut self,
+        runner: &Runner<'_>,
+        cell: &Cell,
+        needs: Needs,
+    ) -> anyhow::Result<Option<&Calibration>> {
+        let gathered = match needs {
+            Needs::Gradient => Gathered::Gradients,
+            _ => Gathered::WithHeads,
+        };
+        self.passed(runner, &cell.model, (calibration_of(cell)?, gathered))
+    }
+
+    /// What a pass of this run gathers, each made once.
+    fn passed(
+        &mut self,
+        runner: &Runner<'_>,
+        model: &str,
+        pass: (WindowsOf, Gathered),
+    ) -> anyhow::Result<Option<&Calibration>> {
         if !self.passes.contains_key(&pass) {
-            let (model, stop, dataset) = (runner.model(), runner.stop, &cell.dataset);
-            let windows = self.windows(runner, cell)?;
-            let calibration = match observed(cell)?.observation {
-                Some(Observation::Gradient) => {
-                    runner.say(&Event::Phase { message: format!("gradients on {dataset}") });
+            let (windows_of, gathered) = &pass;
+            let (dataset, stop) = (&windows_of.0, runner.stop);
+            let windows = self.windows_of(runner, model, windows_of.clone())?;
+            let say =
+                |what: &str| runner.say(&Event::Phase { message: format!("{what} on {dataset}") });
+            let forward = |heads| {
+                say("calibrating");
+                calibrate(runner.model(), windows, heads, stop)
+            };
+            let calibration = match gathered {
+                Gathered::Gradients => {
+                    say("gradients");
                     let ModelInput { path, time_steps, .. } = runner.input;
                     gradients(path, runner.device, *time_steps, windows, stop)?
                 }
-                _ => {
-                    runner.say(&Event::Phase { message: format!("calibrating on {dataset}") });
-                    calibrate(model, windows, stop)?
-                }
+                Gathered::Forward => forward(Heads::Left)?,
+                Gathered::WithHeads => forward(Heads::Gathered)?,
             };
             let Some(calibration) = calibration else { return Ok(None) };
             self.passes.insert(pass.clone(), calibration);
         }
-        Ok(self.passes.get(&pass).cloned())
+        Ok(self.passes.get(&pass))
     }
+}
+
+/// The calibration text of a cell.
+fn calibration_of(cell: &Cell) -> anyhow::Result<WindowsOf> {
+    let calibration = cell.calibration.as_ref().context("the step needs a calibration text")?;
+    let plan::Calibration { dataset, limit, window_tokens } = calibration;
+    Ok((dataset.clone(), *limit, *window_tokens))
 }
 
 /// What a cell of the policy `observe` asks for.
@@ -165,14 +216,17 @@ fn observed(cell: &Cell) -> anyhow::Result<Treatment> {
     cell.recipe.treatment().context("the scores of one part are asked for by one step")
 }
 
-fn pass(cell: &Cell) -> anyhow::Result<Pass> {
+/// The pass that gives what a cell of the policy `observe` asks for.
+fn pass(cell: &Cell) -> anyhow::Result<(WindowsOf, Gathered)> {
     let Protocol::Perplexity { window_tokens } = cell.protocol else {
         anyhow::bail!("scores are measured on windows of text, not with `{}`", cell.protocol);
     };
-    let flat = cell.recipe.treatment();
-    // Layers are observed on windows that no pass over scores shares.
-    let observation = flat.and_then(|flat| flat.observation).unwrap_or(Observation::Forward);
-    Ok((cell.dataset.clone(), cell.limit, window_tokens, observation))
+    let observation = cell.recipe.treatment().and_then(|flat| flat.observation);
+    let gathered = match observation {
+        Some(Observation::Gradient) => Gathered::Gradients,
+        _ => Gathered::Forward,
+    };
+    Ok(((cell.dataset.clone(), cell.limit, window_tokens), gathered))
 }
 
 /// The scores of an earlier run; `None` where they are not there.
@@ -187,6 +241,8 @@ fn stored(runner: &Runner<'_>, id: &str, cell: &Cell) -> anyhow::Result<Option<C
         Part::State => {
             observe::from_channels(runner.model(), &read_channels(&path).with_context(unusable)?)
         }
+        // Of these no scores are kept.
+        Part::Heads | Part::Kv => return Ok(None),
     };
     Ok(Some(calibration))
 }
@@ -195,13 +251,18 @@ fn stored(runner: &Runner<'_>, id: &str, cell: &Cell) -> anyhow::Result<Option<C
 pub(crate) fn calibrate(
     model: &dyn Model,
     windows: &[Vec<u32>],
+    heads: Heads,
     stop: &Stop,
 ) -> Result<Option<Calibration>, ExecutorError> {
+    let effects = Arc::new(AllHeadEffects::new(model.attentions().len()));
     let parts = in_order(
         windows,
         stop,
         |window| {
-            let mut calibrating = Calibrating::new();
+            let mut calibrating = match heads {
+                Heads::Left => Calibrating::new(),
+                Heads::Gathered => Calibrating::with_heads(Arc::clone(&effects)),
+            };
             model.forward(&Batch::new([window.as_slice()]), &mut calibrating)?;
             Ok(calibrating.finish())
         },

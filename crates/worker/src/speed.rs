@@ -56,6 +56,7 @@ pub(crate) fn speed(args: &Args) -> Outcome {
             executor: &executor,
             reference: None,
             shown: Shown::default(),
+            decodes: false,
         };
         let result = evaluate(subject, &material, &stop, |_, _| {});
         result.map_err(|e| Fail::Cell(e.into()))?.ok_or(Fail::Stopped)

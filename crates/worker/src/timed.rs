@@ -100,6 +100,7 @@ impl<'a> Bench<'a> {
             device: &device,
             model: Some(loaded.model),
             has_one_cell: true,
+            decodes: false,
             tells: false,
         };
         let mut scores = Scores::default();
@@ -211,7 +212,8 @@ impl<'a> Bench<'a> {
         let cell = |error: models::ExecutorError| Fail::Cell(error.into());
         let shown = self.prepared.shown;
         let run = |material: &Material, executor: &dyn Running| {
-            let subject = Subject { model: self.model(), executor, reference: None, shown };
+            let model = self.model();
+            let subject = Subject { model, executor, reference: None, shown, decodes: false };
             evaluate(subject, material, stop, |_, _| {}).map_err(cell)?.ok_or(Fail::Stopped)
         };
         if let Some(material) = &self.material {

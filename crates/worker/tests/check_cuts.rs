@@ -14,7 +14,7 @@ use common::{
     real::{Asked, TEST, answer, calibration, close, gguf, ready, request},
     run, stderr,
 };
-use plan::{Compare, Recipe};
+use plan::{Compare, Protocol, Recipe};
 use tables::{Store, read_blocks};
 
 /// Where nothing is calibrated, where something is, and where the model has collapsed.
@@ -110,6 +110,26 @@ fn sparsegpt() {
 #[test]
 fn gptq() {
     check(&[swept("cut=bits,method=gptq,bits=4", 29.028, 0.05347)]);
+}
+
+/// docs/SPEC.md section 14: the first 2 windows of 512 ids, calibrated on the first 4 of WikiText-2 valid. Of
+/// nine heads five stay.
+#[test]
+fn static_heads() {
+    if !ready() {
+        return;
+    }
+    for (score, perplexity) in [("magnitude", 98.660), ("impact", 98.538), ("taylor", 200.93)] {
+        let step = format!("cut=heads,score={score},sparsity=0.5");
+        let recipe = Recipe::new(vec![step.parse().unwrap()], 1).unwrap();
+        let protocol = Protocol::Perplexity { window_tokens: 512 };
+        let calibration = Some(calibration(4, None));
+        let asked = Asked { protocol, limit: 2, calibration, ..Asked::of(gguf(), TEST, recipe) };
+        let found = answer(asked);
+        assert_eq!(found["n_targets"], 2 * 511);
+        close(&step, found["perplexity"].as_f64().unwrap(), perplexity, EXACT);
+        assert_eq!(found["reached_sparsity"].as_f64().unwrap(), 4.0 / 9.0);
+    }
 }
 
 /// Of what each layer adds to the stream, by a linear map of what it gets: R² on the test windows, given

@@ -12,12 +12,17 @@
 
 mod common;
 
-use common::real::{
-    Asked, LAMBADA, TEST, all_there, answer, calibration, close, data, gemma, gguf, ready,
+use common::{
+    real::{
+        Asked, LAMBADA, TEST, all_there, answer, calibration, close, data, gemma, gguf, ready,
+        request,
+    },
+    run, stderr,
 };
 use importance::{Calibrating, Impact, Magnitude, Score, SiteWeights, Weight};
 use models::{Batch, Device, load};
-use plan::{Policy, Protocol, Rule, Score as ScoreName, Treatment, TreatmentSpec};
+use plan::{Policy, Protocol, Recipe, Rule, Score as ScoreName, Treatment, TreatmentSpec};
+use tables::{Store, read_lens};
 
 fn perplexity(treatment: Treatment) -> f64 {
     // Eight windows of calibration text give the page's 132.80, in PyTorch (132.804) as here; the four
@@ -127,6 +132,47 @@ fn gemma_with_a_sentencepiece_vocabulary() {
     let dynamic = |sparsity| perplexity(magnitude(Policy::Dynamic, sparsity, None, None));
     close("Gemma, dynamic κ=.5", dynamic(0.5), 36.2, 0.004);
     close("Gemma, dynamic κ=.9", dynamic(0.9), 67.5, 0.02);
+}
+
+/// Easy tokens: the share whose argmax no longer changes from a layer on, of the layers that the page names.
+const SETTLED: [(usize, f64); 5] = [(9, 0.019), (19, 0.089), (24, 0.263), (27, 0.415), (28, 0.531)];
+
+/// Shares have three decimals; a share of 4,096 tokens moves by single tokens at near ties.
+#[test]
+fn easy_tokens() {
+    if !ready() {
+        return;
+    }
+    let step = "observe=layers,observation=lens,threshold=0.95".parse().unwrap();
+    let asked = Asked::of(gguf(), TEST, Recipe::new(vec![step], 1).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let order = request(asked).order(folder.path().join("results"));
+    let output = run(&order, folder.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let store = Store::open(&order.results).unwrap();
+    let ordered = &order.cells[0];
+    let rows = read_lens(&store.result_path(&ordered.id, &ordered.cell).unwrap()).unwrap();
+    assert_eq!(rows.len(), 30);
+    for (layer, expected) in SETTLED {
+        let found = rows[layer].settled as f64 / rows[layer].tokens as f64;
+        println!("layer {layer}: {found:.4} settled, check value {expected}");
+        assert!((found - expected).abs() < 0.001, "layer {layer}: {found}, expected {expected}");
+    }
+    let leaving = rows.iter().zip(1..).map(|(row, layers)| layers * row.leaving.unwrap());
+    let layers = leaving.sum::<u64>() as f64 / rows[0].tokens as f64;
+    close("layers a token at τ=.95", layers, 19.92, 0.002);
+}
+
+/// A token that leaves as soon as it seems sure is ruined.
+#[test]
+fn early_exit() {
+    if !ready() {
+        return;
+    }
+    let step = "skip=exit,method=confidence,threshold=0.95,mode=full-context".parse().unwrap();
+    let answer = answer(Asked::of(gguf(), TEST, Recipe::new(vec![step], 1).unwrap()));
+    close("exit τ=.95", answer["perplexity"].as_f64().unwrap(), 4.015e6, 0.05);
+    close("layers a token", answer["layers_per_token"].as_f64().unwrap(), 19.92, 0.002);
 }
 
 /// Spearman's ρ between scores, mean of the 30 sites.

@@ -12,8 +12,8 @@ use std::{
 
 use common::{cells, golden_model, order, run, start, stderr};
 use tables::{
-    CellStatus, Store, Table, read_blocks, read_channels, read_choices, read_directions,
-    read_items, read_neurons, read_overlaps, read_windows,
+    CellStatus, Store, Table, read_attention, read_blocks, read_channels, read_choices,
+    read_directions, read_items, read_lens, read_neurons, read_overlaps, read_windows,
 };
 
 /// All rows of a run as text, by cell; wall-clock columns are not among them.
@@ -28,8 +28,10 @@ fn rows(folder: &Path) -> BTreeMap<String, String> {
             Table::Neurons => format!("{:?}", read_neurons(&file.path).unwrap()),
             Table::Channels => format!("{:?}", read_channels(&file.path).unwrap()),
             Table::Overlaps => format!("{:?}", read_overlaps(&file.path).unwrap()),
+            Table::Lens => format!("{:?}", read_lens(&file.path).unwrap()),
             Table::Blocks => format!("{:?}", read_blocks(&file.path).unwrap()),
             Table::Directions => format!("{:?}", read_directions(&file.path).unwrap()),
+            Table::Attention => format!("{:?}", read_attention(&file.path).unwrap()),
             Table::Failures => panic!("a cell failed: {}", file.path.display()),
         };
         (file.id.clone(), rows)

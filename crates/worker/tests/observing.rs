@@ -152,7 +152,7 @@ fn a_hybrid_is_observed_and_its_state_is_pruned() {
         let cell =
             all.cells.iter().find(|cell| wanted(&cell.cell.recipe.treatment().unwrap())).unwrap();
         let rows = read_windows(&path_of(&all, &cell.cell)).unwrap();
-        let shares: Vec<f64> = rows.iter().map(|row| row.reached_sparsity).collect();
+        let shares: Vec<f64> = rows.iter().map(|row| row.shares.reached_sparsity).collect();
         let nll: f64 = rows.iter().map(|row| row.nll_nats / f64::from(row.n_targets)).sum();
         (nll / rows.len() as f64, shares)
     };

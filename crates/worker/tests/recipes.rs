@@ -16,7 +16,7 @@ use importance::{Calibrating, Magnitude};
 use models::{Batch, Device, load};
 use plan::{Calibration, CalibrationText, Cell, CellRequest, Compare, Protocol, Recipe, Way};
 use skips::{Masking, Selection};
-use tables::{Store, WindowRow, read_blocks, read_directions, read_windows};
+use tables::{Store, WindowRow, read_blocks, read_directions, read_lens, read_windows};
 
 const WINDOW_TOKENS: usize = 16;
 
@@ -58,10 +58,10 @@ fn windows(model: &str, recipes: &[&str]) -> Vec<Vec<WindowRow>> {
     files(model, recipes, folder.path()).iter().map(|file| read_windows(file).unwrap()).collect()
 }
 
-/// A golden model with a tokenizer, or the small hybrid of the project, which has states.
+/// A golden model with a tokenizer, or a small model of the project: the hybrid has states.
 fn place_of(model: &str) -> std::path::PathBuf {
     match model {
-        "zamba2" => common::repository().join("data/models/zamba2"),
+        "zamba2" | "opt-relu" => common::repository().join("data/models").join(model),
         _ => golden_model(model),
     }
 }
@@ -80,6 +80,7 @@ fn every_kind_of_step_runs() {
             .replace("n=3", "n=1")
             .replace("window=16", "window=4")
             .replace(",bits=4", ",bits=3,group=8")
+            .replace("threshold=0.95", "threshold=0.05")
     };
     for kind in plan::kinds().iter().filter(|kind| kind.way != Way::Observe) {
         let model = if kind.part == "state" { "zamba2" } else { "llama" };
@@ -102,7 +103,11 @@ fn every_kind_of_step_runs() {
 #[test]
 fn a_static_cell_runs_on_the_smaller_model_and_equals_the_masked_one() {
     let found = &windows("llama", &["cut=ffn,score=magnitude,sparsity=0.5"])[0];
-    assert!(found.iter().all(|row| row.kept_energy.is_none() && row.natural_sparsity.is_none()));
+    assert!(
+        found
+            .iter()
+            .all(|row| row.shares.kept_energy.is_none() && row.shares.natural_sparsity.is_none())
+    );
     let folder = golden_model("llama");
     let model = load(&folder, &Device::flex()).unwrap().model;
     let tokenizer = corpora::Tokenizer::from_folder(&folder).unwrap();
@@ -125,7 +130,49 @@ fn a_static_cell_runs_on_the_smaller_model_and_equals_the_masked_one() {
     for (found, masked) in found.iter().zip(&masked) {
         let apart = (found.nll_nats + masked.logprob_nats).abs();
         assert!(apart < 1e-4, "{} {}", found.nll_nats, -masked.logprob_nats);
-        assert!((found.reached_sparsity - 0.5).abs() < 1e-12);
+        assert!((found.shares.reached_sparsity - 0.5).abs() < 1e-12);
+    }
+}
+
+/// Heads that are cut for good are those that the rule `calibration` skips, by every score, and on a model
+/// that is cut already too.
+#[test]
+fn cut_heads_are_the_skipped_ones() {
+    for (model, before) in [
+        ("llama", ""),
+        ("opt-relu", ""),
+        ("zamba2", ""),
+        ("llama", "cut=weights,method=magnitude,sparsity=0.3 + "),
+    ] {
+        for score in ["magnitude", "impact", "taylor", "random"] {
+            if score == "taylor" && !before.is_empty() {
+                continue;
+            }
+            let settings = format!("heads,score={score},sparsity=0.5");
+            let cut = format!("{before}cut={settings}");
+            let skip = format!("{before}skip={settings},window=4,rule=calibration");
+            let rows = windows(model, &[&cut, &skip]);
+            for (cut, skipped) in rows[0].iter().zip(&rows[1]) {
+                let apart = (cut.nll_nats - skipped.nll_nats).abs();
+                assert!(apart < 1e-4, "{model}, {score}: {} {}", cut.nll_nats, skipped.nll_nats);
+                let (cut, skipped) = (cut.shares, skipped.shares);
+                assert_eq!(cut.reached_sparsity, skipped.reached_sparsity, "{model}, {score}");
+                assert!(cut.kept_energy.is_none() && skipped.kept_energy.unwrap() < 1.0);
+                assert!(cut.natural_sparsity.is_some(), "neurons are all there");
+            }
+        }
+    }
+}
+
+/// A static set by a score that looks at no text is held by a skip too.
+#[test]
+fn random_sets_are_held() {
+    for (model, part) in [("llama", "ffn"), ("zamba2", "state"), ("llama", "heads")] {
+        let cut = format!("cut={part},score=random,sparsity=0.5");
+        let skip = format!("skip={part},score=random,sparsity=0.5,window=4,rule=calibration");
+        let rows = windows(model, &[&cut, &skip]);
+        let apart = (nll(&rows[0]) - nll(&rows[1])).abs();
+        assert!(apart < 1e-3, "{model}, {part}: {apart}");
     }
 }
 
@@ -136,7 +183,7 @@ fn steps_combine() {
     let rounded = format!("{mask} + cut=bits,method=rtn,bits=4,group=8");
     let skipped = format!("{mask} + skip=ffn,score=magnitude,sparsity=0.5");
     let rows = windows("llama", &["dense", mask, &rounded, &skipped]);
-    let shares: Vec<f64> = rows.iter().map(|rows| rows[0].reached_sparsity).collect();
+    let shares: Vec<f64> = rows.iter().map(|rows| rows[0].shares.reached_sparsity).collect();
     assert_eq!(shares[0], 0.0);
     assert!((shares[1] - 0.5).abs() < 0.01, "{shares:?}");
     assert_eq!(shares[1], shares[2], "rounding drops nothing, and what was dropped stays so");
@@ -161,6 +208,8 @@ fn a_model_that_is_given_away_is_cut_as_one_that_stays() {
         "cut=layers,method=drop,score=angular,n=1",
         "cut=layers,method=linearise,layer=1,inputs=dense",
         "cut=ffn,score=wanda,sparsity=0.5 + cut=bits,method=gptq,bits=4,group=8",
+        "cut=heads,score=taylor,sparsity=0.5 + cut=bits,method=gptq,bits=4,group=8",
+        "cut=weights,method=wanda,sparsity=0.5 + cut=heads,score=impact,sparsity=0.5",
     ] {
         let steps = recipe.split(" + ").map(|step| step.parse().unwrap()).collect();
         let recipe = Recipe::new(steps, 1).unwrap();
@@ -209,6 +258,40 @@ fn layers_are_observed() {
     assert!(directions.iter().all(|row| row.variance >= 0.0 && row.sensitivity >= 0.0));
 }
 
+/// Easy tokens by layer; where a token would leave adds up to what the skip takes.
+#[test]
+fn the_lens_and_the_exit_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let leave = |mode| format!("skip=exit,method=patience,patience=1,mode={mode}");
+    let (full, hands_on) = (leave("full-context"), leave("propagate"));
+    let lens = "observe=layers,observation=lens,patience=1";
+    let never = "skip=exit,method=confidence,threshold=1,mode=propagate";
+    let found = files("llama", &[lens, &full, &hands_on, never, "dense"], folder.path());
+    let layers = load(&golden_model("llama"), &Device::flex()).unwrap().facts.layers;
+    let rows = read_lens(&found[0]).unwrap();
+    assert_eq!(rows.len(), layers);
+    let tokens = 6 * WINDOW_TOKENS as u64;
+    assert!(rows.iter().all(|row| row.tokens == tokens && row.settled <= row.agreeing));
+    assert_eq!((rows[0].leaving, rows[1].leaving), (Some(tokens), Some(0)));
+    let last = rows[layers - 1];
+    assert_eq!((last.settled, last.agreeing), (tokens, tokens));
+    for file in &found[1..3] {
+        let windows = read_windows(file).unwrap();
+        assert!(windows.iter().all(|row| row.tokens.layers_per_token == Some(1.0)));
+        assert!(windows.iter().all(|row| row.shares.reached_sparsity == 1.0 - 1.0 / layers as f64));
+    }
+    let nll = |file| -> Vec<f64> {
+        read_windows(file).unwrap().into_iter().map(|row| row.nll_nats).collect()
+    };
+    assert_eq!(nll(&found[3]), nll(&found[4]), "nobody left");
+    let dense = read_windows(&found[4]).unwrap();
+    assert!(dense.iter().all(|row| row.tokens.layers_per_token.is_none()));
+    assert!(dense.iter().all(|row| {
+        let mean = row.nll_nats / f64::from(row.n_targets);
+        row.tokens.worst_nll_nats > mean && row.tokens.worst_nll_nats < row.nll_nats
+    }));
+}
+
 /// What a family cannot do is one clear failure of its cell.
 #[test]
 fn what_cannot_be_done_is_said() {
@@ -236,6 +319,8 @@ fn a_cell_by_hand_is_a_cell_of_a_grid() {
         "cut=ffn,score=magnitude,sparsity=0.5",
         "cut=weights,method=sparsegpt,sparsity=0.5",
         "skip=ffn,score=impact,sparsity=0.5,window=4,rule=calibration",
+        "cut=heads,score=impact,sparsity=0.5",
+        "skip=heads,score=impact,sparsity=0.5,window=4,rule=calibration",
     ] {
         let steps = recipe.parse().unwrap();
         let request = plan::CellRequest {
@@ -255,6 +340,7 @@ fn a_cell_by_hand_is_a_cell_of_a_grid() {
             }),
             device: plan::DeviceName::Cpu,
             time_steps: plan::TimeSteps::default(),
+            decode: false,
             json: true,
         };
         let folder = tempfile::tempdir().unwrap();

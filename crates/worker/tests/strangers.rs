@@ -46,6 +46,7 @@ fn cell(model: &Path, text: &str, protocol: Protocol, time_steps: TimeSteps) -> 
         calibration: None,
         device: DeviceName::Cpu,
         time_steps,
+        decode: false,
         json: true,
     };
     let folder = tempfile::tempdir().unwrap();

@@ -160,6 +160,7 @@ fn request(sides: &Sides<'_>, model: &SpeedModel, row: &SpeedRow) -> Result<Spee
         calibration,
         device: DeviceName::Cpu,
         time_steps: TimeSteps::default(),
+        decode: false,
         json: true,
     };
     let SpeedRow { weights, zeros, .. } = *row;

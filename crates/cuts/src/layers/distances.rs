@@ -1,6 +1,6 @@
 //! How much layers change the residual stream.
 
-use models::{Batch, Dense, Executor, ExecutorError, FfnSite, Model, Tensor, Values};
+use models::{Batch, Dense, Executor, ExecutorError, FfnSite, LayerEnd, Model, Tensor, Values};
 use rayon::prelude::*;
 
 use crate::{CutError, Watch};
@@ -119,8 +119,13 @@ fn visit_streams(
             Dense.ffn(site, x)
         }
 
-        fn layer_end(&mut self, _: usize, stream: &Tensor<2>) {
+        fn layer_end(
+            &mut self,
+            _: &LayerEnd<'_>,
+            stream: Tensor<2>,
+        ) -> Result<Tensor<2>, ExecutorError> {
             (self.0)(&Values::of(stream.clone()));
+            Ok(stream)
         }
     }
 

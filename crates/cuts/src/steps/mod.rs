@@ -4,6 +4,7 @@
 
 mod bits;
 mod ffn;
+mod heads;
 mod layers;
 mod low_rank;
 mod rotate;
@@ -14,6 +15,7 @@ use models::Model;
 use plan::Step;
 
 pub use ffn::kept_neurons;
+pub use heads::kept_heads;
 pub use state::kept_channels;
 
 use crate::{CutError, Slim, Watch};
@@ -24,7 +26,7 @@ pub struct Ground<'a> {
     pub dense: Option<&'a dyn Model>,
     /// Windows of calibration text, token ids; empty where the step needs none.
     pub windows: &'a [Vec<u32>],
-    /// The static set of every site, for steps on neurons and state channels; else empty.
+    /// The static set of every site, for steps on neurons, state channels and heads; else empty.
     pub sets: &'a [Vec<u32>],
     /// Seed of everything random.
     pub seed: u64,
@@ -36,7 +38,7 @@ pub struct Ground<'a> {
 pub struct Done {
     /// The model and what is stored of it.
     pub slim: Slim,
-    /// Share of the units dropped that the step drops: neurons, channels, entries, layers; none where it
+    /// Share of the units dropped that the step drops: neurons, channels, heads, entries, layers; none where it
     /// drops nothing.
     pub dropped: Option<f64>,
     /// Whether units of a hidden vector or of a state are not there any more.
@@ -59,6 +61,7 @@ pub trait Cut: Sync {
 pub const ALL: &[&dyn Cut] = &[
     &ffn::Neurons,
     &state::Channels,
+    &heads::Heads,
     &weights::Weights,
     &bits::Bits,
     &rotate::Rotate,

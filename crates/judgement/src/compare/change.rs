@@ -275,10 +275,7 @@ fn choices(a: &[ChoiceRow], b: &[ChoiceRow]) -> Result<Compared, StatisticsError
     let outcomes = |rows: &[ChoiceRow]| -> Vec<bool> {
         tables::outcomes(rows).iter().map(|own| own.acc).collect()
     };
-    let numbers = |row: &ChoiceRow| {
-        let RowShares { reached_sparsity, natural_sparsity, kept_energy } = row.shares;
-        [Some(row.logprob_nats), Some(reached_sparsity), natural_sparsity, kept_energy]
-    };
+    let numbers = |row: &ChoiceRow| numbers(row.logprob_nats, &row.shares);
     let pairs = || a.iter().zip(b);
     let nats = pairs().map(|(a, b)| per_target(b.logprob_nats - a.logprob_nats, a.n_target_tokens));
     let apart = Apart::from_rows(nats, pairs().map(|(a, b)| (numbers(a), numbers(b))));
@@ -330,9 +327,14 @@ fn untouched(p: f64) -> Test {
 }
 
 fn window_numbers(row: &WindowRow) -> [Option<f64>; 4] {
-    [Some(row.nll_nats), Some(row.reached_sparsity), row.natural_sparsity, row.kept_energy]
+    numbers(row.nll_nats, &row.shares)
 }
 
 fn item_numbers(row: &ItemRow) -> [Option<f64>; 4] {
-    [Some(row.word_logprob_nats), Some(row.reached_sparsity), row.natural_sparsity, row.kept_energy]
+    numbers(row.word_logprob_nats, &row.shares)
+}
+
+/// A loss, then shares.
+fn numbers(loss: f64, shares: &RowShares) -> [Option<f64>; 4] {
+    [Some(loss), Some(shares.reached_sparsity), shares.natural_sparsity, shares.kept_energy]
 }

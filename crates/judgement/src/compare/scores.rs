@@ -75,6 +75,34 @@ fn flat(measured: &Measured) -> Vec<Flat> {
                 numbers: vec![Some(row.variance), Some(row.sensitivity)],
             })
             .collect(),
+        Measured::Attention(rows) => rows
+            .iter()
+            .map(|row| {
+                // Axes have names; three of them have a number each that tells them apart.
+                let axis = row.axis.bytes().next().unwrap_or_default();
+                Flat {
+                    place: [row.site.into(), row.head.into(), axis.into(), row.from_tokens.into()],
+                    numbers: vec![
+                        Some(row.share),
+                        Some(row.entropy_nats),
+                        row.rho_key_size,
+                        row.rho_value_size,
+                    ],
+                }
+            })
+            .collect(),
+        Measured::Lens(rows) => rows
+            .iter()
+            .map(|row| Flat {
+                place: [row.layer.into(), 0, 0, row.tokens],
+                numbers: vec![
+                    Some(row.settled as f64),
+                    Some(row.agreeing as f64),
+                    Some(row.probability),
+                    row.leaving.map(|tokens| tokens as f64),
+                ],
+            })
+            .collect(),
         Measured::Neurons(rows) => rows
             .iter()
             .map(|row| Flat {

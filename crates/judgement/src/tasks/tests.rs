@@ -39,7 +39,8 @@ fn choice(
         n_bytes: n_characters,
         is_greedy: false,
         request_sha256: format!("{item}-{choice}"),
-        shares: RowShares { reached_sparsity: 0.0, natural_sparsity: None, kept_energy: None },
+        shares: RowShares::default(),
+        tokens: tables::TokenColumns::default(),
     }
 }
 

@@ -14,8 +14,8 @@ use super::{
     embed, head_product, map_tables,
 };
 use crate::{
-    Activation, Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, Linear, LinearMapper,
-    MatrixUse, Mixer, RotationError,
+    Activation, Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LayerEnd, Linear,
+    LinearMapper, MatrixUse, Mixer, RotationError,
     error::LoadError,
     linears::{self, Mapping},
     nn::{Attention, AttentionShape, RmsNorm, Rope},
@@ -284,6 +284,18 @@ impl Model for Decoder {
         Box::new(self.clone())
     }
 
+    fn attentions(&self) -> Vec<&Attention> {
+        self.layers.iter().map(|layer| &layer.attention).collect()
+    }
+
+    fn with_attentions(&self, attentions: Vec<Attention>) -> Box<dyn Model> {
+        let mut model = self.clone();
+        for (layer, attention) in model.layers.iter_mut().zip(attentions) {
+            layer.attention = attention;
+        }
+        Box::new(model)
+    }
+
     fn linears(&self, layer: usize) -> Vec<MatrixUse<'_>> {
         linears::uses(layer, self.layers[layer].linears())
     }
@@ -347,7 +359,7 @@ impl Model for Decoder {
                 change = after_ffn.forward(change).0;
             }
             x = residual + change;
-            executor.layer_end(index, &x);
+            x = executor.layer_end(&LayerEnd { layer: index, model: self, batch }, x)?;
         }
         Ok(x)
     }

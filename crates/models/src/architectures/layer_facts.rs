@@ -5,7 +5,7 @@
 pub struct LayerFacts {
     /// Stored parameters that no other layer uses.
     pub parameters: usize,
-    /// Of these, those in no linear map, in no bias of one and in no convolution: norms, adapters, and
+    /// Of these, those in no linear map, in no bias or adapter of one and in no convolution: norms, and
     /// what steps a recurrent state.
     pub unmapped: usize,
     /// The block that it shares with other layers, where there is one.

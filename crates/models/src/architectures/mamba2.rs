@@ -14,8 +14,8 @@ use super::{
     mixer_config::{MixerConfig, limits},
 };
 use crate::{
-    Activation, Batch, Cache, Executor, ExecutorError, Ffn, LinearMapper, MatrixUse, Mixer,
-    MixerShape, RotationError,
+    Activation, Attention, Batch, Cache, Executor, ExecutorError, Ffn, LayerEnd, LinearMapper,
+    MatrixUse, Mixer, MixerShape, RotationError,
     error::LoadError,
     linears::{self, Mapping},
     nn::RmsNorm,
@@ -264,6 +264,14 @@ impl Model for Mamba2 {
         Box::new(model)
     }
 
+    fn attentions(&self) -> Vec<&Attention> {
+        Vec::new()
+    }
+
+    fn with_attentions(&self, _: Vec<Attention>) -> Box<dyn Model> {
+        Box::new(self.clone())
+    }
+
     fn linears(&self, layer: usize) -> Vec<MatrixUse<'_>> {
         linears::uses(layer, self.layers[layer].mixer.linears())
     }
@@ -308,7 +316,7 @@ impl Model for Mamba2 {
             let past = past.as_deref_mut().map(|past| &mut past.recurrent[index]);
             let (normed, residual) = layer.norm.forward(x);
             x = residual + layer.mixer.forward(normed, [index, index], batch, past, executor)?;
-            executor.layer_end(index, &x);
+            x = executor.layer_end(&LayerEnd { layer: index, model: self, batch }, x)?;
         }
         Ok(x)
     }

@@ -28,8 +28,8 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 
 use crate::{
-    Batch, Cache, Executor, ExecutorError, Ffn, LinearMapper, LoadError, MatrixUse, Mixer,
-    RotationError,
+    Attention, Batch, Cache, Executor, ExecutorError, Ffn, LinearMapper, LoadError, MatrixUse,
+    Mixer, RotationError,
     product::{MatrixMemory, product, wide},
     weights::Weights,
 };
@@ -112,7 +112,7 @@ pub struct Rotated {
     pub centred: bool,
 }
 
-/// A language model whose feed-forward blocks and recurrent states an executor computes.
+/// A language model whose feed-forward blocks, attentions and recurrent states an executor computes.
 pub trait Model: Send + Sync {
     /// Its sizes.
     fn facts(&self) -> ModelFacts;
@@ -140,6 +140,18 @@ pub trait Model: Send + Sync {
 
     /// The same model with other mixers (a cut); everything else is shared.
     fn with_mixers(&self, mixers: Vec<Mixer>) -> Box<dyn Model>;
+
+    /// The attention of every site ([`AttentionSite`](crate::AttentionSite)), in the order of the forward
+    /// pass.
+    fn attentions(&self) -> Vec<&Attention>;
+
+    /// For every attention the block whose weights it uses, in the way of [`Model::ffn_blocks`].
+    fn attention_blocks(&self) -> Vec<usize> {
+        (0..self.attentions().len()).collect()
+    }
+
+    /// The same model with other attentions (a cut); everything else is shared.
+    fn with_attentions(&self, attentions: Vec<Attention>) -> Box<dyn Model>;
 
     /// The linear maps of a layer in the order of the forward pass, without embeddings, heads of the
     /// vocabulary, norms and convolutions; those of a block that layers share at each of its uses.
@@ -176,11 +188,6 @@ pub trait Model: Send + Sync {
 
     /// The past of a sequence that has not begun.
     fn new_cache(&self) -> Cache;
-
-    /// Number of attentions in a forward pass: the sites of [`AttentionSite`](crate::AttentionSite).
-    fn attentions(&self) -> usize {
-        self.new_cache().attention.len()
-    }
 
     /// The residual stream before the first layer.
     ///

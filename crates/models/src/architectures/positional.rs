@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 
 use super::{LayerFacts, Model, ModelFacts, Rotated, check_batch, embed, head_product, map_tables};
 use crate::{
-    Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LinearMapper, MatrixUse, Mixer,
+    Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LayerEnd, LinearMapper, MatrixUse, Mixer,
     RotationError,
     linears::{self, Mapping},
     nn::{Attention, Linear, Norm},
@@ -109,6 +109,18 @@ impl Model for PositionalDecoder {
         Box::new(self.clone())
     }
 
+    fn attentions(&self) -> Vec<&Attention> {
+        self.layers.iter().map(|layer| &layer.attention).collect()
+    }
+
+    fn with_attentions(&self, attentions: Vec<Attention>) -> Box<dyn Model> {
+        let mut model = self.clone();
+        for (layer, attention) in model.layers.iter_mut().zip(attentions) {
+            layer.attention = attention;
+        }
+        Box::new(model)
+    }
+
     fn linears(&self, layer: usize) -> Vec<MatrixUse<'_>> {
         linears::uses(layer, self.layers[layer].linears())
     }
@@ -161,7 +173,7 @@ impl Model for PositionalDecoder {
             })?;
             let site = FfnSite { index, layer: index, ffn: &layer.ffn, batch };
             x = with_norm(x, &layer.ffn_norm, self.norm_first, |x| executor.ffn(&site, x))?;
-            executor.layer_end(index, &x);
+            x = executor.layer_end(&LayerEnd { layer: index, model: self, batch }, x)?;
         }
         Ok(x)
     }

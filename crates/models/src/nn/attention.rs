@@ -19,10 +19,14 @@ const QUERIES_PER_BLOCK: usize = 128;
 /// grouped heads: Ainslie et al. 2023, arXiv:2305.13245).
 #[derive(Clone, Debug)]
 pub struct Attention {
-    pub(crate) query: Linear,
-    pub(crate) key: Linear,
-    pub(crate) value: Linear,
-    pub(crate) output: Linear,
+    /// `[d_in, heads · head_dim]`.
+    pub query: Linear,
+    /// `[d_in, kv_heads · head_dim]`.
+    pub key: Linear,
+    /// `[d_in, kv_heads · head_dim]`.
+    pub value: Linear,
+    /// `[heads · head_dim, d_model]`: rows `h · head_dim` on read what head `h` gives.
+    pub output: Linear,
     /// Norms of every query and every key head, before they are turned.
     pub(crate) norms: Option<[RmsNorm; 2]>,
     pub(crate) shape: AttentionShape,
@@ -79,6 +83,11 @@ impl Attention {
     /// The same to be changed.
     pub(crate) fn linears_mut(&mut self) -> Vec<Vec<&mut Linear>> {
         vec![vec![&mut self.query, &mut self.key, &mut self.value], vec![&mut self.output]]
+    }
+
+    /// Parameters of the norms of its heads.
+    pub(crate) fn norm_parameters(&self) -> usize {
+        self.norms.iter().flatten().map(|norm| norm.weight.dims()[0]).sum()
     }
 
     /// Its sizes.
@@ -247,7 +256,7 @@ impl Attention {
         let device = token.queries.device();
         let [queries, key, value] = [token.queries, token.keys, token.values].map(Values::of);
         let remembered = past.append_row(&key, &value, head_dim, window);
-        let mixed = vector::attend(&queries, &remembered, head_dim);
+        let mixed = vector::attend_heads(&queries, &remembered, head_dim);
         matrix(mixed, [1, heads * head_dim], &device)
     }
 

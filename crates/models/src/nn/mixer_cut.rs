@@ -1,8 +1,9 @@
 //! Surgery on the state of a mixer: fewer channels, weights that are really smaller.
 
-use burn::tensor::{Int, Tensor, TensorData};
-
-use super::{Convolution, Linear, LowRank, Mixer, MixerShape};
+use super::{
+    Convolution, Mixer, MixerShape,
+    picked::{COLUMNS, picked, picked_entries},
+};
 
 impl Mixer {
     /// The same mixer with only some channels of its state: the columns of the input projection that the
@@ -43,43 +44,14 @@ impl Mixer {
             .collect();
         Self {
             shape,
-            input: picked_outputs(&self.input, &columns),
+            input: self.input.picked_outputs(&columns),
             convolution: Convolution {
-                taps: picked(&self.convolution.taps, &convolved),
+                taps: picked(&self.convolution.taps, COLUMNS, &convolved),
                 bias: self.convolution.bias.as_ref().map(|bias| picked_entries(bias, &convolved)),
             },
             ..self.clone()
         }
     }
-}
-
-fn picked_outputs(linear: &Linear, columns: &[Option<usize>]) -> Linear {
-    Linear {
-        name: linear.name.clone(),
-        weight: picked(&linear.weight, columns),
-        bias: linear.bias.as_ref().map(|bias| picked_entries(bias, columns)),
-        adapter: linear.adapter.as_ref().map(|adapter| LowRank {
-            down: adapter.down.clone(),
-            up: picked(&adapter.up, columns),
-        }),
-        tap: linear.tap.clone(),
-    }
-}
-
-/// Columns of a matrix, zeros for `None`.
-fn picked(matrix: &Tensor<2>, columns: &[Option<usize>]) -> Tensor<2> {
-    let by_column = 1;
-    let [rows, width] = matrix.dims();
-    let zeros = Tensor::zeros([rows, 1], &matrix.device());
-    let with_zeros = Tensor::cat(vec![matrix.clone(), zeros], by_column);
-    let indices: Vec<i64> = columns.iter().map(|column| column.unwrap_or(width) as i64).collect();
-    let indices: Tensor<1, Int> =
-        Tensor::from_data(TensorData::new(indices, [columns.len()]), &matrix.device());
-    with_zeros.select(by_column, indices)
-}
-
-fn picked_entries(entries: &Tensor<1>, columns: &[Option<usize>]) -> Tensor<1> {
-    picked(&entries.clone().unsqueeze(), columns).reshape([columns.len()])
 }
 
 #[cfg(test)]
@@ -88,9 +60,10 @@ mod tests {
     use crate::{
         Batch, Dense, Executor, ExecutorError, FfnSite, RecurrentState, StateInputs, StateRows,
         StateSite,
+        nn::LowRank,
         nn::mixer::tests::{D_MODEL, mixer, rows},
     };
-    use burn::tensor::Tolerance;
+    use burn::tensor::{Tensor, Tolerance};
 
     /// Neither writes nor reads the other channels.
     struct Masked<'a>(&'a [Vec<u32>]);

@@ -2,6 +2,7 @@
 
 mod affine;
 mod attention;
+mod attention_cut;
 mod convolution;
 mod ffn;
 mod gated_norm;
@@ -10,6 +11,7 @@ mod mixer;
 mod mixer_channels;
 mod mixer_cut;
 mod norm;
+mod picked;
 mod recurrence;
 mod rope;
 mod rotation;

@@ -83,6 +83,9 @@ pub enum RecipeError {
         /// The part.
         part: &'static str,
     },
+    /// Heads that are not run and positions that are not kept: which comes first is not defined.
+    #[error("`heads` and `kv` both stand in for attention: a recipe skips one of them")]
+    OneAttention,
     /// Observations measure the model as it is.
     #[error("an observation measures the dense model: it is the only step of its recipe")]
     ObservationInCompany,

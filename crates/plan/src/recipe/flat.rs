@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::kinds;
 use crate::{
-    Kind, Needs, Part, Policy, Rule, Score, Share, Step, StepError, Treatment, TreatmentSpec,
+    Kind, Mode, Needs, Part, Policy, Rule, Score, Share, Step, StepError, Treatment, TreatmentSpec,
     Value, Way,
 };
 
@@ -21,6 +21,9 @@ pub(super) fn treatment(step: &Step, seed: u64) -> Option<Treatment> {
 
 fn spec(step: &Step, seed: u64) -> Option<TreatmentSpec> {
     let part: Part = step.kind().name.parse().ok()?;
+    if part == Part::Kv && named::<Mode>(step, "mode") == Some(Mode::Write) {
+        return Some(eviction(step, seed));
+    }
     let rule = named(step, "rule");
     let policy = match (step.way(), rule) {
         (Way::Cut, _) => Policy::Static,
@@ -36,12 +39,36 @@ fn spec(step: &Step, seed: u64) -> Option<TreatmentSpec> {
         window: count("window"),
         rule,
         prompt_tokens: count("prompt_tokens"),
+        sinks: count("sinks"),
         mode: named(step, "mode"),
         recalibration: named(step, "recalibration"),
         observation: named(step, "observation"),
         sample: count("sample"),
         ..TreatmentSpec::of(policy, seed)
     })
+}
+
+/// Eviction has no rule: a cut after every token is dynamic, one every W tokens looks at what came before,
+/// one after a prompt is held.
+fn eviction(step: &Step, seed: u64) -> TreatmentSpec {
+    let count = |name| step.count(name).and_then(|count| usize::try_from(count).ok());
+    let (window, prompt_tokens) = (count("window"), count("prompt_tokens"));
+    let (policy, rule) = match (window, prompt_tokens) {
+        (_, Some(_)) => (Policy::Window, Some(Rule::Prompt)),
+        (Some(_), None) => (Policy::Window, Some(Rule::PreviousWindow)),
+        (None, None) => (Policy::Dynamic, None),
+    };
+    TreatmentSpec {
+        part: Part::Kv,
+        score: named(step, "score"),
+        sparsity: step.share("sparsity").unwrap_or_default().get(),
+        window: window.or(prompt_tokens),
+        rule,
+        prompt_tokens,
+        sinks: count("sinks"),
+        mode: Some(Mode::Write),
+        ..TreatmentSpec::of(policy, seed)
+    }
 }
 
 /// A word of a vocabulary; the setting lists no other.
@@ -65,12 +92,17 @@ pub(super) fn step(treatment: &Treatment) -> Option<Step> {
     let has_sparsity = way != Way::Observe || sparsity != Share::ZERO;
     // One token at a time is what a skip without a rule is.
     let window = treatment.window.filter(|_| treatment.policy != Policy::Dynamic);
+    // What `eviction` has filled in.
+    let evicts = (treatment.part, treatment.mode) == (Part::Kv, Some(Mode::Write));
+    let window = window.filter(|_| !evicts || treatment.prompt_tokens.is_none());
+    let rule = treatment.rule.filter(|_| !evicts);
     let values = [
         ("observation", treatment.observation.map(|own| name(own.as_str()))),
         ("sparsity", has_sparsity.then_some(Value::Share(sparsity))),
         ("window", window.map(count)),
-        ("rule", treatment.rule.map(|own| name(own.as_str()))),
+        ("rule", rule.map(|own| name(own.as_str()))),
         ("prompt_tokens", treatment.prompt_tokens.map(count)),
+        ("sinks", treatment.sinks.map(count)),
         ("score", treatment.score.map(|own| name(own.as_str()))),
         ("mode", treatment.mode.map(|own| name(own.as_str()))),
         ("recalibration", treatment.recalibration.map(|own| name(own.as_str()))),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Needs, Share, Step, StepError, Value};
+use crate::{Needs, Share, Step, StepError, Threshold, Value};
 
 /// When a step acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +49,8 @@ pub enum Takes {
     },
     /// A share, 0 ≤ s < 1.
     Share,
+    /// A threshold, 0 < t ≤ 1.
+    Threshold,
     /// `n:m`, with 0 < n < m.
     Pattern,
 }
@@ -71,6 +73,7 @@ impl Takes {
             }
             Takes::Count { least, most } => format!("a whole number from {least} to {most}"),
             Takes::Share => "a share, 0 <= s < 1, of at most 12 decimals".to_owned(),
+            Takes::Threshold => "a number, 0 < t <= 1, of at most 12 decimals".to_owned(),
             Takes::Pattern => "n:m with 0 < n < m, e.g. 2:4".to_owned(),
         }
     }
@@ -88,6 +91,7 @@ impl Takes {
                 Some(Value::Count(count))
             }
             Takes::Share => Some(Value::Share(Share::new(text.parse().ok()?).ok()?)),
+            Takes::Threshold => Some(Value::Threshold(Threshold::new(text.parse().ok()?)?)),
             Takes::Pattern => {
                 let (n, m) = read_pattern(text)?;
                 Some(Value::Name(format!("{n}:{m}")))

@@ -61,8 +61,9 @@ impl Recipe {
     /// Checks that the steps can follow each other.
     ///
     /// # Errors
-    /// [`RecipeError`]: a cut after a skip, two skips of one part, an observation beside other steps, a
-    /// step that needs gradients of a model that is cut already, one that would fill in zeros.
+    /// [`RecipeError`]: a cut after a skip, two skips of one part, skips of heads and of the cache together,
+    /// an observation beside other steps, a step that needs gradients of a model that is cut already, one
+    /// that would fill in zeros.
     pub fn new(steps: Vec<Step>, seed: u64) -> Result<Recipe, RecipeError> {
         for (index, step) in steps.iter().enumerate() {
             let before = &steps[..index];
@@ -76,6 +77,9 @@ impl Recipe {
             let part = step.kind().part;
             if step.way() == Way::Skip && skips().any(|other| other.kind().part == part) {
                 return Err(RecipeError::TwoSkips { part });
+            }
+            if step.way() == Way::Skip && skips().any(|other| share_attention(other, step)) {
+                return Err(RecipeError::OneAttention);
             }
             if step.needs() == Needs::Gradient && !before.is_empty() {
                 return Err(RecipeError::GradientAfterCut { step: step.to_string() });
@@ -181,6 +185,12 @@ impl Recipe {
         }
         self.steps.iter().map(Step::label).collect::<Vec<_>>().join(" + ")
     }
+}
+
+/// Whether two skips both stand in for the attention: heads and cache.
+fn share_attention(a: &Step, b: &Step) -> bool {
+    let of_attention = |step: &Step| matches!(step.kind().part, "heads" | "kv");
+    of_attention(a) && of_attention(b)
 }
 
 impl From<Treatment> for Recipe {

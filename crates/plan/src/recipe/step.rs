@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Map;
 
 use super::{flat, kinds};
-use crate::{Kind, Label, Needs, Share, StepError, UnknownName, Value, Way};
+use crate::{Kind, Label, Needs, Share, StepError, Threshold, UnknownName, Value, Way};
 
 /// A checked step.
 #[derive(Clone)]
@@ -109,6 +109,14 @@ impl Step {
     pub fn share(&self, setting: &str) -> Option<Share> {
         match self.values.get(setting) {
             Some(Value::Share(share)) => Some(*share),
+            _ => None,
+        }
+    }
+
+    /// The value of a setting that takes a threshold.
+    pub fn threshold(&self, setting: &str) -> Option<Threshold> {
+        match self.values.get(setting) {
+            Some(Value::Threshold(threshold)) => Some(*threshold),
             _ => None,
         }
     }

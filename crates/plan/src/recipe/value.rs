@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::{Share, shortest_decimal};
+use crate::{Share, Threshold, shortest_decimal};
 
 /// The value of a setting of a step.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,19 +15,20 @@ pub enum Value {
     Count(u64),
     /// A share.
     Share(Share),
+    /// A threshold.
+    Threshold(Threshold),
 }
 
 impl Value {
-    /// The value as a label has it: a share without the 0 in front of the point.
+    /// The value as a label has it: a share or threshold without the 0 in front of the point.
     pub(crate) fn short(&self) -> String {
-        match self {
-            Value::Share(share) => {
-                let decimal = shortest_decimal(share.get());
-                let bare = decimal.strip_prefix('0').filter(|rest| !rest.is_empty());
-                bare.unwrap_or(&decimal).to_owned()
-            }
-            other => other.to_string(),
-        }
+        let decimal = match self {
+            Value::Share(share) => shortest_decimal(share.get()),
+            Value::Threshold(threshold) => threshold.to_string(),
+            other => return other.to_string(),
+        };
+        let bare = decimal.strip_prefix('0').filter(|rest| !rest.is_empty());
+        bare.unwrap_or(&decimal).to_owned()
     }
 }
 
@@ -37,6 +38,7 @@ impl fmt::Display for Value {
             Value::Name(name) => f.write_str(name),
             Value::Count(count) => write!(f, "{count}"),
             Value::Share(share) => write!(f, "{share}"),
+            Value::Threshold(threshold) => write!(f, "{threshold}"),
         }
     }
 }
@@ -47,6 +49,7 @@ impl Serialize for Value {
             Value::Name(name) => serializer.serialize_str(name),
             Value::Count(count) => serializer.serialize_u64(*count),
             Value::Share(share) => serializer.serialize_f64(share.get()),
+            Value::Threshold(threshold) => serializer.serialize_f64(threshold.get()),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! `recall`: how many last words are right by how far back their answers lie, dense and with neurons or
-//! state channels dropped; a panel a model.
+//! `recall`: how many last words are right by how far back their answers lie, dense and with neurons, state
+//! channels, heads or cached positions dropped; a panel a model.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -40,7 +40,16 @@ enum Done {
     Dense,
     Neurons(Policy),
     State(Policy, Option<Mode>),
+    Heads(Policy),
+    Cache(Mode, Score),
 }
+
+/// What chooses cached positions that are not read, and those that are evicted.
+const CACHE_SCORES: [(Mode, Score); 3] = [
+    (Mode::Read, Score::Attention),
+    (Mode::Write, Score::Accumulated),
+    (Mode::Write, Score::Recency),
+];
 
 impl Done {
     /// None where the cell is none of those that are drawn.
@@ -49,12 +58,14 @@ impl Done {
             return Some(Done::Dense);
         }
         let score = key.score.filter(|_| key.has_one_set())?;
-        if key.prunes(Part::Ffn) {
-            (score == SCORE).then_some(Done::Neurons(key.policy))
-        } else if key.prunes(Part::State) {
-            (score == STATE_SCORE).then_some(Done::State(key.policy, key.mode))
-        } else {
-            None
+        match key.part {
+            Part::Ffn => (score == SCORE).then_some(Done::Neurons(key.policy)),
+            Part::State => (score == STATE_SCORE).then_some(Done::State(key.policy, key.mode)),
+            Part::Heads => (score == SCORE).then_some(Done::Heads(key.policy)),
+            Part::Kv => {
+                let own = (key.mode?, score);
+                CACHE_SCORES.contains(&own).then_some(Done::Cache(own.0, own.1))
+            }
         }
     }
 
@@ -64,6 +75,9 @@ impl Done {
             Done::Neurons(policy) => format!("neurons {policy} ({SCORE})"),
             Done::State(policy, Some(mode)) => format!("state {policy} {mode} ({STATE_SCORE})"),
             Done::State(policy, None) => format!("state {policy} ({STATE_SCORE})"),
+            Done::Heads(policy) => format!("heads {policy} ({SCORE})"),
+            Done::Cache(Mode::Read, score) => format!("cache unread ({score})"),
+            Done::Cache(Mode::Write, score) => format!("cache evicted ({score})"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod absent;
 mod atlas;
+mod attention;
 mod claims;
 pub(crate) mod comparison;
 mod findings;

@@ -4,7 +4,7 @@ use evidence::{Counted, Origins};
 use judgement::Summary;
 
 use super::{
-    absent, atlas, claims, findings, glance, gradients, layers, pictures, quadrants,
+    absent, atlas, attention, claims, findings, glance, gradients, layers, pictures, quadrants,
     quadrants_glance, recall, recipes, rows, tasks,
 };
 use crate::document::{Block, Line};
@@ -41,6 +41,7 @@ pub(crate) fn page(report: &Report, drawn: &[Picture], prefix: &str) -> Vec<Bloc
     page.extend(quadrants::section(&summary.quadrants));
     page.extend(gradients::section(&summary.gradients));
     page.extend(recipes::section(&summary.recipes));
+    page.extend(attention::section(summary));
     page.extend(layers::section(summary));
     page.extend(atlas::section(&summary.atlas, &report.atlas, prefix));
     page.extend(absent::sections(summary));

@@ -34,7 +34,7 @@ fn table(table: &Quadrants) -> Vec<Block> {
         let recalibration = line.recalibration.map(|how| how.to_string()).unwrap_or_default();
         let first = [
             Field::Text(line.quadrant.name()),
-            Field::text(line.score.as_str()),
+            Field::Text(line.score_name()),
             Field::text(line.kind.as_str()),
             Field::Text(recalibration),
         ];

@@ -1,4 +1,5 @@
-//! Recipes that cut weights or skip parts of attention: a table a model and text, and methods side by side.
+//! Recipes that cut weights or skip parts of attention or layers: a table a model and text, and methods side
+//! by side.
 
 use evidence::AgainstDense;
 use judgement::perplexity::PerplexityRatio;
@@ -28,6 +29,16 @@ fn of_model(recipes: &Recipes) -> Vec<Block> {
         Block::heading(3, headings::of_recipes(recipes.subject())),
         Block::Table(table(recipes)),
     ];
+    if recipes.rows.iter().any(|row| row.layers_per_token.is_some()) {
+        let model = headings::of_table(recipes.subject());
+        blocks.push(Block::heading(4, format!("{model}: layers a token")));
+        blocks.push(Block::Table(exits(recipes)));
+        blocks.push(Block::paragraph(
+            "Tokens that leave before the last layer, beside the worst single target: a few that are \
+             ruined do not show in a mean. Worse than chance are targets that an even guess over the \
+             vocabulary would have cost less.",
+        ));
+    }
     for methods in &recipes.methods {
         let strength = match methods.strength.contains(':') {
             true => methods.strength.clone(),
@@ -65,6 +76,30 @@ fn table(recipes: &Recipes) -> Table {
             Field::Number(or_nothing(share)),
             Field::Number(row.parameters_left.to_string()),
             Field::text(if row.is_on_front { "yes" } else { "" }),
+            Field::cell(&row.cell_id),
+        ]);
+    }
+    table
+}
+
+/// Recipes by which tokens leave early, below dense.
+fn exits(recipes: &Recipes) -> Table {
+    let mut table = Table::new([
+        ("recipe", Left),
+        ("layers a token", Right),
+        ("× dense [95 %]", Right),
+        ("worst target, nats", Right),
+        ("worse than chance", Right),
+        ("cell", Left),
+    ]);
+    let is_shown = |row: &&RecipeRow| row.recipe == "dense" || row.layers_per_token.is_some();
+    for row in recipes.rows.iter().filter(is_shown) {
+        table.push([
+            Field::text(&row.label),
+            Field::Number(or_nothing(row.layers_per_token.map(|layers| significant(layers, 4)))),
+            Field::Number(times(row)),
+            Field::Number(significant(row.worst_nll_nats, 3)),
+            Field::Number(row.n_worse_than_chance.to_string()),
             Field::cell(&row.cell_id),
         ]);
     }

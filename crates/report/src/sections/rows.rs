@@ -196,7 +196,12 @@ pub(super) fn of_dial(dial: &Dial) -> Vec<Block> {
         let fields = first.into_iter().chain(dial.windows.iter().map(ratio));
         table.push(fields.map(Field::Number));
     }
-    let part = if dial.part == Part::State { " of the state" } else { "" };
+    let part = match dial.part {
+        Part::Ffn => "",
+        Part::State => " of the state",
+        Part::Heads => " of heads",
+        Part::Kv => " of the cache",
+    };
     let about = of_table(dial.subject());
     let heading = Block::heading(4, format!("Dial{part}: perplexity × dense by window, {about}"));
     let mut blocks = vec![heading, Block::Table(table)];

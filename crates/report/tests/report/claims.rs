@@ -2,7 +2,7 @@
 
 use plan::{Cell, Policy, Rule, Treatment};
 use serde_json::Value;
-use tables::{CellRecord, Store, Touched, WindowRow};
+use tables::{CellRecord, RowShares, Store, Touched, WindowRow};
 
 use crate::fixtures::{
     Results, TARGETS, dense, lambada_cell, pruned, put_order, record, text_cell, windowed,
@@ -37,9 +37,13 @@ fn windows(nats: f64) -> Vec<WindowRow> {
             nll_nats: 300.0 + f64::from(TARGETS) * nats + 0.1 * (f64::from(index) - 5.5),
             js_nats: None,
             n_targets: TARGETS,
-            reached_sparsity: 0.9,
-            natural_sparsity: Some(0.0),
-            kept_energy: Some(0.75),
+            shares: RowShares {
+                reached_sparsity: 0.9,
+                natural_sparsity: Some(0.0),
+                kept_energy: Some(0.75),
+                cache: None,
+            },
+            tokens: tables::TokenColumns::default(),
         })
         .collect()
 }

@@ -7,7 +7,9 @@ use plan::{
     Cell, DeviceName, OrderProvenance, OrderedCell, Policy, Protocol, Rule, Score, Treatment,
     TreatmentSpec, WorkOrder,
 };
-use tables::{CellRecord, FailureRecord, ItemRow, Left, Provenance, Store, Touched, WindowRow};
+use tables::{
+    CellRecord, FailureRecord, ItemRow, Left, Provenance, RowShares, Store, Touched, WindowRow,
+};
 
 /// Targets in each window: one nat a target is 100 nats a window.
 pub(crate) const TARGETS: u32 = 100;
@@ -136,9 +138,13 @@ pub(crate) fn windows(more: &[f64]) -> Vec<WindowRow> {
         nll_nats: dense + more,
         js_nats: None,
         n_targets: TARGETS,
-        reached_sparsity: 0.9,
-        natural_sparsity: Some(0.0),
-        kept_energy: Some(0.75),
+        shares: RowShares {
+            reached_sparsity: 0.9,
+            natural_sparsity: Some(0.0),
+            kept_energy: Some(0.75),
+            cache: None,
+        },
+        tokens: tables::TokenColumns::default(),
     })
     .collect()
 }
@@ -152,9 +158,13 @@ pub(crate) fn items(correct: &[bool]) -> Vec<ItemRow> {
         n_target_tokens: 1,
         n_tokens: 70,
         distance_sentences: Some(1 + index as u32 % 4),
-        reached_sparsity: 0.9,
-        natural_sparsity: Some(0.0),
-        kept_energy: Some(0.75),
+        shares: RowShares {
+            reached_sparsity: 0.9,
+            natural_sparsity: Some(0.0),
+            kept_energy: Some(0.75),
+            cache: None,
+        },
+        tokens: tables::TokenColumns::default(),
     })
     .collect()
 }

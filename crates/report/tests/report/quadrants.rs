@@ -1,7 +1,7 @@
 //! Part × method and the gradients at the static end, with numbers worked out by hand.
 
 use plan::{Cell, Mode, Part, Policy, Recalibration, Score, Treatment, TreatmentSpec};
-use tables::{CellRecord, Store, Touched, WindowRow};
+use tables::{CellRecord, RowShares, Store, Touched, WindowRow};
 
 use crate::fixtures::{Results, dense, put_items, record, row, table_rows, text_cell, windows};
 
@@ -28,11 +28,14 @@ fn put_all(store: &Store, puts: Vec<Put>) {
         let cell: Cell = text_cell(Treatment::new(spec).unwrap());
         let rows: Vec<WindowRow> = windows(&[100.0 * nats; 4])
             .into_iter()
-            .map(|row| WindowRow { reached_sparsity: reached, ..row })
+            .map(|row| WindowRow {
+                shares: RowShares { reached_sparsity: reached, ..row.shares },
+                ..row
+            })
             .collect();
         let touched = match part {
             Part::Ffn => Touched { parameters: 0.5, flops: 0.4, state_bytes: 0.0 },
-            Part::State => Touched { parameters: 0.1, flops: 0.05, state_bytes: 1.0 },
+            _ => Touched { parameters: 0.1, flops: 0.05, state_bytes: 1.0 },
         };
         let record = record(&format!("{:02}", number + 1), cell, "code-a");
         store.write_windows(&CellRecord { touched, ..record }, &rows).unwrap();

@@ -3,7 +3,7 @@
 
 use plan::{Cell, Recipe};
 use serde_json::Value;
-use tables::{BlockRow, DirectionRow, Left, Store, WindowRow};
+use tables::{BlockRow, DirectionRow, Left, LensRow, Store, TokenColumns, WindowRow};
 
 use crate::fixtures::{DENSE_NATS, Results, dense, record, text_cell, windows};
 
@@ -136,6 +136,47 @@ fn layers_have_their_tables() {
     assert!((first["variance_of_top_tenth"].as_f64().unwrap() - 8.0 / 26.0).abs() < 1e-12);
     let page = results.page();
     assert!(page.contains("R² of a linear map by depth") && page.contains("variance against"));
+}
+
+/// Easy tokens as shares, and a row that says what a mean hides.
+#[test]
+fn early_exits_have_their_tables() {
+    let results = Results::new();
+    let store = write_all(&results);
+    let lens = |leaving: [Option<u64>; 2]| -> Vec<LensRow> {
+        let of = |(layer, leaving)| LensRow {
+            layer,
+            tokens: 40,
+            settled: 10 + 30 * u64::from(layer),
+            agreeing: 20 + 20 * u64::from(layer),
+            probability: 10.0 + 20.0 * f64::from(layer),
+            leaving,
+        };
+        (0..).zip(leaving).map(of).collect()
+    };
+    let observed = cell("observe=layers,observation=lens,threshold=0.9");
+    store.write_lens(&record("e0", observed, "code-a"), &lens([Some(4), Some(36)])).unwrap();
+    let exit = "skip=exit,method=confidence,threshold=0.9,mode=full-context";
+    let tokens =
+        TokenColumns { worst_nll_nats: 31.25, n_worse_than_chance: 7, layers_per_token: Some(1.9) };
+    let rows: Vec<WindowRow> = windows(&[1.0; DENSE_NATS.len()])
+        .into_iter()
+        .map(|row| WindowRow { tokens, ..row })
+        .collect();
+    let n_rows = rows.len() as u64;
+    store.write_windows(&record("x0", cell(exit), "code-a"), &rows).unwrap();
+    let run = json(&results);
+    let first = &run["lens"][0]["layers"][0];
+    assert_eq!((&first["settled"], &first["agreeing"]), (&0.25.into(), &0.5.into()));
+    assert_eq!((&first["probability"], &first["leaving"]), (&0.25.into(), &0.1.into()));
+    assert_eq!(run["lens"][0]["rule"], "threshold 0.9");
+    let rows = run["recipes"][0]["rows"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["cell_id"] == "x0").unwrap();
+    assert!((row["layers_per_token"].as_f64().unwrap() - 1.9).abs() < 1e-12);
+    assert_eq!(row["worst_nll_nats"], 31.25);
+    assert_eq!(row["n_worse_than_chance"], 7 * n_rows);
+    let page = results.page();
+    assert!(page.contains("easy tokens by layer") && page.contains("layers a token"), "{page}");
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(crate) fn cell(task: &str, recipe: &str) -> Cell {
 
 /// Two choices an item, the first of which is right; the first `right` of `n` items are answered so.
 fn rows(task: &str, right: usize, n: usize) -> Vec<ChoiceRow> {
-    let shares = RowShares { reached_sparsity: 0.0, natural_sparsity: None, kept_energy: None };
+    let shares = RowShares::default();
     let choice = |item: usize, choice_index: u32, logprob_nats: f64| ChoiceRow {
         item_index: item as u32,
         choice_index,
@@ -40,6 +40,7 @@ fn rows(task: &str, right: usize, n: usize) -> Vec<ChoiceRow> {
         is_greedy: choice_index == 0 && item < right,
         request_sha256: format!("{task}{item:08x}{choice_index:04x}"),
         shares,
+        tokens: tables::TokenColumns::default(),
     };
     let of =
         |item| [choice(item, 0, -1.0), choice(item, 1, if item < right { -2.5 } else { -0.5 })];

@@ -2,7 +2,7 @@
 
 use plan::Step;
 
-use super::{Ground, Running, Skip, SkipError, sparsity, wrong};
+use super::{Ground, Running, Skip, SkipError, commitment, sparsity, wrong};
 use crate::{KvMode, KvScore, KvSelection, KvSkipping};
 
 /// See [`KvSkipping`].
@@ -27,7 +27,7 @@ impl Skip for Positions {
         };
         let count = |name| step.count(name).and_then(|count| usize::try_from(count).ok());
         let mode = match (step.name("mode"), count("prompt_tokens")) {
-            (Some("read"), _) => KvMode::Read,
+            (Some("read"), _) => KvMode::Read(commitment(step)?),
             (_, Some(tokens)) => KvMode::Prompt { tokens },
             (_, None) => KvMode::Write { every: count("window").unwrap_or(1) },
         };

@@ -2,6 +2,7 @@
 //!
 //! One file a kind, each beside the file of the same name in `plan`'s kinds; [`ALL`] is the table.
 
+mod exit;
 mod ffn;
 mod heads;
 mod kv;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use models::Model;
 use plan::{Recipe, Step};
 
+pub use exit::exit_rule;
 pub use together::Together;
 
 use crate::{Commitment, Measuring, Rule, Selection, Skipping};
@@ -52,7 +54,8 @@ pub trait Skip: Sync {
 }
 
 /// Every skip.
-pub const ALL: &[&dyn Skip] = &[&ffn::Neurons, &state::Channels, &heads::Heads, &kv::Positions];
+pub const ALL: &[&dyn Skip] =
+    &[&ffn::Neurons, &state::Channels, &heads::Heads, &kv::Positions, &exit::Exits];
 
 /// Why a skip cannot be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -87,17 +90,16 @@ pub fn executor<E: From<SkipError>>(
         let name = step.kind().name;
         let skip = ALL.iter().find(|skip| skip.kind() == name);
         let skip = skip.ok_or_else(|| SkipError::Kind(name.to_owned()))?;
-        let sets = if step.needs_calibration() { sets(step)? } else { Vec::new() };
+        // Of a score that looks at no text too.
+        let is_held = step.name("rule") == Some("calibration");
+        let sets = if is_held { sets(step)? } else { Vec::new() };
         let ground = Ground { model, sets, seed: recipe.seed() };
         executors.insert(step.kind().part, skip.executor(step, ground)?);
     }
-    // A recipe has at most one skip a part.
-    if executors.contains_key("heads") && executors.contains_key("kv") {
-        let together = "`heads` and `kv` in one recipe".to_owned();
-        return Err(SkipError::Kind(together).into());
-    }
+    // A recipe has at most one skip a part, and one of heads and cache.
     let of_attention = executors.remove("heads").or_else(|| executors.remove("kv"));
-    let of_part = [executors.remove("ffn"), executors.remove("state"), of_attention];
+    let [neurons, channels, exits] = ["ffn", "state", "layers"].map(|part| executors.remove(part));
+    let of_part = [neurons, channels, of_attention, exits];
     Ok(match Together::of(of_part) {
         Some(together) => together,
         None => Box::new(Skipping::new(Selection::All, model.ffns().len())),

@@ -1,7 +1,7 @@
 //! Several skips in one forward pass, each on its own part.
 
 use models::{
-    AttentionInputs, AttentionSite, Dense, Executor, ExecutorError, FfnSite, KvCache,
+    AttentionInputs, AttentionSite, Dense, Executor, ExecutorError, FfnSite, KvCache, LayerEnd,
     RecurrentState, StateInputs, StateSite, Tensor,
 };
 
@@ -15,25 +15,24 @@ pub struct Together {
     neurons: Option<Box<dyn Running>>,
     channels: Option<Box<dyn Running>>,
     heads: Option<Box<dyn Running>>,
+    exits: Option<Box<dyn Running>>,
 }
 
 impl Together {
     /// The first executor computes feed-forward blocks, the second steps recurrent states, the third mixes
-    /// what heads see. None where nothing is skipped; one alone is that executor itself.
-    pub fn of(
-        [neurons, channels, heads]: [Option<Box<dyn Running>>; 3],
-    ) -> Option<Box<dyn Running>> {
-        match (neurons, channels, heads) {
-            (None, None, None) => None,
-            (Some(only), None, None) | (None, Some(only), None) | (None, None, Some(only)) => {
-                Some(only)
-            }
-            (neurons, channels, heads) => Some(Box::new(Self { neurons, channels, heads })),
+    /// what heads see, the fourth says what goes on from layer to layer. None where nothing is skipped; one
+    /// alone is that executor itself.
+    pub fn of(parts: [Option<Box<dyn Running>>; 4]) -> Option<Box<dyn Running>> {
+        if parts.iter().flatten().count() < 2 {
+            return parts.into_iter().flatten().next();
         }
+        let [neurons, channels, heads, exits] = parts;
+        Some(Box::new(Self { neurons, channels, heads, exits }))
     }
 
     fn parts(&self) -> impl Iterator<Item = &dyn Running> {
-        [&self.neurons, &self.channels, &self.heads].into_iter().flatten().map(Box::as_ref)
+        let parts = [&self.neurons, &self.channels, &self.heads, &self.exits];
+        parts.into_iter().flatten().map(Box::as_ref)
     }
 }
 
@@ -44,6 +43,7 @@ impl Clone for Together {
             neurons: fresh(&self.neurons),
             channels: fresh(&self.channels),
             heads: fresh(&self.heads),
+            exits: fresh(&self.exits),
         }
     }
 }
@@ -79,12 +79,24 @@ impl Executor for Together {
             None => Dense.attention(site, inputs, past),
         }
     }
+
+    fn layer_end(
+        &mut self,
+        end: &LayerEnd<'_>,
+        stream: Tensor<2>,
+    ) -> Result<Tensor<2>, ExecutorError> {
+        match &mut self.exits {
+            Some(exits) => exits.layer_end(end, stream),
+            None => Ok(stream),
+        }
+    }
 }
 
 impl Measuring for Together {
     fn take_shares(&mut self) -> Vec<Shares> {
         let mut sum: Vec<Shares> = Vec::new();
-        for part in [&mut self.neurons, &mut self.channels, &mut self.heads].into_iter().flatten() {
+        let parts = [&mut self.neurons, &mut self.channels, &mut self.heads, &mut self.exits];
+        for part in parts.into_iter().flatten() {
             let own = part.take_shares();
             sum.resize(sum.len().max(own.len()), Shares::default());
             sum.iter_mut().zip(&own).for_each(|(sum, own)| sum.add(own));

@@ -69,10 +69,25 @@ def one_group(queries, keys, values, window):
         visible = sorted(s for s in alive if window is None or s > t - window)
         kept = visible
         if CASE["mode"] == "read":
-            full = weights(t, visible).double().sum(0).tolist()
-            paid = dict(zip(visible, full))
-            so_far = [own + paid.get(s, 0.0) for s, own in enumerate(accumulated)]
-            kept = best(t, visible, scores(visible, paid, so_far, keys, values), kept_count(len(visible)))
+            start = t - t % CASE["window"]
+            if t == start:
+                rows = {
+                    None: [t],
+                    "first-token": [t],
+                    "window-mean": range(t, min(t + CASE["window"], tokens)),
+                    "previous-window": range(max(0, t - CASE["window"]), max(1, t)),
+                }[CASE["rule"]]
+                paid = dict.fromkeys(visible, 0.0)
+                for row in rows:
+                    seen = [s for s in range(row + 1) if window is None or s > row - window]
+                    for s, weight in zip(seen, weights(row, seen).double().sum(0).tolist()):
+                        if s in paid:
+                            paid[s] += weight
+                # The window before has been added up already, over what was read then.
+                now = 0.0 if CASE["rule"] == "previous-window" else 1.0
+                so_far = [own + now * paid.get(s, 0.0) for s, own in enumerate(accumulated)]
+                by_window = best(t, visible, scores(visible, paid, so_far, keys, values), kept_count(len(visible)))
+            kept = [s for s in visible if s in by_window or s > start]
         own = weights(t, kept)
         out[:, t] = own @ values[kept]
         paid = dict(zip(kept, own.double().sum(0).tolist()))
@@ -86,7 +101,9 @@ def one_group(queries, keys, values, window):
             cuts = t + 1 == CASE["prompt"]
             paid = {s: by_prompt[s] for s in kept}
         if cuts:
-            k = min(kept_count(t + 1), len(kept))
+            # A sink never goes, even where there is no room for it.
+            sinks = sum(s < CASE["sinks"] and s != t for s in kept)
+            k = min(max(kept_count(t + 1), sinks + 1), len(kept))
             alive = set(best(t, kept, scores(kept, paid, accumulated, keys, values), k))
     return out
 
@@ -115,11 +132,14 @@ def all_cases():
     for score in names:
         for sparsity in [0.5, 0.75]:
             for sinks in [0, 2]:
-                yield {"mode": "read", "score": score, "sparsity": sparsity, "sinks": sinks, "window": 1, "prompt": None}
+                case = {"mode": "read", "score": score, "sparsity": sparsity, "sinks": sinks, "prompt": None}
+                yield {**case, "window": 1, "rule": None}
+                for rule in ["window-mean", "first-token", "previous-window"]:
+                    yield {**case, "window": 5, "rule": rule}
                 for window in [1, 4]:
-                    yield {"mode": "write", "score": score, "sparsity": sparsity, "sinks": sinks, "window": window, "prompt": None}
+                    yield {"mode": "write", "score": score, "sparsity": sparsity, "sinks": sinks, "window": window, "rule": None, "prompt": None}
         if score != "accumulated":
-            yield {"mode": "write", "score": score, "sparsity": 0.5, "sinks": 0, "window": 1, "prompt": 10}
+            yield {"mode": "write", "score": score, "sparsity": 0.5, "sinks": 0, "window": 1, "rule": None, "prompt": 10}
 
 
 def main():

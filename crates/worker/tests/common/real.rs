@@ -85,6 +85,7 @@ pub(crate) fn request(asked: Asked) -> CellRequest {
         calibration: asked.calibration,
         device: DeviceName::Cpu,
         time_steps: plan::TimeSteps::default(),
+        decode: false,
         json: true,
     }
 }

@@ -255,7 +255,6 @@ impl Zamba2Config {
         };
         LayerFacts {
             parameters: plain.parameters + self.use_matrices(),
-            unmapped: plain.unmapped + self.use_matrices() - self.hidden_size * self.hidden_size,
             shared: Some(shared),
             multiplied: plain.multiplied + self.block_matrices() + self.use_matrices(),
             attention_width: self.attention_widths()[0],

@@ -17,8 +17,8 @@ use super::{
     map_tables,
 };
 use crate::{
-    Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, Linear, LinearMapper, MatrixUse, Mixer,
-    RotationError,
+    Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LayerEnd, Linear, LinearMapper, MatrixUse,
+    Mixer, RotationError,
     cache::KvCache,
     error::LoadError,
     linears::{self, Mapping},
@@ -169,6 +169,23 @@ impl Model for Zamba2 {
         Box::new(model)
     }
 
+    fn attentions(&self) -> Vec<&Attention> {
+        self.uses().map(|shared| &shared.block.attention).collect()
+    }
+
+    fn attention_blocks(&self) -> Vec<usize> {
+        self.ffn_blocks()
+    }
+
+    fn with_attentions(&self, attentions: Vec<Attention>) -> Box<dyn Model> {
+        let mut model = self.clone();
+        let uses = model.layers.iter_mut().filter_map(|layer| layer.shared.as_mut());
+        for (shared, attention) in uses.zip(attentions) {
+            shared.block.attention = attention;
+        }
+        Box::new(model)
+    }
+
     fn linears(&self, layer: usize) -> Vec<MatrixUse<'_>> {
         linears::uses(layer, self.layers[layer].linears())
     }
@@ -228,7 +245,7 @@ impl Model for Zamba2 {
             let past = past.as_deref_mut().map(|past| &mut past.recurrent[number]);
             let (normed, _) = layer.norm.forward(input);
             x = x + layer.mixer.forward(normed, [number, number], batch, past, executor)?;
-            executor.layer_end(number, &x);
+            x = executor.layer_end(&LayerEnd { layer: number, model: self, batch }, x)?;
         }
         Ok(x)
     }

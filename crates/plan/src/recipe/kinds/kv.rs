@@ -47,8 +47,22 @@ const WINDOW: Setting = Setting {
     name: "window",
     takes: Takes::Count { least: 1, most: u64::MAX },
     needed: false,
-    doc: "W: the cache is cut every W tokens (1 unless said otherwise)",
+    doc: "W: the cache is cut every W tokens, or W queries choose together what they read (1 unless said \
+          otherwise)",
     label: Label::After("W="),
+};
+
+const RULE: Setting = Setting {
+    name: "rule",
+    takes: Takes::Name(&[
+        ("window-mean", "scores summed over the window's own queries; looks ahead"),
+        ("first-token", "scores of the window's first query; causal"),
+        ("previous-window", "scores summed over the queries of the window before; causal"),
+        ("random", "a seeded random set per window: the control"),
+    ]),
+    needed: false,
+    doc: "how what a window of queries reads is chosen; positions inside the window all stay",
+    label: Label::Bare,
 };
 
 const PROMPT: Setting = Setting {
@@ -65,7 +79,7 @@ pub(super) const SKIP: Kind = Kind {
     name: "kv",
     part: "kv",
     doc: "cached positions of attention, unread for the moment or evicted",
-    settings: &[MODE, Setting::SPARSITY, WINDOW, SINKS, SCORE, PROMPT],
+    settings: &[MODE, Setting::SPARSITY, WINDOW, RULE, SINKS, SCORE, PROMPT],
     example: "skip=kv,mode=read,score=attention,sparsity=0.5",
     check,
     needs: |_| Needs::Nothing,
@@ -77,10 +91,15 @@ pub(super) const SKIP: Kind = Kind {
 
 fn check(step: &mut Step) -> Result<(), StepError> {
     let (window, prompt) = (step.count("window"), step.count("prompt_tokens"));
+    let has_rule = step.value("rule").is_some();
     let is_read = step.name("mode") == Some("read");
     let problem = match (is_read, window, prompt) {
-        (true, Some(_), _) => "mode `read` chooses anew for every token: it takes no `window`",
-        (true, _, Some(_)) => "`prompt_tokens` belongs to mode `write`",
+        (true, _, Some(_)) => {
+            "`prompt_tokens` belongs to mode `write`: a set that is held to the end is an eviction"
+        }
+        (true, Some(_), _) if !has_rule => "a window of queries needs a `rule`",
+        (true, None, _) if has_rule => "a rule needs a `window`: the queries that share a set",
+        (false, ..) if has_rule => "mode `write` cuts by its score: it takes no `rule`",
         (false, Some(_), Some(_)) => {
             "with `prompt_tokens` the cache is cut once: it takes no `window`"
         }
@@ -89,7 +108,7 @@ fn check(step: &mut Step) -> Result<(), StepError> {
         }
         _ => {
             // What is meant where nothing is said has one spelling.
-            if window == Some(1) {
+            if !is_read && window == Some(1) {
                 step.forget("window");
             }
             return Ok(());
@@ -104,10 +123,45 @@ fn phrase(step: &Step) -> String {
     let sinks = step.count("sinks").map(|n| format!(", but for the first {n}"));
     let sinks = sinks.unwrap_or_default();
     let when = match (step.name("mode"), step.count("prompt_tokens"), step.count("window")) {
-        (Some("read"), ..) => "not read, chosen again for every token".to_owned(),
+        (Some("read"), _, None) => "not read, chosen again for every token".to_owned(),
+        (Some("read"), _, Some(window)) => format!("not read, chosen for every {window} queries"),
         (_, Some(prompt), _) => format!("evicted once, after {prompt} tokens"),
         (_, None, Some(window)) => format!("evicted for good, every {window} tokens"),
         (_, None, None) => "evicted for good, after every token".to_owned(),
     };
     format!("with {share} of the cached positions {when}, those with the least `{score}`{sinks}")
 }
+
+/// What attention looks at, and for how long.
+pub(super) const OBSERVE: Kind = Kind {
+    way: Way::Observe,
+    name: "kv",
+    part: "kv",
+    doc: "what can be measured of attention: how far and how widely it looks, sizes, how long positions stay",
+    settings: &[OBSERVATION, Setting::SPARSITY],
+    example: "observe=kv,observation=attention,sparsity=0.9",
+    check: |_| Ok(()),
+    needs: |_| Needs::Nothing,
+    title: |_| "observe kv".to_owned(),
+    phrase: |step| {
+        let share = flat::percent(step.share("sparsity").unwrap_or_default());
+        format!(
+            "with nothing changed, to measure what attention looks at, and how long positions stay among \
+             those that {share} of the others fall behind"
+        )
+    },
+    leaves_zeros: never,
+    fills_zeros: false,
+};
+
+const OBSERVATION: Setting = Setting {
+    name: "observation",
+    takes: Takes::Name(&[(
+        "attention",
+        "attention by lag, by position and its entropy; sizes of keys against it; the half-life of a \
+         position among the kept",
+    )]),
+    needed: true,
+    doc: "what is measured",
+    label: Label::Bare,
+};

@@ -1,6 +1,6 @@
 //! Whole layers: dropped, or replaced by a linear map (docs/SPEC.md section 12).
 
-use super::{low_rank::RANK, never};
+use super::{exit, low_rank::RANK, never};
 use crate::{Kind, Label, Needs, Setting, Step, StepError, Takes, Way};
 
 const METHOD: Setting = Setting {
@@ -116,12 +116,13 @@ pub(super) const OBSERVE: Kind = Kind {
     way: Way::Observe,
     name: "layers",
     part: "layers",
-    doc: "what can be measured of layers: how linear they are, the directions of the stream",
-    settings: &[OBSERVATION],
+    doc: "what can be measured of layers: how linear they are, the directions of the stream, what could be predicted from it",
+    settings: &[OBSERVATION, exit::THRESHOLD, exit::PATIENCE],
     example: "observe=layers,observation=linearity",
-    check: |_| Ok(()),
+    check: check_observation,
     needs: |step| match step.name("observation") {
         Some("directions") => Needs::Gradient,
+        Some("lens") => Needs::Nothing,
         _ => Needs::Inputs,
     },
     title: |_| "observe layers".to_owned(),
@@ -130,9 +131,13 @@ pub(super) const OBSERVE: Kind = Kind {
             Some("directions") => {
                 "the variance and the sensitivity of each direction of the residual stream"
             }
+            Some("lens") => "what each layer would predict if it were the last",
             _ => "how well a linear map stands for each layer",
         };
-        format!("with nothing changed, to measure {what}")
+        let leaving = exit::condition(step).map(|condition| {
+            format!(", and how many tokens would leave there, at the first layer {condition}")
+        });
+        format!("with nothing changed, to measure {what}{}", leaving.unwrap_or_default())
     },
     leaves_zeros: never,
     fills_zeros: false,
@@ -143,8 +148,28 @@ const OBSERVATION: Setting = Setting {
     takes: Takes::Name(&[
         ("linearity", "R² of a linear map fitted to each layer's update"),
         ("directions", "principal directions of the stream, their variance and sensitivity"),
+        (
+            "lens",
+            "the argmax of final norm and head at each layer: from where on it no longer changes, how sure it is; with `threshold` or `patience` also the tokens that would leave there",
+        ),
     ]),
     needed: true,
     doc: "what is measured",
     label: Label::Bare,
 };
+
+fn check_observation(step: &mut Step) -> Result<(), StepError> {
+    let given = |name: &&str| step.value(name).is_some();
+    let conditions: Vec<&str> = ["threshold", "patience"].into_iter().filter(given).collect();
+    match (step.name("observation"), conditions.as_slice()) {
+        (_, []) | (Some("lens"), [_]) => Ok(()),
+        (Some("lens"), _) => {
+            Err(step.wrong("a token leaves by `threshold` or by `patience`: give one"))
+        }
+        (other, [first, ..]) => {
+            let other = other.unwrap_or_default();
+            Err(step
+                .wrong(format!("`{first}` belongs to the observation `lens`, not to `{other}`")))
+        }
+    }
+}

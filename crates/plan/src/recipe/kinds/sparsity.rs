@@ -1,10 +1,10 @@
-//! What steps on neurons and on state channels share.
+//! What steps on neurons, on state channels and on heads share.
 
 use super::never;
 use crate::recipe::flat;
 use crate::{Kind, Label, Setting, Takes, Way};
 
-/// What is the same in every kind of step on neurons and on state channels; each fills in its own words.
+/// What is the same in every kind of step on neurons, state channels and heads; each fills in its own words.
 pub(super) const UNITS_OF_A_PART: Kind = Kind {
     way: Way::Cut,
     name: "",
@@ -52,7 +52,7 @@ pub(super) const RULE: Setting = setting(
             "scores summed over the window before, in the first one of its first token; causal",
         ),
         ("prompt", "scores summed over the first P tokens, then held"),
-        ("calibration", "the set of the static policy"),
+        ("calibration", "the set of the static policy, or of a cut"),
         ("random", "a seeded random set per window: the control"),
     ]),
     Label::Bare,
