@@ -153,7 +153,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         print!("{}", table(&rows));
     }
     if args.case.is_none() {
-        let file = bench_record::keep(workspace, Kind::Cases, &begun, &bench.python, &rows)?;
+        let file = bench_record::keep(workspace, Kind::Cases, &begun, Some(&bench.python), &rows)?;
         eprintln!("record: {}", workspace.show(&file));
     }
     Ok(plan::exit::DONE)
@@ -183,9 +183,9 @@ fn finish(
         _ if args.json => println!("{}", json!({ name: rows })),
         Kind::Cuts => print!("{}", bench_cuts::table(rows)),
         Kind::Families => print!("{}", bench_families::table(rows)),
-        Kind::Cases => print!("{}", table(rows)),
+        Kind::Cases | Kind::Speed => print!("{}", table(rows)),
     }
-    let file = bench_record::keep(workspace, kind, begun, python, rows)?;
+    let file = bench_record::keep(workspace, kind, begun, Some(python), rows)?;
     eprintln!("record: {}", workspace.show(&file));
     Ok(plan::exit::DONE)
 }

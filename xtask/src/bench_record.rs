@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Families,
     /// Cuts of weights.
     Cuts,
+    /// Slimmed models side by side: one row with all of them, and with the targets.
+    Speed,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
             Kind::Cases => "cases",
             Kind::Families => "families",
             Kind::Cuts => "cuts",
+            Kind::Speed => "speed",
         }
     }
 }
@@ -90,7 +93,7 @@ pub(crate) fn keep(
     workspace: &Workspace,
     kind: Kind,
     begun: &Begun,
-    python: &Path,
+    python: Option<&Path>,
     rows: &[Value],
 ) -> Result<PathBuf> {
     let started_at = runs::utc(begun.milliseconds);
@@ -112,7 +115,7 @@ pub(crate) fn keep(
         "load_before": begun.load,
         "revision": revision(workspace.root()),
         "code_version": code_version(workspace.root())?,
-        "peer": peer(python)?,
+        "peer": python.map(peer).transpose()?,
         "rows": rows,
     });
     record.insert(kind.key().to_owned(), own);

@@ -40,6 +40,7 @@ mod slim;
 mod slim_cell;
 mod slow_tests;
 mod snapshot;
+mod speed;
 mod stop;
 mod stored;
 mod test;
@@ -82,6 +83,8 @@ enum Command {
     Train(train::Args),
     /// Time this project against PyTorch + transformers on this machine
     Bench(bench::Args),
+    /// Time dense, cut, rounded and skipped models side by side, beside other programs
+    Speed(speed::Args),
     /// Write the tables and pictures of README.md and docs/ from results, or check them
     Readme(readme::Args),
     /// Make the golden files again, with PyTorch + transformers
@@ -117,6 +120,7 @@ fn run(command: &Command) -> anyhow::Result<i32> {
         Command::Logits(args) => logits::run(&workspace, args),
         Command::Train(args) => train::run(&workspace, args),
         Command::Bench(args) => bench::run(&workspace, args),
+        Command::Speed(args) => speed::run(&workspace, args),
         Command::Readme(args) => readme::run(&workspace, args),
         Command::Golden(args) => golden::run(&workspace, args),
         Command::Test(args) => test::run(&workspace, args),

@@ -9,9 +9,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use plan::{WorkOrder, cell_id};
 use rayon::prelude::*;
 use serde::Serialize;
-use tables::{ORDER, Provenance, Store, StoredFile, Table, runs_in};
+use tables::{ORDER, Provenance, SPEED, Store, StoredFile, Table, runs_in};
 
 use crate::observed::{Observed, is_observed, read_observed};
+use crate::speed::{TimedRow, read_speed};
 use crate::table_file::{CellResult, Failure, read_failure, read_result};
 
 /// A file that cannot be used, and why.
@@ -40,6 +41,8 @@ pub struct Run {
     pub by_products: BTreeSet<String>,
     /// Failed cells without results, by label.
     pub failures: Vec<Failure>,
+    /// Models that were timed side by side.
+    pub speed: Vec<TimedRow>,
     /// Files that cannot be used, by path.
     pub unreadable: Vec<Unreadable>,
 }
@@ -95,6 +98,15 @@ impl Run {
             None
         });
 
+        let timed = folder.join(SPEED);
+        let speed = match timed.is_file() {
+            true => read_speed(&timed).unwrap_or_else(|error| {
+                refuse(&timed, format!("{error:#}"));
+                Vec::new()
+            }),
+            false => Vec::new(),
+        };
+
         results.sort_by(|a, b| a.id.cmp(&b.id));
         observed.sort_by(|a, b| a.id.cmp(&b.id));
         // A cell that succeeded later is done, even where its old failure is still recorded.
@@ -112,7 +124,7 @@ impl Run {
         };
         let by_products = order.as_ref().map(by_products).unwrap_or_default();
         let folder = folder.to_owned();
-        Ok(Run { name, folder, order, results, observed, by_products, failures, unreadable })
+        Ok(Run { name, folder, order, results, observed, by_products, failures, speed, unreadable })
     }
 
     /// The ids of all finished cells.

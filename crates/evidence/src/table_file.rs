@@ -361,7 +361,7 @@ pub(crate) fn f64s(frame: &Frame, name: &str) -> Result<Vec<f64>> {
 }
 
 /// A column that a row may lack; what is there is finite.
-fn optional_f64s(frame: &Frame, name: &str) -> Result<Vec<Option<f64>>> {
+pub(crate) fn optional_f64s(frame: &Frame, name: &str) -> Result<Vec<Option<f64>>> {
     let values = frame.f64s(name)?;
     for (row, value) in values.iter().enumerate() {
         let is_finite = value.is_none_or(f64::is_finite);

@@ -24,6 +24,7 @@ pub mod quadrants;
 pub mod recall;
 pub mod recipes;
 mod remark;
+pub mod speed;
 pub mod state;
 mod summary;
 mod table;

@@ -17,6 +17,7 @@ use crate::perplexity::{self, PerplexityTable, Resamples};
 use crate::quadrants::{Quadrants, quadrants};
 use crate::recall::{Recall, recall};
 use crate::recipes::{Recipes, recipes};
+use crate::speed::{SideBySide, side_by_side};
 use crate::table::Table;
 use crate::tasks::{self, TaskTable};
 
@@ -80,6 +81,8 @@ pub struct Summary {
     pub attention: Vec<AttentionAtlas>,
     /// What each layer would predict.
     pub lens: Vec<Lens>,
+    /// Models that were timed side by side.
+    pub speed: Vec<SideBySide>,
     /// Cells that failed.
     pub failed: Vec<Failure>,
     /// Cells that were not run.
@@ -117,7 +120,8 @@ impl Summary {
                 }
             }
         }
-        if run.order.is_none() {
+        // What was timed alone needs no order.
+        if run.order.is_none() && (run.speed.is_empty() || run.done().next().is_some()) {
             let damaged = run.unreadable.iter().find(|file| file.file == tables::ORDER);
             warnings.push(Warning::NoOrder(damaged.map(|file| file.reason.clone())));
         }
@@ -154,6 +158,7 @@ impl Summary {
             attention: attention(run),
             lens: lens(run),
             recipes,
+            speed: side_by_side(&run.speed),
             failed: run.failures.clone(),
             missing,
             unreadable: run.unreadable.clone(),

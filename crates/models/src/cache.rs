@@ -1,6 +1,9 @@
 //! What a model remembers of a sequence that it is fed piece by piece.
 
 use burn::tensor::Tensor;
+use vector::Remembered;
+
+use crate::kv_rows::KvRows;
 
 /// The past of one sequence, layer by layer: keys and values of attention, state of recurrence.
 ///
@@ -37,6 +40,13 @@ impl Cache {
         self.attention.iter().map(KvCache::bytes).sum()
     }
 
+    /// The same with the states of all mixers, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let states: usize =
+            self.recurrent.iter().map(|own| own.convolution.len() + own.state.len()).sum();
+        self.kv_bytes() + BYTES * states as u64
+    }
+
     /// An empty past for so many attentions and mixers.
     pub(crate) fn empty(attentions: usize, mixers: usize) -> Self {
         Self {
@@ -53,6 +63,8 @@ impl Cache {
 pub struct KvCache {
     /// Both `[kv_heads, tokens, head_dim]`; `None` before the first token.
     past: Option<[Tensor<3>; 2]>,
+    /// The same in place of `past`, once tokens come one by one on the CPU.
+    rows: Option<KvRows>,
     /// One entry a key head; none where the plain computation runs.
     pub heads: Vec<HeadCache>,
 }
@@ -109,15 +121,39 @@ const BYTES: u64 = size_of::<f32>() as u64;
 impl KvCache {
     /// Tokens held.
     pub fn held(&self) -> usize {
-        self.past.as_ref().map_or(0, |[keys, _]| keys.dims()[1])
+        let in_rows = self.rows.as_ref().map_or(0, KvRows::held);
+        self.past.as_ref().map_or(in_rows, |[keys, _]| keys.dims()[1])
+    }
+
+    /// Adds the key and value of one token, in plain memory, and returns all that it sees; with a `window`,
+    /// older ones are forgotten.
+    ///
+    /// # Shapes
+    /// - `key`, `value`: `[kv_heads, head_dim]`
+    /// - returns: one entry a key head
+    pub(crate) fn append_row(
+        &mut self,
+        key: &[f32],
+        value: &[f32],
+        head_dim: usize,
+        window: Option<usize>,
+    ) -> Vec<Remembered<'_>> {
+        let past = self.past.take();
+        let rows = self.rows.get_or_insert_with(|| match past {
+            Some(past) => KvRows::of(past),
+            None => KvRows::empty(key.len() / head_dim, head_dim),
+        });
+        rows.push(key, value, window);
+        rows.remembered()
     }
 
     /// Keys and values held, in bytes.
     pub fn bytes(&self) -> u64 {
         let by_head = self.heads.iter().map(|head| head.keys.len() + head.values.len());
-        let entries: usize = match &self.past {
-            Some(both) => both.iter().map(|t| t.dims().iter().product::<usize>()).sum(),
-            None => 0,
+        let entries: usize = match (&self.past, &self.rows) {
+            (Some(both), _) => both.iter().map(|t| t.dims().iter().product::<usize>()).sum(),
+            (None, Some(rows)) => rows.entries(),
+            (None, None) => 0,
         };
         BYTES * (entries + by_head.sum::<usize>()) as u64
     }
@@ -134,6 +170,9 @@ impl KvCache {
         window: Option<usize>,
     ) -> [Tensor<3>; 2] {
         let tokens = 1;
+        if let Some(rows) = self.rows.take() {
+            self.past = Some(rows.to_tensors(&keys.device()));
+        }
         let all = match self.past.take() {
             None => [keys, values],
             Some([old_keys, old_values]) => [

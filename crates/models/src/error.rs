@@ -172,3 +172,13 @@ pub enum ExecutorError {
         vocabulary: usize,
     },
 }
+
+/// A model that has no form in so few bits.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a weight of `{matrix}` is too large for {held:?}: hold it as Bf16 or F32")]
+pub struct HeldError {
+    /// The matrix, by its name in the checkpoint.
+    pub matrix: String,
+    /// What it was to be held in.
+    pub held: crate::Held,
+}

@@ -328,6 +328,10 @@ impl Model for Layered {
         Box::new(model)
     }
 
+    fn map_vocabulary(&self, map: &mut dyn FnMut(&Tensor<2>) -> Tensor<2>) -> Box<dyn Model> {
+        Box::new(self.over(self.inner.map_vocabulary(map)))
+    }
+
     fn rotated(&self, rotation: &Tensor<2>) -> Result<Rotated, RotationError> {
         let Rotated { model, basis } = self.inner.rotated(rotation)?;
         let turn = Rotation::new(&basis, self.facts.d_model)?;

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 
 /// The values of a tensor, taken out to be read or changed as a slice in row-major order and put back.
 ///
@@ -14,10 +14,14 @@ pub struct Values<const D: usize> {
 }
 
 impl<const D: usize> Values<D> {
-    /// Takes the values out.
+    /// Takes the values out, as `f32` whatever they are stored in.
     pub fn of(tensor: Tensor<D>) -> Self {
         let device = tensor.device();
-        Self { data: tensor.into_data(), device }
+        let data = match tensor.dtype() {
+            DType::F32 => tensor.into_data(),
+            _ => tensor.cast(FloatDType::F32).into_data(),
+        };
+        Self { data, device }
     }
 
     /// Puts them back.

@@ -60,6 +60,8 @@ mod recipe;
 mod shard;
 mod share;
 mod slim;
+mod speed;
+mod speed_plan;
 mod sweep;
 mod threshold;
 mod treatment;
@@ -101,6 +103,12 @@ pub use recipe::{
 pub use shard::{Costed, SLACK, Shard, ShardError, shares};
 pub use share::{Share, ShareError};
 pub use slim::{SlimAnswer, SlimEvent, SlimRequest, SlimText};
+pub use speed::{
+    SpeedAsk, SpeedLoss, SpeedReady, SpeedRequest, SpeedTokens, Timed, WeightType, ZeroEntries,
+};
+pub use speed_plan::{
+    DENSE_ROW, SpeedMeasure, SpeedModel, SpeedPeer, SpeedPlan, SpeedRow, SpeedTarget,
+};
 pub use threshold::Threshold;
 pub use treatment::{DEFAULT_DROPPED_WINDOW, DEFAULT_PROMPT_TOKENS, DEFAULT_SAMPLE, Treatment};
 pub use treatment_error::TreatmentError;

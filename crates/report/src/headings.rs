@@ -17,6 +17,11 @@ pub(crate) fn of_recipes(subject: Subject<'_>) -> String {
     format!("{}: recipes", of_table(subject))
 }
 
+/// The heading of a model's rows side by side.
+pub(crate) fn of_speed(model: &str) -> String {
+    format!("{model}: speed")
+}
+
 /// The heading of the tasks of a model.
 pub(crate) fn of_tasks(model: &str) -> String {
     format!("{model}: tasks")

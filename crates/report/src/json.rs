@@ -15,6 +15,7 @@ use judgement::perplexity::Perplexity;
 use judgement::quadrants::{Line, Quadrants, Rating};
 use judgement::recall::Recall;
 use judgement::recipes::Recipes;
+use judgement::speed::SideBySide;
 use judgement::tasks::TaskTable;
 use judgement::{Counts, Glance, Remarked, Table};
 use plan::{Part, Predicate, Protocol};
@@ -67,6 +68,7 @@ struct OfRun<'a> {
     linearity: &'a [Linearity],
     directions: &'a [StreamDirections],
     lens: &'a [Lens],
+    speed: &'a [SideBySide],
     atlas: OfAtlas<'a>,
     failed: &'a [Failure],
     missing: &'a [Missing],
@@ -98,6 +100,7 @@ impl<'a> OfRun<'a> {
             linearity: &summary.linearity,
             directions: &summary.directions,
             lens: &summary.lens,
+            speed: &summary.speed,
             atlas: OfAtlas { findings: &report.atlas, atlas: &summary.atlas },
             failed: &summary.failed,
             missing: &summary.missing,

@@ -19,7 +19,7 @@ pub use claims::{Attempt, Claim, Claims};
 pub use error::StoreError;
 pub use folder::{RunFolder, TableFile, remove_temporaries};
 pub use instant::utc;
-pub use listing::{ORDER, runs_in};
+pub use listing::{ORDER, SPEED, runs_in};
 pub use origin::{FailureRecord, FileAbout, Origin, Provenance};
 pub use outstanding::outstanding;
 pub use survey::{CellStatus, Damaged, StoredFile, Survey, SurveyAnswer};

@@ -7,6 +7,8 @@ use crate::{StoreError, Table};
 
 /// The file of a run that holds its last work order.
 pub const ORDER: &str = "order.json";
+/// The table of what `cargo xtask speed` measured.
+pub const SPEED: &str = "speed.parquet";
 
 /// The runs in `folder`: itself, or the folders in it, sorted by name; none where neither is a run.
 ///
@@ -28,5 +30,5 @@ pub fn runs_in(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
 /// Whether results or an order of results lie there.
 fn is_run(folder: &Path) -> bool {
     let has_table = Table::ALL.iter().any(|table| folder.join(table.folder()).is_dir());
-    has_table || folder.join(ORDER).is_file()
+    has_table || [ORDER, SPEED].iter().any(|file| folder.join(file).is_file())
 }

@@ -3,7 +3,8 @@
 //! [`Masking`] is the reference: every rule of the specification written out token by token, then a
 //! dense product with zeros. [`Skipping`] is what runs: the same kept sets by other means, and no
 //! work for what is dropped. They share the words below and nothing that computes. [`StateMasking`] and
-//! [`StateScanning`] are the same for the channels of recurrent states.
+//! [`StateScanning`] are the same for the channels of recurrent states. [`ZeroSkipping`] drops nothing but
+//! what is zero.
 //!
 //! # Example
 //!
@@ -52,6 +53,7 @@ mod state_masking;
 mod state_scanning;
 mod state_selection;
 pub mod steps;
+mod zeros;
 
 pub use commitment::{Commitment, Rule};
 pub use exit::{ExitMode, ExitRule, Exiting};
@@ -69,3 +71,4 @@ pub use skipping::Skipping;
 pub use state_masking::StateMasking;
 pub use state_scanning::StateScanning;
 pub use state_selection::{StateMode, StateSelection, StateWindowed};
+pub use zeros::ZeroSkipping;

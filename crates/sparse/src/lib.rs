@@ -24,15 +24,23 @@
 //! assert_eq!(project_kept(&h, &groups, &w, 2), [3.0, -4.0]);
 //! ```
 
+mod element;
 mod kept;
+mod lines;
 mod measure;
+mod one_row;
 mod project;
+mod rows;
 mod select;
+mod tiles;
 
 pub use kept::{KeptGroups, kept_count};
 pub use measure::{RowShares, kept_energies, row_shares};
+pub use one_row::{Zeros, picked_outputs, product_naive, products, weight_bytes_read};
 pub use project::{project_kept, project_kept_naive};
+pub use rows::{Map, Rows, Stored};
 pub use select::{Ranked, select_naive, select_top};
+pub use tiles::{gated_tiles, plain_tiles, share_not_zero, tiles_naive};
 
 use std::sync::LazyLock;
 

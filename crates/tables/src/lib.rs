@@ -84,6 +84,7 @@ mod outcomes;
 mod overlaps;
 mod read;
 mod record;
+mod speed;
 mod store;
 mod token_columns;
 mod training;
@@ -114,9 +115,10 @@ pub use read::{
 };
 pub use record::{CellRecord, Left, RowCache, RowShares, Touched};
 pub use runs::{
-    CellStatus, Damaged, FailureRecord, NO_WINDOW, ORDER, Origin, Provenance, StoreError,
+    CellStatus, Damaged, FailureRecord, NO_WINDOW, ORDER, Origin, Provenance, SPEED, StoreError,
     StoredFile, Survey, Table, outstanding, remove_temporaries, runs_in, utc,
 };
+pub use speed::{Repeats, SpeedRow, speed_columns, write_speed};
 pub use store::Store;
 pub use token_columns::TokenColumns;
 pub use training::{

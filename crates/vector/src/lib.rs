@@ -28,6 +28,7 @@
 mod activation;
 mod apart;
 mod attend;
+mod attend_heads;
 mod columns;
 mod convolution;
 mod energies;
@@ -46,6 +47,7 @@ mod wide;
 pub use activation::{Activation, activate, gate_mul};
 pub use apart::{largest, worst};
 pub use attend::attend;
+pub use attend_heads::{Remembered, attend_heads};
 pub use columns::Columns;
 pub use convolution::causal_convolution;
 pub use energies::{Writes, energies};

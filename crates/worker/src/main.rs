@@ -1,6 +1,7 @@
 //! The worker: the only place where models meet the store. `cargo xtask` writes what is to be done
 //! and starts it; people rarely call it by hand.
 
+mod awake;
 mod cell;
 mod cells;
 mod choices;
@@ -21,11 +22,13 @@ mod scores;
 mod slim;
 mod slim_files;
 mod speed;
+mod speed_table;
 mod stop;
 mod subject;
 mod survey;
 mod system;
 mod text;
+mod timed;
 mod turns;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
@@ -104,6 +107,21 @@ enum Command {
     },
     /// Time dense passes over made-up ids.
     Speed(speed::Args),
+    /// Make one model ready and time it whenever standard input asks for it.
+    Timed {
+        /// The request, JSON.
+        #[arg(long)]
+        request: PathBuf,
+    },
+    /// Write what `cargo xtask speed` measured as a Parquet table.
+    SpeedTable {
+        /// The rows, JSON.
+        #[arg(long)]
+        rows: PathBuf,
+        /// The file to write.
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Write logits, and hidden vectors if asked, of a sequence of token ids.
     Logits {
         /// A GGUF file or a Hugging Face folder.
@@ -146,6 +164,8 @@ fn main() -> ExitCode {
         Command::About { file, table } => survey::about(&file, table),
         Command::Slim { request } => slim::slim(&request),
         Command::Speed(args) => speed::speed(&args),
+        Command::Timed { request } => timed::timed(&request),
+        Command::SpeedTable { rows, out } => speed_table::speed_table(&rows, &out),
         Command::Cell { request } => cell::cell(&request),
         Command::Logits { model, tokens, out, hidden, device } => {
             logits::logits(&model, &tokens, &out, hidden, device)

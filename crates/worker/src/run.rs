@@ -174,6 +174,16 @@ pub(crate) struct Inputs {
 }
 
 impl Inputs {
+    /// Of a model whose tokenizer nobody asks for, and without texts.
+    pub(crate) fn of_model(name: &str, facts: ModelFacts) -> Self {
+        Self {
+            models: BTreeMap::from([(name.to_owned(), (facts, None))]),
+            texts: BTreeMap::new(),
+            records: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+        }
+    }
+
     /// Opens all that the cells name; every input that cannot be used is reported, not only the first.
     pub(crate) fn read(order: &WorkOrder, cells: &[&OrderedCell]) -> Result<Self, Fail> {
         let mut errors = Vec::new();

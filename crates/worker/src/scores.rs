@@ -57,6 +57,12 @@ pub(crate) struct Scores {
 }
 
 impl Scores {
+    /// Windows of a calibration text that is no file.
+    pub(crate) fn give(&mut self, calibration: &plan::Calibration, windows: Vec<Vec<u32>>) {
+        let plan::Calibration { dataset, limit, window_tokens } = calibration.clone();
+        self.windows.insert((dataset, limit, window_tokens), windows);
+    }
+
     /// The scores that a cell of the policy `observe` holds: those at hand, those in the store, or newly
     /// measured and then stored; `None` if asked to stop on the way.
     pub(crate) fn of(

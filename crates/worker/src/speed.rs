@@ -83,7 +83,7 @@ pub(crate) fn speed(args: &Args) -> Outcome {
 }
 
 /// Ids that another program can make too: `(7919·t + 104729·w + 17) mod vocabulary`.
-fn made_up(window: usize, tokens: usize, vocabulary: usize) -> Vec<u32> {
+pub(crate) fn made_up(window: usize, tokens: usize, vocabulary: usize) -> Vec<u32> {
     (0..tokens).map(|t| ((7919 * t + 104_729 * window + 17) % vocabulary) as u32).collect()
 }
 

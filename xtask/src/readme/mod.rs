@@ -87,6 +87,12 @@ const BLOCKS: &[Block] = &[
     },
     Block {
         page: "docs/speed.md",
+        name: "speed",
+        command: "cargo xtask speed",
+        make: records::speed,
+    },
+    Block {
+        page: "docs/speed.md",
         name: "bench-cuts",
         command: "cargo xtask bench --cuts",
         make: records::cuts,

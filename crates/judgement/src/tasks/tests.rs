@@ -118,6 +118,7 @@ fn run(results: Vec<CellResult>) -> Run {
         observed: Vec::new(),
         by_products: BTreeSet::new(),
         failures: Vec::new(),
+        speed: Vec::new(),
         unreadable: Vec::new(),
     }
 }

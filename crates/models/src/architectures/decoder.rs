@@ -12,7 +12,7 @@ use vector::Rotary;
 
 use super::{
     Blueprint, ClassDefaults, HubConfig, LayerFacts, Model, ModelFacts, Rotated, check_batch,
-    embed, head_product,
+    embed, head_product, map_tables,
 };
 use crate::{
     Activation, Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LayerEnd, Linear,
@@ -215,12 +215,15 @@ impl DecoderConfig {
         let neurons = Dim("intermediate_size", self.intermediate_size);
         let mut linear =
             |name: &str, from, to| w.linear(&format!("{at}.{name}"), from, to, self.ffn_bias);
-        Ok(Ffn {
-            gate: Some(linear("gate_proj", d_model, neurons)?),
-            up: linear("up_proj", d_model, neurons)?,
-            down: linear("down_proj", neurons, d_model)?,
-            activation: self.activation,
-        })
+        let gate = Some(linear("gate_proj", d_model, neurons)?);
+        let down = linear("down_proj", neurons, d_model)?;
+        let name = format!("{at}.up_proj");
+        let up = match self.activation {
+            // Behind a gate that is zero nothing need be read.
+            Activation::Relu => w.linear_by_output(&name, d_model, neurons, self.ffn_bias)?,
+            _ => w.linear(&name, d_model, neurons, self.ffn_bias)?,
+        };
+        Ok(Ffn { gate, up, down, activation: self.activation })
     }
 }
 
@@ -303,6 +306,12 @@ impl Model for Decoder {
         for (index, layer) in model.layers.iter_mut().enumerate() {
             mapping.layer(index, layer.linears_mut());
         }
+        Box::new(model)
+    }
+
+    fn map_vocabulary(&self, map: &mut dyn FnMut(&Tensor<2>) -> Tensor<2>) -> Box<dyn Model> {
+        let mut model = self.clone();
+        map_tables(&mut model.embedding, &mut model.head, map);
         Box::new(model)
     }
 

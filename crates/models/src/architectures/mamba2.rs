@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{
     Blueprint, HubConfig, LayerFacts, Model, ModelFacts, Rotated, check_batch, embed, head_product,
+    map_tables,
     mixer_config::{MixerConfig, limits},
 };
 use crate::{
@@ -282,6 +283,12 @@ impl Model for Mamba2 {
         for (index, layer) in model.layers.iter_mut().enumerate() {
             mapping.layer(index, layer.mixer.linears_mut());
         }
+        Box::new(model)
+    }
+
+    fn map_vocabulary(&self, map: &mut dyn FnMut(&Tensor<2>) -> Tensor<2>) -> Box<dyn Model> {
+        let mut model = self.clone();
+        map_tables(&mut model.embedding, &mut model.head, map);
         Box::new(model)
     }
 

@@ -32,7 +32,9 @@ use burn::tensor::Tensor;
 
 use crate::{
     Attention, Batch, Cache, Executor, ExecutorError, Ffn, LinearMapper, LoadError, MatrixUse,
-    Mixer, RotationError, SaveError, Saved, weights::Weights,
+    Mixer, RotationError, SaveError, Saved,
+    product::{MatrixMemory, product, wide},
+    weights::Weights,
 };
 
 /// A checked config: what is known of a model before its weights are read.
@@ -173,6 +175,10 @@ pub trait Model: Send + Sync {
     /// # Panics
     /// Where the answer has another number of parts.
     fn map_linears(&self, map: &mut LinearMapper<'_>) -> Box<dyn Model>;
+
+    /// The same model with other tables of the vocabulary, `[vocabulary, d]`: `map` sees the embedding and
+    /// the output head, where the two are tied once.
+    fn map_vocabulary(&self, map: &mut dyn FnMut(&Tensor<2>) -> Tensor<2>) -> Box<dyn Model>;
 
     /// The same model with its residual stream `x` in another basis, `x·Q`: the gains of norms and `Q`
     /// are folded into the maps that read the stream, into those that write it, into the embedding and
@@ -345,7 +351,18 @@ fn check_batch(batch: &Batch, facts: &ModelFacts) -> Result<(), ExecutorError> {
 /// - returns: `[tokens, ids]`
 fn head_product(hidden: Tensor<2>, head: &Tensor<2>, ids: Range<usize>) -> Tensor<2> {
     let rows = 0;
-    hidden.matmul(head.clone().narrow(rows, ids.start, ids.len()).transpose())
+    product(hidden, &head.clone().narrow(rows, ids.start, ids.len()).transpose())
+}
+
+/// Replaces the tables of the vocabulary; where they are one they stay so.
+fn map_tables(
+    embedding: &mut Tensor<2>,
+    head: &mut Tensor<2>,
+    map: &mut dyn FnMut(&Tensor<2>) -> Tensor<2>,
+) {
+    let tied = MatrixMemory::is_one(embedding, head);
+    *embedding = map(embedding);
+    *head = if tied { embedding.clone() } else { map(head) };
 }
 
 /// Rows of an embedding table.
@@ -353,5 +370,5 @@ fn embed(table: &Tensor<2>, indices: impl Iterator<Item = usize>) -> Tensor<2> {
     let indices: Vec<i64> = indices.map(|i| i as i64).collect();
     let n = indices.len();
     let indices = Tensor::from_data(burn::tensor::TensorData::new(indices, [n]), &table.device());
-    table.clone().select(0, indices)
+    wide(&table.clone().select(0, indices))
 }

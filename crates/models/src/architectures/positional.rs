@@ -8,7 +8,7 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 
 pub(super) use self::saved::{AttentionNames, Names};
-use super::{LayerFacts, Model, ModelFacts, Rotated, check_batch, embed, head_product};
+use super::{LayerFacts, Model, ModelFacts, Rotated, check_batch, embed, head_product, map_tables};
 use crate::{
     Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LayerEnd, LinearMapper, MatrixUse, Mixer,
     RotationError, SaveError, Saved,
@@ -133,6 +133,12 @@ impl Model for PositionalDecoder {
         for (index, layer) in model.layers.iter_mut().enumerate() {
             mapping.layer(index, layer.linears_mut());
         }
+        Box::new(model)
+    }
+
+    fn map_vocabulary(&self, map: &mut dyn FnMut(&Tensor<2>) -> Tensor<2>) -> Box<dyn Model> {
+        let mut model = self.clone();
+        map_tables(&mut model.embedding, &mut model.head, map);
         Box::new(model)
     }
 

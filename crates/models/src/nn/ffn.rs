@@ -3,7 +3,10 @@
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
 use super::Linear;
-use crate::tensor::{Values, is_plain_cpu};
+use crate::{
+    product::{by_input, by_output},
+    tensor::{Values, is_plain_cpu},
+};
 
 pub use vector::Activation;
 
@@ -46,8 +49,9 @@ impl Ffn {
         let device = x.device();
         match &self.gate {
             Some(gate) if is_plain_cpu(&device) => {
-                let mut h = Values::of(gate.forward(x.clone()));
-                vector::gate_mul(self.activation, &mut h, &Values::of(self.up.forward(x)));
+                let [gate, up] = Linear::forward_all([gate, &self.up], x);
+                let mut h = Values::of(gate);
+                vector::gate_mul(self.activation, &mut h, &Values::of(up));
                 h.into_tensor()
             }
             None if is_plain_cpu(&device) => {
@@ -113,6 +117,20 @@ impl Ffn {
             down: self.down.with_more_inputs(more),
             activation: self.activation,
         }
+    }
+
+    /// The same block laid out for what a zero of ReLU makes needless: every neuron's weights lie together,
+    /// those that leave it and, behind a gate, those that enter it. A model that was loaded has it so; what
+    /// a cut made may not.
+    pub fn laid_out(&self) -> Self {
+        let mut block = self.clone();
+        if block.activation == Activation::Relu {
+            block.down.weight = by_input(&block.down.weight);
+            if block.gate.is_some() {
+                block.up.weight = by_output(&block.up.weight);
+            }
+        }
+        block
     }
 
     /// `‖w_i‖₂` for every neuron: the length of the weights that leave it, summed in `f64`.

@@ -3,6 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use burn::tensor::{Int, Tensor};
+use sparse::Map;
+
+use crate::product::{MatrixMemory, product, products, wide};
 
 /// `y = x·W + b (+ (x·A)·B)`.
 #[derive(Clone, Debug)]
@@ -62,28 +65,37 @@ impl Linear {
     /// - `x`: `[tokens, d_in]`
     /// - returns: `[tokens, d_out]`
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        if let Some(tap) = &self.tap {
+        let [y] = Self::forward_all([self], x);
+        y
+    }
+
+    /// The same for maps that read the same input, in one go.
+    pub(crate) fn forward_all<const N: usize>(maps: [&Self; N], x: Tensor<2>) -> [Tensor<2>; N] {
+        for tap in maps.iter().filter_map(|map| map.tap.as_ref()) {
             tap.see(&x);
         }
-        let change = self
-            .adapter
-            .as_ref()
-            .map(|adapter| x.clone().matmul(adapter.down.clone()).matmul(adapter.up.clone()));
-        let mut y = x.matmul(self.weight.clone());
-        if let Some(change) = change {
-            y = y + change;
-        }
-        match &self.bias {
-            Some(bias) => y + bias.clone().unsqueeze(),
-            None => y,
-        }
+        let changes = maps.map(|map| {
+            let LowRank { down, up } = map.adapter.as_ref()?;
+            Some(product(product(x.clone(), down), up))
+        });
+        let mut ends = maps.into_iter().zip(changes);
+        products(x, maps.map(|map| &map.weight)).map(|mut y| {
+            let Some((map, change)) = ends.next() else { return y };
+            if let Some(change) = change {
+                y = y + change;
+            }
+            match &map.bias {
+                Some(bias) => y + bias.clone().unsqueeze(),
+                None => y,
+            }
+        })
     }
 
     /// The whole map without its bias: `[d_in, d_out]`.
     pub(crate) fn matrix(&self) -> Tensor<2> {
         match &self.adapter {
-            None => self.weight.clone(),
-            Some(own) => self.weight.clone() + own.down.clone().matmul(own.up.clone()),
+            None => wide(&self.weight),
+            Some(own) => wide(&self.weight) + own.down.clone().matmul(own.up.clone()),
         }
     }
 
@@ -121,7 +133,7 @@ impl Linear {
         let (entries, columns) = (0, 1);
         Self {
             name: self.name.clone(),
-            weight: self.weight.clone().select(columns, kept.clone()),
+            weight: selected_columns(&self.weight, kept),
             bias: self.bias.clone().map(|bias| bias.select(entries, kept.clone())),
             adapter: self.adapter.as_ref().map(|adapter| LowRank {
                 down: adapter.down.clone(),
@@ -194,5 +206,14 @@ fn with_zeros(matrix: &Tensor<2>, [rows, columns]: [usize; 2]) -> Tensor<2> {
             let below = Tensor::zeros([rows, width + columns], &device);
             Tensor::cat(vec![beside, below], by_row)
         }
+    }
+}
+
+/// Some columns of a matrix, which lies in memory as the whole one did.
+fn selected_columns(weight: &Tensor<2>, kept: &Tensor<1, Int>) -> Tensor<2> {
+    let (rows, columns) = (0, 1);
+    match MatrixMemory::of(weight).as_ref().map(MatrixMemory::map) {
+        Some(Map::ByOutput(_)) => weight.clone().transpose().select(rows, kept.clone()).transpose(),
+        _ => weight.clone().select(columns, kept.clone()),
     }
 }

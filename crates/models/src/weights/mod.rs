@@ -117,6 +117,24 @@ impl<'a> Weights<'a> {
         Ok(linear)
     }
 
+    /// The same, with a row for every output in memory, as checkpoints have it: outputs that nobody asks
+    /// for need not be read.
+    pub(crate) fn linear_by_output(
+        &mut self,
+        name: &str,
+        d_in: Dim,
+        d_out: Dim,
+        bias: bool,
+    ) -> Result<Linear, LoadError> {
+        let weight = format!("{name}.weight");
+        let turned = self.matrix(&weight, [d_out, d_in])?.transpose();
+        let bias = match bias {
+            true => Some(self.vector(&format!("{name}.bias"), d_out)?),
+            false => None,
+        };
+        Ok(Linear::new(weight, turned, bias))
+    }
+
     /// Two maps that are stored as one, `[2·d_out, d_in]`, the first one's rows first.
     pub(crate) fn linear_pair(
         &mut self,

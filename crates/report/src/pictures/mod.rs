@@ -12,6 +12,7 @@ mod correlations;
 mod dial;
 mod inks;
 mod last_word;
+mod loss_and_speed;
 mod marks;
 mod overlap;
 mod picture;
@@ -60,6 +61,12 @@ pub(crate) fn of(summary: &Summary, sweeps: &Sweeps, prefix: &str) -> Result<Vec
     if !summary.recipes.is_empty() {
         let name = "stored-bytes";
         let content = stored_bytes::draw(summary, &id_of(prefix, name));
+        let content = content.with_context(|| format!("cannot draw {name}"))?;
+        pictures.push(Picture { name, content });
+    }
+    if !summary.speed.is_empty() {
+        let name = "loss-and-speed";
+        let content = loss_and_speed::draw(summary, &id_of(prefix, name));
         let content = content.with_context(|| format!("cannot draw {name}"))?;
         pictures.push(Picture { name, content });
     }

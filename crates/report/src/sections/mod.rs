@@ -17,4 +17,5 @@ mod quadrants_glance;
 mod recall;
 mod recipes;
 mod rows;
+mod speed;
 mod tasks;

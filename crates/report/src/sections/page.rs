@@ -5,7 +5,7 @@ use judgement::Summary;
 
 use super::{
     absent, atlas, attention, claims, findings, glance, gradients, layers, pictures, quadrants,
-    quadrants_glance, recall, recipes, rows, tasks,
+    quadrants_glance, recall, recipes, rows, speed, tasks,
 };
 use crate::document::{Block, Line};
 use crate::format::{count, significant, utc};
@@ -42,6 +42,7 @@ pub(crate) fn page(report: &Report, drawn: &[Picture], prefix: &str) -> Vec<Bloc
     page.extend(gradients::section(&summary.gradients));
     page.extend(recipes::section(&summary.recipes));
     page.extend(attention::section(summary));
+    page.extend(speed::section(&summary.speed));
     page.extend(layers::section(summary));
     page.extend(atlas::section(&summary.atlas, &report.atlas, prefix));
     page.extend(absent::sections(summary));

@@ -17,6 +17,7 @@ mod published;
 mod quadrants;
 mod recipes;
 mod screen;
+mod speed;
 mod tasks;
 mod whole;
 

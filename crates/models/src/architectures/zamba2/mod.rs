@@ -15,6 +15,7 @@ pub(super) use self::config::SYNONYMS;
 use self::config::Zamba2Config;
 use super::{
     Blueprint, HubConfig, LayerFacts, Model, ModelFacts, Rotated, check_batch, embed, head_product,
+    map_tables,
 };
 use crate::{
     Batch, Cache, Executor, ExecutorError, Ffn, FfnSite, LayerEnd, Linear, LinearMapper, MatrixUse,
@@ -195,6 +196,12 @@ impl Model for Zamba2 {
         for (index, layer) in model.layers.iter_mut().enumerate() {
             mapping.layer(index, layer.linears_mut());
         }
+        Box::new(model)
+    }
+
+    fn map_vocabulary(&self, map: &mut dyn FnMut(&Tensor<2>) -> Tensor<2>) -> Box<dyn Model> {
+        let mut model = self.clone();
+        map_tables(&mut model.embedding, &mut model.head, map);
         Box::new(model)
     }
 
