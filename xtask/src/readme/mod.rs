@@ -69,6 +69,12 @@ const BLOCKS: &[Block] = &[
     Block { page: "docs/findings.md", name: "quadrants", command: QUICK, make: tables::quadrants },
     Block {
         page: "docs/findings.md",
+        name: "memory",
+        command: "cargo xtask run-grid pipelines/memory.toml",
+        make: tables::memory,
+    },
+    Block {
+        page: "docs/findings.md",
         name: "verdicts",
         command: "cargo xtask report",
         make: tables::verdicts,

@@ -115,6 +115,34 @@ pub(super) fn smollm2_neurons(sources: &Sources) -> Result<Option<String>> {
     Ok(Some(table))
 }
 
+/// Heads and cache at half, by what is done and what chooses.
+pub(super) fn memory(sources: &Sources) -> Result<Option<String>> {
+    let Some(run) = sources.run("memory") else { return Ok(None) };
+    let ways = [
+        ("heads, per token", "heads", "dynamic", None, ["magnitude", "impact"]),
+        ("heads, for good", "heads", "static", None, ["magnitude", "impact"]),
+        ("cache, unread", "kv", "dynamic", Some("read"), ["key-size", "attention"]),
+        ("cache, evicted", "kv", "dynamic", Some("write"), ["key-size", "accumulated"]),
+    ];
+    let mut table = "| half dropped | by size | by measured effect | at random |\n".to_owned();
+    table += "| --- | --: | --: | --: |\n";
+    for model in ["opt-relu", "qwen2-silu"] {
+        let Some(rows) = rows(run, model, "narrative")? else { return Ok(None) };
+        for (name, part, policy, mode, [size, effect]) in ways {
+            let mut fields = vec![format!("{model}: {name}")];
+            for score in [size, effect, "random"] {
+                let wanted = Wanted { part, policy, mode, score, sparsity: 0.5 };
+                let ratio = wanted
+                    .find(rows)
+                    .and_then(|own| own["measured"]["against_dense"]["ratio"].as_f64());
+                fields.push(ratio.map_or(NOTHING.to_owned(), figure));
+            }
+            table += &row(fields);
+        }
+    }
+    Ok(Some(table))
+}
+
 /// How often each sentence of the claims file holds, on all runs together.
 pub(super) fn verdicts(sources: &Sources) -> Result<Option<String>> {
     let Some(report) = &sources.report else { return Ok(None) };
