@@ -52,13 +52,17 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
             return Ok(DONE);
         }
     };
-    let check = Check { workspace, args, cluster: &cluster, folder: &folder };
+    // Asked once: whoever builds meanwhile replaces it.
+    let program = std::env::current_exe().context("cannot find this program")?;
+    let check = Check { workspace, args, program, cluster: &cluster, folder: &folder };
     check.run()
 }
 
 struct Check<'a> {
     workspace: &'a Workspace,
     args: &'a Args,
+    /// This program.
+    program: PathBuf,
     cluster: &'a Cluster,
     folder: &'a Path,
 }
@@ -137,8 +141,7 @@ impl Check<'_> {
 
     /// Runs this program against the cluster; the value is the object that it prints, if any.
     fn xtask(&self, words: &[String], expected: i32) -> Result<Value> {
-        let program = std::env::current_exe().context("cannot find this program")?;
-        let mut command = Command::new(program);
+        let mut command = Command::new(&self.program);
         command.args(words).env("SLURM_CONF", self.cluster.configuration());
         let output = command.stdin(Stdio::null()).output().context("cannot start this program")?;
         let said = String::from_utf8_lossy(&output.stderr);
