@@ -29,9 +29,9 @@ def differences(table, a, b):
     # A number's text has all its digits; so a NaN equals itself, and -0 is not 0.
     chosen = ", ".join(f'CAST("{name}" AS VARCHAR) AS "{name}"' for name in columns if name not in OWN)
     one_way = "SELECT count(*) FROM (SELECT {0} FROM {1} EXCEPT ALL SELECT {0} FROM {2})"
-    count = duckdb.sql(f"SELECT count(*) FROM {rows(a)}").fetchone()[0]
-    only_a = duckdb.sql(one_way.format(chosen, rows(a), rows(b))).fetchone()[0]
-    only_b = duckdb.sql(one_way.format(chosen, rows(b), rows(a))).fetchone()[0]
+    count = duckdb.sql(f"SELECT count(*) FROM {rows(a)}").fetchall()[0][0]
+    only_a = duckdb.sql(one_way.format(chosen, rows(a), rows(b))).fetchall()[0][0]
+    only_b = duckdb.sql(one_way.format(chosen, rows(b), rows(a))).fetchall()[0][0]
     return {"table": table, "rows": count, "only_a": only_a, "only_b": only_b}
 
 

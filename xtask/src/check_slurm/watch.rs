@@ -86,7 +86,10 @@ impl Check<'_> {
             Blow::TimeLimit => {
                 let Some(task) = runs_on("n1") else { return Ok(false) };
                 let task = format!("{job}_{task}");
-                self.cluster.slurm(&["scancel", "--batch", "--signal=USR1", &task])?;
+                // A task that is on its way back into the queue makes scancel try again for minutes; that
+                // the signal came is seen in the log.
+                let signal = ["timeout", "4", "scancel", "--batch", "--signal=USR1", &task];
+                let _ = self.cluster.slurm(&signal);
             }
             Blow::LoseNode => {
                 if runs_on("n2").is_none() {
