@@ -197,7 +197,7 @@ fn gib(bytes: u64) -> String {
 }
 
 /// `45 s`, `12.5 min`, `3.2 h`.
-fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     if seconds < 90.0 {
         format!("{seconds:.0} s")
     } else if seconds < 90.0 * 60.0 {

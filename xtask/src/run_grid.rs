@@ -164,7 +164,7 @@ fn others_are_left(shard: Shard, n_left: usize) -> String {
 }
 
 /// Runs the worker on the chosen cells, by an order of its own that no other process can replace.
-fn run_worker(
+pub(crate) fn run_worker(
     worker: &Path,
     grid: &Grid,
     left: &WorkOrder,
@@ -176,7 +176,7 @@ fn run_worker(
 }
 
 /// Opens the results folder for writing, and says who else is at work there.
-fn open(folder: &Path) -> Result<RunFolder> {
+pub(crate) fn open(folder: &Path) -> Result<RunFolder> {
     let unusable = || Exit::results("the results folder cannot be used");
     let run = RunFolder::open(folder).with_context(unusable)?;
     if let Some(others) = run.at_work().with_context(unusable)? {
@@ -186,7 +186,7 @@ fn open(folder: &Path) -> Result<RunFolder> {
 }
 
 /// Leaves the pipeline and the whole grid beside the results.
-fn prepare(folder: &Path, grid: &Grid) -> Result<()> {
+pub(crate) fn prepare(folder: &Path, grid: &Grid) -> Result<()> {
     let unusable = || Exit::results("the results folder cannot be used");
     let write = |name: &str, text: &str| files::write(&folder.join(name), text.as_bytes());
     let order =
@@ -196,7 +196,7 @@ fn prepare(folder: &Path, grid: &Grid) -> Result<()> {
 }
 
 /// What is done and what failed; damaged files are told and will be computed again.
-fn survey(worker: &Path, folder: &Path) -> Result<BTreeMap<String, CellStatus>> {
+pub(crate) fn survey(worker: &Path, folder: &Path) -> Result<BTreeMap<String, CellStatus>> {
     let survey = stored::survey(worker, folder, false)?.survey;
     for damaged in &survey.damaged {
         eprintln!("warning: {} does not count: {}", damaged.path.display(), damaged.reason);

@@ -16,6 +16,13 @@ pub(crate) const SLOW: &[(&str, &[&str])] = &[
             "trained_models_equal_transformers",
         ],
     ),
+    (
+        "judgement",
+        &[
+            "advice::tests::recipes_at_the_margin_of_perplexity_are_rarely_shown",
+            "advice::tests::recipes_at_the_margin_of_last_words_are_rarely_shown",
+        ],
+    ),
     ("skips", &["scanning_is_masking"]),
     (
         "statistics",
@@ -25,6 +32,8 @@ pub(crate) const SLOW: &[(&str, &[&str])] = &[
             "dial::the_limit_of_the_largest_fall_covers_it",
             "dial::a_fall_in_the_middle_of_a_steep_dial_is_seen",
             "dial::page_rejects_levels_without_order_as_often_as_its_level",
+            "equivalence::the_exact_test_keeps_its_level_where_the_score_test_does_not",
+            "equivalence::an_interval_lies_within_the_margins_where_equivalence_is_shown",
             "proportions::wilson_covers_its_level_on_average_and_dips_near_the_ends",
             "proportions::newcombes_interval_covers_its_level_or_a_little_more",
             "proportions::a_difference_of_the_margin_is_called_equal_as_often_as_alpha",
@@ -80,6 +89,7 @@ pub(crate) const SLOW: &[(&str, &[&str])] = &[
     (
         "xtask",
         &[
+            "an_advice_is_found_resumed_and_written",
             "a_model_is_fetched_locked_and_found_by_a_grid",
             "a_tokenizer_may_come_from_another_repository",
             "texts_are_fetched_by_name_and_found_where_the_data_folder_lacks_them",
