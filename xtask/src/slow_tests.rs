@@ -19,7 +19,6 @@ pub(crate) const SLOW: &[(&str, &[&str])] = &[
     (
         "judgement",
         &[
-            "advice::tests::recipes_at_the_margin_of_perplexity_are_rarely_shown",
             "advice::tests::recipes_at_the_margin_of_last_words_are_rarely_shown",
         ],
     ),
@@ -32,8 +31,6 @@ pub(crate) const SLOW: &[(&str, &[&str])] = &[
             "dial::the_limit_of_the_largest_fall_covers_it",
             "dial::a_fall_in_the_middle_of_a_steep_dial_is_seen",
             "dial::page_rejects_levels_without_order_as_often_as_its_level",
-            "equivalence::the_exact_test_keeps_its_level_where_the_score_test_does_not",
-            "equivalence::an_interval_lies_within_the_margins_where_equivalence_is_shown",
             "proportions::wilson_covers_its_level_on_average_and_dips_near_the_ends",
             "proportions::newcombes_interval_covers_its_level_or_a_little_more",
             "proportions::a_difference_of_the_margin_is_called_equal_as_often_as_alpha",

@@ -5,12 +5,12 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::power::check_range;
 use crate::{
-    Interval, PairedCounts, StatisticsError, WindowLoss, paired_exact_p, perplexity_ratio,
-    ratio_spread_nats,
+    ConfidenceLevel, Interval, PairedCounts, StatisticsError, WindowLoss, paired_exact_p,
+    perplexity_ratio, ratio_spread_nats, tango_interval,
 };
 
-/// Halvings of the interval in which a limit lies: a difference of proportions to 1e-9.
-const BISECTIONS: usize = 30;
+/// Halvings of the stretch in which a limit lies: to a millionth of it.
+const BISECTIONS: usize = 20;
 
 /// Two one-sided tests against both margins.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,18 +60,26 @@ pub fn equivalence_exact(
     Ok(TwoOneSided { interval: Interval { lower, estimate, upper }, p })
 }
 
-/// The largest difference that is rejected as an upper bound of the true one.
+/// The largest difference that is rejected as an upper bound of the true one. It lies near the limit of the
+/// score interval, from where it is enclosed, since every p-value takes a while.
 fn least(counts: PairedCounts, estimate: f64, alpha: f64) -> Result<f64, StatisticsError> {
-    let (mut rejected, mut open) = (-1.0, estimate);
-    if estimate <= rejected {
-        return Ok(rejected);
+    if estimate <= -1.0 {
+        return Ok(-1.0);
     }
+    let near = tango_interval(counts, ConfidenceLevel::new(1.0 - 2.0 * alpha)?)?.lower;
+    let is_rejected =
+        |difference: f64| Ok::<_, StatisticsError>(paired_exact_p(counts, difference)? <= alpha);
+    let mut width = (estimate - near) / 8.0;
+    let (mut rejected, mut open) = (near - width, estimate);
+    while rejected > -1.0 && !is_rejected(rejected)? {
+        open = rejected;
+        width *= 2.0;
+        rejected -= width;
+    }
+    rejected = rejected.max(-1.0);
     for _ in 0..BISECTIONS {
         let middle = f64::midpoint(rejected, open);
-        match paired_exact_p(counts, middle)? <= alpha {
-            true => rejected = middle,
-            false => open = middle,
-        }
+        if is_rejected(middle)? { rejected = middle } else { open = middle }
     }
     Ok(rejected)
 }

@@ -65,8 +65,8 @@ def exact(table, delta):
     i, j = np.array(far).T
     low, high = max(0.0, -delta), (1.0 - delta) / 2.0
     best = 0.0
-    for q in low + (high - low) * np.linspace(0.0, 1.0, 4001)[1:-1] ** 2:
-        cells = [q + delta, q, 1.0 - 2.0 * q - delta]
+    for q in low + (high - low) * np.linspace(0.0, 1.0, 4001) ** 2:
+        cells = [max(0.0, q + delta), q, max(0.0, 1.0 - 2.0 * q - delta)]
         masses = stats.multinomial.pmf(np.stack([i, j, n - i - j], axis=1), n, cells)
         best = max(best, float(masses.sum()))
     return {"table": table, "difference": delta, "p": best}
