@@ -16,12 +16,7 @@ pub(crate) const SLOW: &[(&str, &[&str])] = &[
             "trained_models_equal_transformers",
         ],
     ),
-    (
-        "judgement",
-        &[
-            "advice::tests::recipes_at_the_margin_of_last_words_are_rarely_shown",
-        ],
-    ),
+    ("judgement", &["advice::tests::recipes_at_the_margin_of_last_words_are_rarely_shown"]),
     ("skips", &["scanning_is_masking"]),
     (
         "statistics",

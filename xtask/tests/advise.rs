@@ -210,8 +210,8 @@ fn an_advice_is_found_resumed_and_written() {
     let output = real(&bench, &words).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{command}: {}", stderr(&output));
     let written = words.last().unwrap();
-    let shown = answer["tested"].as_array().unwrap().iter().filter(|own| own["shown"] == true);
-    let shown = shown.last().unwrap();
+    let mut shown = answer["tested"].as_array().unwrap().iter().filter(|own| own["shown"] == true);
+    let shown = shown.next_back().unwrap();
     assert_eq!(shown["recipe"], advice["recipe"]);
     for (at, kept) in answer["keeps"].as_array().unwrap().iter().enumerate() {
         let (from, n) = (kept["test_from"].to_string(), kept["test_units"].to_string());
