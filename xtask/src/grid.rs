@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use plan::{
     Cell, Costed, DeviceName, Filter, Inspection, OrderProvenance, OrderedCell, Pipeline, Shard,
-    WorkOrder, cell_id, grouped,
+    WorkOrder, cell_id, grouped, shares,
 };
 use runs::CellStatus;
 
@@ -106,6 +106,18 @@ impl Grid {
     /// Chooses a share of the chosen cells: of all of them, done or not, so that it is the same one
     /// whenever it is asked for.
     pub(crate) fn keep(&mut self, shard: Shard, inspection: &Inspection) {
+        let share: BTreeSet<String> =
+            self.shared_out(inspection, |cells| owned(shard.of(cells))).into_iter().collect();
+        self.selected.retain(|id| share.contains(id));
+    }
+
+    /// The chosen cells in `n` shares, see [`shares`].
+    pub(crate) fn shares(&self, n: usize, inspection: &Inspection) -> Vec<Vec<String>> {
+        self.shared_out(inspection, |cells| shares(cells, n).into_iter().map(owned).collect())
+    }
+
+    /// What `choose` makes of the chosen cells and their costs.
+    fn shared_out<T>(&self, inspection: &Inspection, choose: impl Fn(&[Costed<'_>]) -> T) -> T {
         let order = self.selected_order();
         let cost: BTreeMap<&str, f64> =
             inspection.cells.iter().map(|cell| (cell.id.as_str(), cell.flops_expected)).collect();
@@ -117,8 +129,7 @@ impl Grid {
             .iter()
             .map(|own| Costed { id: &own.id, model: &own.cell.model, cost: costed(own) })
             .collect();
-        let share: BTreeSet<&str> = shard.of(&cells).into_iter().collect();
-        self.selected.retain(|id| share.contains(id.as_str()));
+        choose(&cells)
     }
 
     /// The chosen cells by status.
@@ -132,6 +143,10 @@ impl Grid {
             failed: count(Some(CellStatus::Failed)),
         }
     }
+}
+
+fn owned(ids: Vec<&str>) -> Vec<String> {
+    ids.into_iter().map(str::to_owned).collect()
 }
 
 /// The cells with their ids.

@@ -30,7 +30,7 @@ Examples:
 On several machines that see one results folder (docs/machines.md):
   cargo xtask run-grid P.toml --shard 1/2               by hand, and 2/2 on the other machine
   parallel --sshlogin a,b --wd . cargo xtask run-grid P.toml --shard {}/2 ::: 1 2
-  cargo xtask run-grid P.toml --shard $SLURM_ARRAY_TASK_ID/16      of an array job 1-16
+  cargo xtask slurm P.toml --nodes 4                    the same as a job array of Slurm
   cargo xtask run-grid P.toml --shard 3/16 --dry-run    which cells the third share has
 
 A cell that is done is never computed again, and never by two at once. Ctrl-C stops after the current

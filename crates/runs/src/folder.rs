@@ -156,7 +156,11 @@ pub(crate) fn check_name<'a>(what: &'static str, name: &'a str) -> Result<&'a st
 }
 
 /// The files below `folder`, at most `depth` folders down, sorted; an absent folder has none.
-fn list_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), StoreError> {
+pub(crate) fn list_files(
+    folder: &Path,
+    depth: usize,
+    files: &mut Vec<PathBuf>,
+) -> Result<(), StoreError> {
     if !folder.is_dir() {
         return Ok(());
     }
