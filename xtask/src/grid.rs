@@ -149,7 +149,11 @@ fn owned(ids: Vec<&str>) -> Vec<String> {
     ids.into_iter().map(str::to_owned).collect()
 }
 
-fn with_ids(cells: &[Cell], order: &WorkOrder) -> Result<Vec<OrderedCell>> {
+/// The cells with their ids.
+///
+/// # Errors
+/// Exit code 2 where two of them are one measurement.
+pub(crate) fn with_ids(cells: &[Cell], order: &WorkOrder) -> Result<Vec<OrderedCell>> {
     let mut labels: BTreeMap<String, String> = BTreeMap::new();
     let mut ordered = Vec::with_capacity(cells.len());
     for cell in cells {
@@ -168,7 +172,7 @@ fn with_ids(cells: &[Cell], order: &WorkOrder) -> Result<Vec<OrderedCell>> {
 }
 
 /// The command line as it was typed, for the provenance columns.
-fn command_line() -> String {
+pub(crate) fn command_line() -> String {
     let quote = |argument: String| match argument.contains([' ', '\'', '"']) {
         true => format!("'{}'", argument.replace('\'', "'\\''")),
         false => argument,

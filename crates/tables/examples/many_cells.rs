@@ -287,6 +287,7 @@ fn cell(model: &str, dataset: &str, treatment: &Treatment) -> Cell {
         limit: Some(if is_text { WINDOWS } else { ITEMS } as usize),
         calibration,
         recipe: treatment.clone().into(),
+        offset: None,
         compare: None,
     }
 }
