@@ -103,7 +103,13 @@ pub(super) struct Advice {
     /// Its cell of the first condition in the test.
     pub(super) cell: String,
     pub(super) command: String,
+    /// Where the folder that the command writes takes more room than the recipe's numbers do.
+    pub(super) note: Option<&'static str>,
 }
+
+/// Of recipes with rounded weights.
+const BITS_NOTE: &str = "the folder holds the rounded weights as float32; where groups fill every row, \
+                         --format packed-f16 stores their bits alone (docs/slim.md)";
 
 /// What would have to be done to show anything.
 #[derive(Debug, Serialize)]
@@ -139,6 +145,12 @@ impl Answer {
                 label: candidate.recipe.label(),
                 size: outcome.tested[last].size,
                 command: slim_command(workspace, setup, &cell),
+                note: candidate
+                    .recipe
+                    .steps()
+                    .iter()
+                    .any(|step| step.kind().name == "bits")
+                    .then_some(BITS_NOTE),
                 cell,
             }
         });

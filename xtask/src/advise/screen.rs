@@ -122,8 +122,9 @@ fn verdict(answer: &Answer) -> String {
     if let Some(advice) = &answer.advice {
         let size = advice.size.map(|own| absolute(own, answer.smallest)).unwrap_or_default();
         let whole = absolute(answer.dense, answer.smallest);
+        let note = advice.note.map(|note| format!("{note}\n")).unwrap_or_default();
         return format!(
-            "advice: {}, {size} of {whole}; it keeps what was asked for, at 95 %\nwrite it with\n  {}\n",
+            "advice: {}, {size} of {whole}; it keeps what was asked for, at 95 %\nwrite it with\n  {}\n{note}",
             advice.label, advice.command
         );
     }
