@@ -19,6 +19,7 @@ mod check_notebooks;
 mod check_page;
 mod check_slim;
 mod code_version;
+mod compact;
 mod completions;
 mod dry_run;
 mod exit;
@@ -71,6 +72,8 @@ enum Command {
     RunGrid(run_grid::Args),
     /// Print and write the report of what is in a results folder
     Report(report::Args),
+    /// Fold the files of finished cells into large ones, which are faster to read
+    Compact(compact::Args),
     /// Say what a cell is, what it rests on, and why it would be run again
     Explain(explain::Args),
     /// Run one cell by hand, without a pipeline or a results folder
@@ -114,6 +117,7 @@ fn run(command: &Command) -> anyhow::Result<i32> {
         Command::Fetch(args) => fetch::run(&workspace, args),
         Command::RunGrid(args) => run_grid::run(&workspace, args),
         Command::Report(args) => report::run(&workspace, args),
+        Command::Compact(args) => compact::run(&workspace, args),
         Command::Explain(args) => explain::run(&workspace, args),
         Command::Cell(args) => cell::run(&workspace, args),
         Command::Slim(args) => slim::run(&workspace, args),
