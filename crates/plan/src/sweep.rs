@@ -7,7 +7,7 @@ use crate::dataset_entry::DatasetEntry;
 use crate::reader::{At, Raw, Reader, Section};
 use crate::recipe::read_recipes;
 use crate::{
-    Calibration, Cell, Compare, Measure, Mode, ModelEntry, Observation, Part, Policy, Protocol,
+    Calibration, Cell, Compare, Measure, Mode, ModelEntry, Observation, Part, Policy,
     Recalibration, Recipe, Rule, Score, Treatment, TreatmentSpec, UnknownName, shortest_decimal,
 };
 

@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow_array::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -208,8 +209,8 @@ pub(crate) fn group_batches(
     read().map_err(unreadable(path))
 }
 
-/// Writes cells by id into files of many in `folder`, under names that `partition` does not have; the value
-/// is how many files they came to.
+/// Writes cells by id into files of many in `folder`, which is to take the place of `partition`; the value is
+/// how many files they came to.
 fn write(
     cells: BTreeMap<String, Rows>,
     partition: &Path,
@@ -231,18 +232,23 @@ fn write(
         let many = match &mut current {
             Some(many) => many,
             None => {
-                let name = (0_u64..)
-                    .map(|number| format!("{MANY}{id}-{number}.parquet"))
-                    .find(|name| !partition.join(name).exists() && !folder.join(name).exists());
-                let path = folder.join(name.unwrap_or_default());
                 files += 1;
-                current.insert(Many::begin(&path, schema)?)
+                current.insert(Many::begin(&new_path(&id, partition, folder), schema)?)
             }
         };
         many.add(&id, &cell, &batches)?;
     }
     current.map_or(Ok(()), Many::finish)?;
     Ok(files)
+}
+
+/// A name that the partition never had: a reader that has listed an older file of it and opens it late must
+/// not find another one in its place.
+fn new_path(id: &str, partition: &Path, folder: &Path) -> PathBuf {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let names = (now..).map(|number| format!("{MANY}{id}-{number}.parquet"));
+    let mut free = names.filter(|name| !partition.join(name).exists() && !folder.join(name).exists());
+    folder.join(free.next().unwrap_or_default())
 }
 
 /// The files of many in a partition; an absent one has none.

@@ -349,7 +349,7 @@ fn count(folder: &Path) -> Option<BTreeMap<(String, u32), usize>> {
 fn every_reader_sees_each_row_once() {
     const FIRST: usize = 30;
     const LATER: usize = 200;
-    let (folder, store) = store();
+    let (_folder, store) = store();
     for number in 0..FIRST {
         write_windows(&store, number, if number % 2 == 0 { 0.5 } else { 0.75 }, 3);
     }
@@ -360,7 +360,7 @@ fn every_reader_sees_each_row_once() {
                 write_windows(&store, number, if number % 2 == 0 { 0.5 } else { 0.75 }, 3);
             }
         });
-        let folder_of_readers = folder.path();
+        let folder_of_readers = store.folder();
         let (is_over, looks, store) = (&is_over, &looks, &store);
         let readers: Vec<_> = (0..2)
             .map(|reader| {
@@ -401,7 +401,7 @@ fn every_reader_sees_each_row_once() {
         assert!(n_folded > FIRST as u64, "{n_folded} cells were folded");
     });
     assert!(looks.load(Ordering::Relaxed) > 0);
-    let counts = count(folder.path()).unwrap();
+    let counts = count(store.folder()).unwrap();
     assert_eq!(counts.len(), 3 * (FIRST + LATER), "nothing is lost");
     assert!(counts.values().all(|count| *count == 1));
     let status = store.status().unwrap();
