@@ -6,41 +6,49 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tables::{Shown, write_shown};
 
-use crate::document::{Block, Field, Line, Table, anchor};
+use crate::document::{Block, Field, Line, Table};
 
 /// Rows of one table that stand on a page.
 const TABLE_ROWS: usize = 500;
 /// Rows of all tables of a page together; every table has its first, however many there are.
 const PAGE_ROWS: usize = 6_000;
-/// Characters of a heading that name a file.
-const NAME_LENGTH: usize = 60;
-
-/// A table of which only the beginning stands on the page.
+/// Tables of the same columns, of some of which only the beginning stands on the page.
 pub(crate) struct Spilled {
     /// Beside the page.
     file: PathBuf,
-    table: Table,
+    columns: Vec<String>,
+    /// Each with the heading that it stands below.
+    tables: Vec<(String, Table)>,
 }
 
 impl Spilled {
-    /// Writes all of its rows into `beside`, numbers as they are shown.
+    /// Writes all rows of its tables into `beside`, numbers as they are shown.
     ///
     /// # Errors
     /// When the disk refuses.
     pub(crate) fn write(&self, beside: &Path) -> Result<()> {
         let path = beside.join(&self.file);
-        let columns: Vec<Shown> = self.table.shown().iter().map(|own| self.column(own)).collect();
+        let heading = |(heading, table): &(String, Table)| {
+            std::iter::repeat_n(Some(heading.clone()), table.n_rows()).collect::<Vec<_>>()
+        };
+        let mut columns =
+            vec![Shown::Texts("table".to_owned(), self.tables.iter().flat_map(heading).collect())];
+        columns.extend((0..self.columns.len()).map(|place| self.column(place)));
         write_shown(&path, &columns).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    fn column(&self, (place, name, _): &(usize, &str, crate::document::Align)) -> Shown {
-        let texts: Vec<String> = self.table.rows().map(|row| words(&row[*place])).collect();
+    fn column(&self, place: usize) -> Shown {
+        let rows = || self.tables.iter().flat_map(|(_, table)| table.rows());
+        let texts: Vec<String> = rows().map(|row| words(&row[place])).collect();
         let number = |text: &String| text.parse::<f64>().ok().filter(|value| value.is_finite());
         let is_number = |(row, text): (&[Field], &String)| {
-            matches!(row[*place], Field::Number(_)) && (text.is_empty() || number(text).is_some())
+            matches!(row[place], Field::Number(_)) && (text.is_empty() || number(text).is_some())
         };
-        let name = if name.is_empty() { "row".to_owned() } else { (*name).to_owned() };
-        match self.table.rows().zip(&texts).all(is_number) {
+        let name = match self.columns[place].as_str() {
+            "" => "row".to_owned(),
+            name => name.to_owned(),
+        };
+        match rows().zip(&texts).all(is_number) {
             true => Shown::Numbers(name, texts.iter().map(number).collect()),
             false => {
                 let is_there = |text: String| Some(text).filter(|text| !text.is_empty());
@@ -125,17 +133,24 @@ impl Bounds<'_> {
     }
 
     fn shortened(&mut self, table: Table) -> Vec<Block> {
-        let number = self.spilled.len() + 1;
-        let name: String = anchor(&self.heading).chars().take(NAME_LENGTH).collect();
-        let file = format!("{}/{number:03}-{name}.parquet", self.folder);
+        let columns: Vec<String> = table.names().map(str::to_owned).collect();
+        let known = self.spilled.iter().position(|own| own.columns == columns);
+        let place = known.unwrap_or_else(|| {
+            let number = self.spilled.len() + 1;
+            let file = PathBuf::from(format!("{}/tables-{number}.parquet", self.folder));
+            self.spilled.push(Spilled { file, columns, tables: Vec::new() });
+            number - 1
+        });
+        let own = &mut self.spilled[place];
         let (n, n_shown) = (table.n_rows(), self.most);
         let told = match n_shown {
             1 => "The first".to_owned(),
             _ => format!("The first {n_shown}"),
         };
-        let note = Line::new().text(format!("{told} of {n} rows; all of them are in ")).code(&file);
+        let note = Line::new().text(format!("{told} of {n} rows; all of them are in "));
+        let note = note.code(own.file.display().to_string());
         let first = table.first(n_shown);
-        self.spilled.push(Spilled { file: PathBuf::from(file), table });
+        own.tables.push((self.heading.clone(), table));
         vec![Block::Table(first), Block::Paragraph(note.text("."))]
     }
 }
@@ -189,14 +204,15 @@ mod tests {
         let note = crate::markdown::render([&blocks[2]]);
         assert_eq!(
             note,
-            "The first 500 of 501 rows; all of them are in `report/001-a--b.parquet`.\n"
+            "The first 500 of 501 rows; all of them are in `report/tables-1.parquet`.\n"
         );
         let folder = tempfile::tempdir().unwrap();
         spilled[0].write(folder.path()).unwrap();
-        let path = folder.path().join("report/001-a--b.parquet");
+        let path = folder.path().join("report/tables-1.parquet");
         let frame = tables::Frame::read(&path, None).unwrap();
         let numbers = frame.f64s("κ").unwrap();
         assert_eq!((numbers.len(), numbers[0], numbers[1]), (501, Some(0.5), None));
+        assert_eq!(frame.texts("table").unwrap()[0].as_deref(), Some("A / b"));
         assert_eq!(frame.texts("policy").unwrap()[500].as_deref(), Some("p500"));
         assert_eq!(frame.texts("cell").unwrap()[7].as_deref(), Some("0123456789abcdef"));
     }

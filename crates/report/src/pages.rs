@@ -65,7 +65,7 @@ impl Written {
         let others = [
             (n_pictures, ["picture", "pictures"]),
             (n_tables, ["table of the atlas", "tables of the atlas"]),
-            (n_spilled, ["table in full", "tables in full"]),
+            (n_spilled, ["file of longer tables", "files of longer tables"]),
         ];
         let others = others.into_iter().filter(|(n, _)| *n > 0);
         let others = others.map(|(n, [one, many])| format!("{n} {}", if n == 1 { one } else { many }));

@@ -90,6 +90,11 @@ impl Table {
         Self { columns: self.columns.clone(), rows, is_home: self.is_home }
     }
 
+    /// The names of all columns, shown or not.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|(name, _)| name.as_str())
+    }
+
     /// The columns in which some field is not empty: position, name and side.
     pub(crate) fn shown(&self) -> Vec<(usize, &str, Align)> {
         let all = self.columns.iter().enumerate();
