@@ -1,10 +1,11 @@
 //! The rows of all cells of a file, which is opened once.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
@@ -52,17 +53,29 @@ pub fn each_cell<'a>(
 }
 
 /// A file, and its footer as rows are read by it.
-struct Opened(ArrowReaderMetadata);
+struct Opened {
+    metadata: ArrowReaderMetadata,
+    /// All of a file of one cell: some fifty columns of a small file are read by one call of the system
+    /// instead of several each.
+    bytes: Option<Bytes>,
+}
 
 impl Opened {
     fn read(&self, path: &Path, group: Option<usize>, names: &[&str]) -> Result<Frame, String> {
-        let file = File::open(path).map_err(|error| error.to_string())?;
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.0.clone());
-        let builder = match group {
-            Some(group) => builder.with_row_groups(vec![group]),
-            None => builder,
+        let metadata = self.metadata.clone();
+        let batches = match (&self.bytes, group) {
+            (Some(bytes), _) => {
+                let builder =
+                    ParquetRecordBatchReaderBuilder::new_with_metadata(bytes.clone(), metadata);
+                read_batches(builder, Some(names))?
+            }
+            (None, group) => {
+                let file = File::open(path).map_err(|error| error.to_string())?;
+                let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+                read_batches(builder.with_row_groups(group.into_iter().collect()), Some(names))?
+            }
         };
-        Ok(Frame::of(path, read_batches(builder, Some(names))?))
+        Ok(Frame::of(path, batches))
     }
 }
 
@@ -70,15 +83,22 @@ fn open(
     path: &Path,
     files: &[&StoredFile],
 ) -> Result<(Opened, BTreeMap<String, plan::Cell>), String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let footer = Footer::of(&file)?;
-    let cells = match files {
-        [StoredFile { id, part: None, .. }] => BTreeMap::from([(id.clone(), footer.cell()?)]),
-        _ => footer.entries()?.into_iter().map(|entry| (entry.id, entry.cell)).collect(),
+    let (footer, cells, bytes) = match files {
+        [StoredFile { id, part: None, .. }] => {
+            let bytes = Bytes::from(fs::read(path).map_err(|error| error.to_string())?);
+            let footer = Footer::of(&bytes)?;
+            let cells = BTreeMap::from([(id.clone(), footer.cell()?)]);
+            (footer, cells, Some(bytes))
+        }
+        _ => {
+            let footer = Footer::of(&File::open(path).map_err(|error| error.to_string())?)?;
+            let entries = footer.entries()?.into_iter();
+            let cells = entries.map(|entry| (entry.id, entry.cell)).collect();
+            (footer, cells, None)
+        }
     };
-    let metadata = ArrowReaderMetadata::try_new(
-        Arc::new(footer.metadata),
-        ArrowReaderOptions::new(),
-    );
-    Ok((Opened(metadata.map_err(|error| error.to_string())?), cells))
+    let metadata =
+        ArrowReaderMetadata::try_new(Arc::new(footer.metadata), ArrowReaderOptions::new());
+    let metadata = metadata.map_err(|error| error.to_string())?;
+    Ok((Opened { metadata, bytes }, cells))
 }

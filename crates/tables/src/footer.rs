@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use parquet::file::metadata::{
     ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
 };
+use parquet::file::reader::ChunkReader;
 use runs::{Part, StoredFile, Table};
 use serde::{Deserialize, Serialize};
 
@@ -99,7 +100,7 @@ impl Footer {
     }
 
     /// Of an open file, not yet checked. Statistics of columns are passed over: nobody here asks for them.
-    pub(crate) fn of(file: &File) -> Result<Footer, String> {
+    pub(crate) fn of(file: &impl ChunkReader) -> Result<Footer, String> {
         let options = ParquetMetaDataOptions::new()
             .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
             .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll)

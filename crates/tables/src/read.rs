@@ -8,6 +8,7 @@ use arrow_array::{
 };
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelector};
+use parquet::file::reader::ChunkReader;
 use runs::Part;
 
 use crate::{
@@ -48,8 +49,8 @@ pub(crate) fn batches_of(
 }
 
 /// The named columns of what a builder is set to read.
-pub(crate) fn read_batches(
-    builder: ParquetRecordBatchReaderBuilder<File>,
+pub(crate) fn read_batches<T: ChunkReader + 'static>(
+    builder: ParquetRecordBatchReaderBuilder<T>,
     names: Option<&[&str]>,
 ) -> Result<Vec<RecordBatch>, String> {
     let mask = match names {
