@@ -13,7 +13,7 @@ use crate::report::status;
 use crate::workspace::Workspace;
 use crate::{
     check_dependencies, check_fresh, check_gpu, check_harness, check_notebooks, check_page,
-    check_slim,
+    check_slim, check_slurm,
 };
 
 const EXAMPLES: &str = "\
@@ -34,7 +34,9 @@ Examples:
   cargo xtask check harness  every choice of the first 100 items of each task beside
                              lm-evaluation-harness itself, on SmolLM2: some ten minutes
   cargo xtask check slim     models that `slim` writes, of every family and cut, in transformers and llama.cpp
-                             with no code of ours; makes target/slim-venv with pip, once";
+                             with no code of ours; makes target/slim-venv with pip, once
+  cargo xtask check slurm    a real Slurm of two nodes on this machine computes a grid while one of them is
+                             lost and workers are killed; the rows are those of an unbroken run";
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -77,6 +79,8 @@ enum What {
     Harness(check_harness::Args),
     /// Written models in transformers and llama.cpp: logits of every family and cut, perplexities
     Slim(check_slim::Args),
+    /// A grid on a real Slurm, started here, that loses a node; needs root and installs slurm-wlm
+    Slurm(check_slurm::Args),
     /// The notebooks, and the queries of the README files
     Notebooks {
         /// A run's folder, or a folder of runs [default: results]
@@ -99,6 +103,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         What::Page { html, require } => check_page::run(workspace, html.as_deref(), *require),
         What::Harness(args) => check_harness::run(workspace, args),
         What::Slim(args) => check_slim::run(workspace, args),
+        What::Slurm(args) => check_slurm::run(workspace, args),
         What::Notebooks { results, require } => {
             check_notebooks::run(workspace, results.as_deref(), *require)
         }

@@ -104,7 +104,9 @@ fn describe(work: &Work, dry_run: bool) -> String {
     let Work { partitions, cells, folded, files_before, files_after } = work;
     match (partitions, dry_run) {
         (0, _) => "nothing to fold".to_owned(),
-        (_, true) => format!("{cells} cells in files of their own, to be folded in {partitions} folders"),
+        (_, true) => {
+            format!("{cells} cells in files of their own, to be folded in {partitions} folders")
+        }
         (_, false) => {
             format!("{folded} cells folded: {files_before} files are {files_after} now")
         }
@@ -199,7 +201,8 @@ impl Shown {
         }
         if std::io::stderr().is_terminal() {
             let template = "folders [{bar:30}] {pos}/{len}  {eta} left";
-            let bar = self.bar.get_or_insert_with(|| ProgressBar::new(all).with_style(style(template)));
+            let bar =
+                self.bar.get_or_insert_with(|| ProgressBar::new(all).with_style(style(template)));
             bar.set_position(done);
         } else if self.spoken.elapsed() >= BETWEEN {
             self.spoken = Instant::now();

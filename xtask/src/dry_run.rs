@@ -178,9 +178,10 @@ impl Plan<'_> {
 
     /// For what is not done.
     fn seconds_left(&self) -> f64 {
-        let left = self.grid.selected().filter(|own| {
-            self.status.get(own.id.as_str()) != Some(&CellStatus::Done)
-        });
+        let left = self
+            .grid
+            .selected()
+            .filter(|own| self.status.get(own.id.as_str()) != Some(&CellStatus::Done));
         let costs = left.filter_map(|own| self.costs.get(own.id.as_str()));
         total(costs.map(|cost| cost.seconds_expected))
     }
@@ -240,7 +241,7 @@ fn gib(bytes: u64) -> String {
 }
 
 /// `45 s`, `12.5 min`, `3.2 h`.
-fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     if seconds < 90.0 {
         format!("{seconds:.0} s")
     } else if seconds < 90.0 * 60.0 {

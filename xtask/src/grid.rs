@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use plan::{
     Cell, Costed, DeviceName, Filter, Inspection, OrderProvenance, OrderedCell, Pipeline, Shard,
-    WorkOrder, grouped,
+    WorkOrder, grouped, shares,
 };
 use runs::CellStatus;
 
@@ -73,8 +73,7 @@ impl Grid {
                 (all, resolved, places)
             }
             Some(filter) => {
-                let places =
-                    filter.places(&all).map_err(|error| Exit::usage(error.to_string()))?;
+                let places = filter.places(&all).map_err(|error| Exit::usage(error.to_string()))?;
                 let chosen: Vec<Cell> = places.iter().map(|place| all[*place].clone()).collect();
                 let of_chosen = resolve(&chosen)?;
                 // The report wants the whole grid, but a missing text that the filter left out is no error.
@@ -138,6 +137,19 @@ impl Grid {
     /// Chooses a share of the chosen cells: of all of them, done or not, so that it is the same one
     /// whenever it is asked for.
     pub(crate) fn keep(&mut self, shard: Shard, inspection: &Inspection) {
+        let share: BTreeSet<String> =
+            self.shared_out(inspection, |cells| owned(shard.of(cells))).into_iter().collect();
+        let is_of_it = |place: &&usize| share.contains(&self.order.cells[**place].id);
+        self.selected = self.selected.iter().filter(is_of_it).copied().collect();
+    }
+
+    /// The chosen cells in `n` shares, see [`shares`].
+    pub(crate) fn shares(&self, n: usize, inspection: &Inspection) -> Vec<Vec<String>> {
+        self.shared_out(inspection, |cells| shares(cells, n).into_iter().map(owned).collect())
+    }
+
+    /// What `choose` makes of the chosen cells and their costs.
+    fn shared_out<T>(&self, inspection: &Inspection, choose: impl Fn(&[Costed<'_>]) -> T) -> T {
         let cost: BTreeMap<&str, f64> =
             inspection.cells.iter().map(|cell| (cell.id.as_str(), cell.flops_expected)).collect();
         let cells: Vec<&OrderedCell> = self.selected().collect();
@@ -148,9 +160,14 @@ impl Grid {
             .iter()
             .map(|own| Costed { id: &own.id, model: &own.cell.model, cost: costed(own) })
             .collect();
-        let share: BTreeSet<&str> = shard.of(&cells).into_iter().collect();
-        let is_of_it = |place: &&usize| share.contains(self.order.cells[**place].id.as_str());
-        self.selected = self.selected.iter().filter(is_of_it).copied().collect();
+        choose(&cells)
+    }
+
+    /// Chooses those of the chosen cells that are not done.
+    pub(crate) fn keep_left(&mut self, status: &BTreeMap<String, CellStatus>) {
+        let is_left =
+            |place: &&usize| status.get(&self.order.cells[**place].id) != Some(&CellStatus::Done);
+        self.selected = self.selected.iter().filter(is_left).copied().collect();
     }
 
     /// The chosen cells by status.
@@ -164,6 +181,10 @@ impl Grid {
             failed: count(Some(CellStatus::Failed)),
         }
     }
+}
+
+fn owned(ids: Vec<&str>) -> Vec<String> {
+    ids.into_iter().map(str::to_owned).collect()
 }
 
 fn with_ids(cells: Vec<Cell>, order: &WorkOrder) -> Result<Vec<OrderedCell>> {

@@ -18,6 +18,7 @@ mod check_harness;
 mod check_notebooks;
 mod check_page;
 mod check_slim;
+mod check_slurm;
 mod code_version;
 mod compact;
 mod completions;
@@ -40,8 +41,10 @@ mod run_grid;
 mod slim;
 mod slim_cell;
 mod slow_tests;
+mod slurm;
 mod snapshot;
 mod speed;
+mod status;
 mod stop;
 mod stored;
 mod test;
@@ -70,6 +73,10 @@ enum Command {
     Fetch(fetch::Args),
     /// Run all cells of a pipeline that are not done yet, then write the report
     RunGrid(run_grid::Args),
+    /// Submit a pipeline to Slurm: a job array that shares its cells out, and a job for the report
+    Slurm(slurm::Args),
+    /// Say how far a run is: by share, with rate and time left, from its folder and from Slurm
+    Status(status::Args),
     /// Print and write the report of what is in a results folder
     Report(report::Args),
     /// Fold the files of finished cells into large ones, which are faster to read
@@ -116,6 +123,8 @@ fn run(command: &Command) -> anyhow::Result<i32> {
     match command {
         Command::Fetch(args) => fetch::run(&workspace, args),
         Command::RunGrid(args) => run_grid::run(&workspace, args),
+        Command::Slurm(args) => slurm::run(&workspace, args),
+        Command::Status(args) => status::run(&workspace, args),
         Command::Report(args) => report::run(&workspace, args),
         Command::Compact(args) => compact::run(&workspace, args),
         Command::Explain(args) => explain::run(&workspace, args),

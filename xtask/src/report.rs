@@ -132,10 +132,9 @@ pub(crate) fn write(
     quiet: bool,
     took: Option<Duration>,
 ) -> Result<PathBuf> {
-    let path = results.join("report.md");
+    let path = page(results);
     let mut command = Command::new(report);
-    command.arg("--results").arg(results).arg("--out").arg(&path);
-    command.args(claims(workspace, None, results)).args(sweeps(workspace));
+    command.args(words_of_run(workspace, results));
     if let Some(took) = took {
         command.arg("--took").arg(format!("{:.1}", took.as_secs_f64()));
     }
@@ -151,6 +150,19 @@ pub(crate) fn write(
         bail!("the results are stored, but the report failed: try `cargo xtask report`");
     }
     Ok(path.with_extension("html"))
+}
+
+/// Where the report of a run goes, as Markdown; the page lies beside it.
+fn page(results: &Path) -> PathBuf {
+    results.join("report.md")
+}
+
+/// The arguments with which the report binary writes the report of one run.
+pub(crate) fn words_of_run(workspace: &Workspace, results: &Path) -> Vec<OsString> {
+    let mut words = vec!["--results".into(), results.into(), "--out".into(), page(results).into()];
+    words.extend(claims(workspace, None, results));
+    words.extend(sweeps(workspace));
+    words
 }
 
 /// Runs a program to its end and passes its exit code through.

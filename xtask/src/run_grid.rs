@@ -30,7 +30,7 @@ Examples:
 On several machines that see one results folder (docs/machines.md):
   cargo xtask run-grid P.toml --shard 1/2               by hand, and 2/2 on the other machine
   parallel --sshlogin a,b --wd . cargo xtask run-grid P.toml --shard {}/2 ::: 1 2
-  cargo xtask run-grid P.toml --shard $SLURM_ARRAY_TASK_ID/16      of an array job 1-16
+  cargo xtask slurm P.toml --nodes 4                    the same as a job array of Slurm
   cargo xtask run-grid P.toml --shard 3/16 --dry-run    which cells the third share has
 
 A cell that is done is never computed again, and never by two at once. Ctrl-C stops after the current
@@ -196,7 +196,7 @@ fn run_worker(
 }
 
 /// Opens the results folder for writing, and says who else is at work there.
-fn open(folder: &Path) -> Result<RunFolder> {
+pub(crate) fn open(folder: &Path) -> Result<RunFolder> {
     let unusable = || Exit::results("the results folder cannot be used");
     let run = RunFolder::open(folder).with_context(unusable)?;
     if let Some(others) = run.at_work().with_context(unusable)? {
@@ -206,7 +206,7 @@ fn open(folder: &Path) -> Result<RunFolder> {
 }
 
 /// Leaves the pipeline and the whole grid beside the results.
-fn prepare(folder: &Path, grid: &Grid) -> Result<()> {
+pub(crate) fn prepare(folder: &Path, grid: &Grid) -> Result<()> {
     let unusable = || Exit::results("the results folder cannot be used");
     let plan = folder.join("plan.toml");
     files::write(&plan, grid.pipeline_text.as_bytes()).with_context(unusable)?;
@@ -223,7 +223,7 @@ fn prepare(folder: &Path, grid: &Grid) -> Result<()> {
 }
 
 /// What is done and what failed; damaged files are told and will be computed again.
-fn survey(worker: &Path, folder: &Path) -> Result<Standing> {
+pub(crate) fn survey(worker: &Path, folder: &Path) -> Result<Standing> {
     let standing = stored::standing(worker, folder)?;
     for damaged in &standing.damaged {
         eprintln!("warning: {} does not count: {}", damaged.path.display(), damaged.reason);

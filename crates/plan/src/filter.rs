@@ -114,8 +114,7 @@ impl Filter {
         let matches = |cell: &Cell| {
             self.allowed.iter().all(|(key, allowed)| !values_of(cell, key).is_disjoint(allowed))
         };
-        let places: Vec<usize> =
-            (0..cells.len()).filter(|place| matches(&cells[*place])).collect();
+        let places: Vec<usize> = (0..cells.len()).filter(|place| matches(&cells[*place])).collect();
         if places.is_empty() { Err(FilterError::Empty) } else { Ok(places) }
     }
 

@@ -68,7 +68,8 @@ impl Written {
             (n_spilled, ["file of longer tables", "files of longer tables"]),
         ];
         let others = others.into_iter().filter(|(n, _)| *n > 0);
-        let others = others.map(|(n, [one, many])| format!("{n} {}", if n == 1 { one } else { many }));
+        let others =
+            others.map(|(n, [one, many])| format!("{n} {}", if n == 1 { one } else { many }));
         let beside = [name].into_iter().chain(others).collect();
         Written { html: file.with_extension("html"), beside }
     }

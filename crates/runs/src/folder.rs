@@ -168,7 +168,11 @@ pub(crate) fn check_name<'a>(what: &'static str, name: &'a str) -> Result<&'a st
 }
 
 /// The files below `folder`, at most `depth` folders down, sorted; an absent folder has none.
-fn list_files(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), StoreError> {
+pub(crate) fn list_files(
+    folder: &Path,
+    depth: usize,
+    files: &mut Vec<PathBuf>,
+) -> Result<(), StoreError> {
     let list = || -> std::io::Result<Vec<(PathBuf, bool)>> {
         let entries = fs::read_dir(folder)?.map(|entry| {
             let entry = entry?;

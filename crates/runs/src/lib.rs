@@ -6,6 +6,7 @@
 mod claims;
 mod error;
 mod folder;
+mod in_hand;
 mod instant;
 mod listing;
 mod origin;
@@ -19,6 +20,7 @@ mod watch;
 pub use claims::{Attempt, Claim, Claims};
 pub use error::StoreError;
 pub use folder::{RunFolder, TableFile, remove_temporaries};
+pub use in_hand::InHand;
 pub use instant::utc;
 pub use listing::{ORDER, SPEED, runs_in};
 pub use origin::{FailureRecord, FileAbout, Origin, Provenance};

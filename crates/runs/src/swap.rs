@@ -252,7 +252,8 @@ pub(crate) fn left(
         let Some(rest) = name.strip_prefix(&begins) else { continue };
         // A name of another run may begin with ours: of ours only process, number and ending follow.
         let is_ours = files::owner_of(&name).is_some_and(|owner| {
-            rest.strip_prefix(&format!("{owner}.")).is_some_and(|rest| rest.matches('.').count() == 1)
+            rest.strip_prefix(&format!("{owner}."))
+                .is_some_and(|rest| rest.matches('.').count() == 1)
                 && whose(&owner)
         });
         if is_ours && path.is_dir() {

@@ -47,7 +47,8 @@ const OLD: usize = 5_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let folder = arguments.next().ok_or("which folder? usage: many_cells FOLDER [CELLS [SEEDS]]")?;
+    let folder =
+        arguments.next().ok_or("which folder? usage: many_cells FOLDER [CELLS [SEEDS]]")?;
     let n_cells: usize = arguments.next().map_or(Ok(10_000), |number| number.parse())?;
     let n_seeds: u64 = arguments.next().map_or(Ok(1), |number| number.parse())?;
     let store = Store::open(Path::new(&folder))?;

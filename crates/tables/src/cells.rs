@@ -24,17 +24,16 @@ pub fn each_cell<'a>(
     mut take: impl FnMut(&'a StoredFile, Result<(plan::Cell, Frame), StoreError>),
 ) {
     let Some(path) = files.first().map(|file| file.path.as_path()) else { return };
-    let refused = |reason: &str| StoreError::Unreadable {
-        path: path.to_owned(),
-        reason: reason.to_owned(),
-    };
+    let refused =
+        |reason: &str| StoreError::Unreadable { path: path.to_owned(), reason: reason.to_owned() };
     let (opened, mut cells) = match open(path, files) {
         Ok(both) => both,
         Err(reason) => {
             return files.iter().for_each(|&file| take(file, Err(refused(&reason))));
         }
     };
-    for of_group in files.chunk_by(|a, b| a.part.map(|part| part.group) == b.part.map(|p| p.group)) {
+    for of_group in files.chunk_by(|a, b| a.part.map(|part| part.group) == b.part.map(|p| p.group))
+    {
         let group = of_group[0].part.map(|part| part.group as usize);
         match opened.read(path, group, names) {
             Err(error) => of_group.iter().for_each(|&file| take(file, Err(refused(&error)))),

@@ -125,11 +125,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`], after which everything is where it was or is put right by whoever opens the run
     /// next; [`StoreError::Unreadable`] where rows cannot be decoded.
-    pub fn fold(
-        &self,
-        partition: &Scattered,
-        retired: &mut Retired,
-    ) -> Result<Folded, StoreError> {
+    pub fn fold(&self, partition: &Scattered, retired: &mut Retired) -> Result<Folded, StoreError> {
         let Material { cells, folded, n_new } = material(partition)?;
         if n_new < 2 {
             return Ok(Folded::default());
@@ -247,7 +243,8 @@ fn write(
 fn new_path(id: &str, partition: &Path, folder: &Path) -> PathBuf {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     let names = (now..).map(|number| format!("{MANY}{id}-{number}.parquet"));
-    let mut free = names.filter(|name| !partition.join(name).exists() && !folder.join(name).exists());
+    let mut free =
+        names.filter(|name| !partition.join(name).exists() && !folder.join(name).exists());
     folder.join(free.next().unwrap_or_default())
 }
 

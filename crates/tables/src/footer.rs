@@ -211,8 +211,7 @@ pub fn read_cells(path: &Path) -> Result<Vec<(String, plan::Cell)>, StoreError> 
 /// [`StoreError::Unreadable`].
 pub fn cells_of_many(path: &Path, table: Table) -> Result<Vec<StoredFile>, StoreError> {
     let places = Footer::read(path).and_then(|footer| footer.places());
-    let stored = |Place { id, part }| {
-        StoredFile { id, table, path: path.to_owned(), part: Some(part) }
-    };
+    let stored =
+        |Place { id, part }| StoredFile { id, table, path: path.to_owned(), part: Some(part) };
     places.map(|places| places.into_iter().map(stored).collect()).map_err(unreadable(path))
 }

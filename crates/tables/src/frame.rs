@@ -7,8 +7,8 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
 
-use crate::{CellPlace, StoreError};
 use crate::read::{batches_of, column};
+use crate::{CellPlace, StoreError};
 
 /// Columns of one Parquet file or of a part of it, in memory.
 ///
@@ -100,7 +100,8 @@ impl Frame {
     /// # Errors
     /// As [`Frame::u32s`].
     pub fn each_text(&self, name: &str) -> Result<impl Iterator<Item = Option<&str>>, StoreError> {
-        let arrays = self.batches.iter().map(|batch| column::<StringArray>(&self.path, batch, name));
+        let arrays =
+            self.batches.iter().map(|batch| column::<StringArray>(&self.path, batch, name));
         let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
         Ok(arrays.into_iter().flat_map(|array| array.iter()))
     }

@@ -3,10 +3,10 @@
 use arrow_array::{Array as _, Float64Array, RecordBatch, UInt32Array, UInt64Array};
 use arrow_schema::ArrowError;
 
-use crate::{CellPlace, StoreError};
 use crate::columns::{Batch, Column, Kind};
 use crate::read::{batches, column};
 use crate::record::{CellRecord, IDENTITY, PROVENANCE, fill_shared};
+use crate::{CellPlace, StoreError};
 
 /// One layer. Sums, beside the tokens that they go over.
 #[derive(Debug, Clone, Copy, PartialEq)]

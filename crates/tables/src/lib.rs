@@ -119,8 +119,8 @@ pub use origin::{about_file, read_failure_record, read_origin};
 pub use outcomes::{Outcome, outcomes};
 pub use overlaps::{OverlapRow, overlap_columns};
 pub use read::{
-    read_attention, read_blocks, read_channels, read_choices, read_directions,
-    read_failure, read_items, read_neurons, read_overlaps, read_windows,
+    read_attention, read_blocks, read_channels, read_choices, read_directions, read_failure,
+    read_items, read_neurons, read_overlaps, read_windows,
 };
 pub use record::{CellRecord, Left, RowCache, RowShares, Touched};
 pub use runs::{

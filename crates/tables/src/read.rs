@@ -110,7 +110,9 @@ pub fn read_windows(place: &(impl CellPlace + ?Sized)) -> Result<Vec<WindowRow>,
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub fn read_choices(place: &(impl CellPlace + ?Sized)) -> Result<(TaskColumns, Vec<ChoiceRow>), StoreError> {
+pub fn read_choices(
+    place: &(impl CellPlace + ?Sized),
+) -> Result<(TaskColumns, Vec<ChoiceRow>), StoreError> {
     let path = place.file();
     let (mut rows, mut task) = (Vec::new(), None);
     for batch in batches(place)? {

@@ -36,9 +36,10 @@ pub fn write_shown(path: &Path, columns: &[Shown]) -> Result<(), StoreError> {
             Shown::Numbers(_, values) => {
                 (DataType::Float64, Arc::new(Float64Array::from(values.clone())))
             }
-            Shown::Texts(_, values) => {
-                (DataType::Utf8, Arc::new(StringArray::from_iter(values.iter().map(Option::as_ref))))
-            }
+            Shown::Texts(_, values) => (
+                DataType::Utf8,
+                Arc::new(StringArray::from_iter(values.iter().map(Option::as_ref))),
+            ),
         };
         fields.push(Field::new(name, kind, true));
         arrays.push(array);

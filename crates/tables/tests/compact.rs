@@ -15,7 +15,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use plan::{Cell, Policy, Score, Treatment, TreatmentSpec};
 use tables::{
     CellRecord, CellStatus, FailureRecord, Folded, Frame, ItemRow, Left, Provenance, Retired,
-    RowShares, Store, Table, TokenColumns, Touched, WindowRow, read_cell, read_origin, read_windows,
+    RowShares, Store, Table, TokenColumns, Touched, WindowRow, read_cell, read_origin,
+    read_windows,
 };
 
 fn record(number: usize, protocol: &str, sparsity: f64) -> CellRecord {
@@ -194,8 +195,7 @@ fn a_cell_is_never_in_two_row_groups() {
         write_windows(&store, number, 0.5, 20_000);
     }
     let before = store.survey().unwrap();
-    let before: Vec<_> =
-        before.files.iter().map(|file| read_windows(file).unwrap()).collect();
+    let before: Vec<_> = before.files.iter().map(|file| read_windows(file).unwrap()).collect();
     fold(&store);
     let survey = store.survey().unwrap();
     let groups: Vec<u32> = survey.files.iter().map(|file| file.part.unwrap().group).collect();
@@ -372,9 +372,8 @@ fn every_reader_sees_each_row_once() {
                             let ids: Vec<_> = survey.files.iter().map(|file| &file.id).collect();
                             let distinct: BTreeSet<_> = ids.iter().collect();
                             assert_eq!(distinct.len(), ids.len());
-                            let n_first = (0..FIRST).filter(|number| {
-                                distinct.contains(&&format!("{number:016x}"))
-                            });
+                            let n_first = (0..FIRST)
+                                .filter(|number| distinct.contains(&&format!("{number:016x}")));
                             assert_eq!(n_first.count(), FIRST);
                             continue;
                         }

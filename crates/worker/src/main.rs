@@ -9,6 +9,7 @@ mod compact;
 mod evaluate;
 mod fail;
 mod inspect;
+mod log;
 mod logits;
 mod material;
 mod observe;
@@ -60,6 +61,9 @@ enum Command {
         /// Milliseconds after which a worker on another machine without a new sign counts as dead.
         #[arg(long)]
         silence_ms: Option<u64>,
+        /// Nobody reads along: lines for people instead of events, and standard input is no lifeline.
+        #[arg(long)]
+        unattended: bool,
     },
     /// Say what a work order will cost.
     Inspect {
@@ -171,11 +175,11 @@ fn main() -> ExitCode {
         .with_ansi(system::colours())
         .init();
     let result = match Arguments::parse().command {
-        Command::Run { order, beat_ms, silence_ms } => {
+        Command::Run { order, beat_ms, silence_ms, unattended } => {
             let Pace { beat, silence } = Pace::default();
             let beat = beat_ms.map_or(beat, Duration::from_millis);
             let silence = silence_ms.map_or(silence, Duration::from_millis);
-            run::run(&order, Pace { beat, silence })
+            run::run(&order, Pace { beat, silence }, unattended)
         }
         Command::Inspect { order, json } => inspect::inspect(&order, json),
         Command::Survey { results, standing: true, .. } => survey::standing(&results),

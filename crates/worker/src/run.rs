@@ -18,6 +18,7 @@ use crate::{
     Outcome,
     cells::{Left, Tally},
     fail::Fail,
+    log::Log,
     material::Material,
     runner::Runner,
     stop::Stop,
@@ -36,9 +37,11 @@ pub(crate) fn read_order(path: &Path) -> Result<WorkOrder, Fail> {
 }
 
 /// Runs what is not done, as one of any number of workers; events go to standard output.
-pub(crate) fn run(order: &Path, pace: Pace) -> Outcome {
+///
+/// `unattended`: nobody reads along, so lines for people go there instead, see [`Log`].
+pub(crate) fn run(order: &Path, pace: Pace, unattended: bool) -> Outcome {
     let order = read_order(order)?;
-    let stop = Stop::listen(true).map_err(Fail::Usage)?;
+    let stop = Stop::listen(!unattended).map_err(Fail::Usage)?;
     let store = Store::open(&order.results).map_err(|e| Fail::Results(e.into()))?;
     let claims = store.join(pace).map_err(|e| Fail::Results(e.into()))?;
     let status = store.status().map_err(|e| Fail::Results(e.into()))?;
@@ -48,6 +51,9 @@ pub(crate) fn run(order: &Path, pace: Pace) -> Outcome {
         order.cells.iter().filter(|cell| wanted.contains(&cell.id)).collect();
     let inputs = Inputs::read(&order, &cells)?;
     let device = subject::device(order.device).map_err(Fail::Usage)?;
+    if unattended {
+        Log::begin(cells.len());
+    }
     let turns = Turns::new(&store, &claims, &cells).map_err(|e| Fail::Results(e.into()))?;
     let work = Work { order: &order, inputs: &inputs, store: &store, stop: &stop, device, turns };
     let mut tally = Tally::default();
@@ -156,6 +162,9 @@ impl<'a> Work<'a> {
 
 /// Tells the process that started us; if it is gone there is nobody to tell.
 pub(crate) fn say(event: &Event) {
+    if Log::takes(event) {
+        return;
+    }
     match serde_json::to_string(event) {
         Ok(line) => {
             let _ = writeln!(std::io::stdout().lock(), "{line}");

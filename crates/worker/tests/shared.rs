@@ -5,12 +5,12 @@
 mod common;
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use common::{cells, golden_model, order, rows, run, start, stderr};
@@ -133,6 +133,11 @@ fn what_a_living_worker_holds_is_waited_for() {
     while began.elapsed() < Duration::from_millis(3500) {
         number += 1;
         fs::write(&beat, number.to_string()).unwrap();
+        // Its clock is years off, now in one direction, now in the other.
+        let years = Duration::from_secs(20 * 365 * 86_400);
+        let now = SystemTime::now();
+        let then = if number % 2 == 0 { now - years } else { now + years };
+        File::options().write(true).open(&beat).unwrap().set_modified(then).unwrap();
         thread::sleep(Duration::from_millis(20));
     }
     assert!(child.try_wait().unwrap().is_none(), "it waits as long as the other lives");

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use plan::{
@@ -21,6 +23,9 @@ use crate::python::succeed;
 use crate::texts;
 use crate::workspace::Workspace;
 
+/// Threads of whoever was timed before may look for work for a while (OpenMP's do for a fifth of a second)
+/// before they sleep.
+const SETTLE: Duration = Duration::from_millis(400);
 /// Windows of made-up ids, where cuts look at text and there is none, and their tokens.
 const MADE_UP: (usize, usize) = (4, 512);
 /// Losses of programs that run the same weights on the same ids agree this closely, in nats.
@@ -245,9 +250,12 @@ fn time(sides: &Sides<'_>, model: &SpeedModel, runners: &mut [Runner]) -> Result
             _ => eprintln!("{}: {repeat} of {}", model.name, sides.repeats),
         }
         for (index, (_, ask)) in MEASURES.into_iter().enumerate() {
-            // Another one begins in every round, so that none always follows the same.
+            // Another one begins in every round, and every second round goes backwards, so that none
+            // always follows the same.
             for turn in 0..n {
+                let turn = if repeat % 2 == 0 { turn } else { n - 1 - turn };
                 let runner = &mut runners[(turn + repeat) % n];
+                sleep(SETTLE);
                 let timed: Timed = runner.process.ask(ask)?;
                 if repeat > 0 {
                     runner.timed[index].push(timed);

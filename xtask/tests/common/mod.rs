@@ -90,8 +90,7 @@ impl Bench {
     /// A worker that computes nothing and finds an empty results folder; `body` is what it does else.
     pub(crate) fn worker(&self, body: &str) {
         let empty = r#"{"survey":{"files":[],"damaged":[]},"cells":{}}"#;
-        let standing =
-            r#"{"done":[],"failed":[],"damaged":[],"single_files":0,"files_of_many":0}"#;
+        let standing = r#"{"done":[],"failed":[],"damaged":[],"single_files":0,"files_of_many":0}"#;
         self.script(
             "no-worker",
             &format!(

@@ -122,9 +122,17 @@ fn a_swap_that_was_killed_is_ended_or_undone() {
     let after = ["c.parquet", MADE];
     let deaths: [(&str, Death, &[&str]); 8] = [
         ("before the journal", |_, _| {}, &before),
-        ("with half a journal", |_, s| fs::write(s.staging.join(JOURNAL), "made x").unwrap(), &before),
+        (
+            "with half a journal",
+            |_, s| fs::write(s.staging.join(JOURNAL), "made x").unwrap(),
+            &before,
+        ),
         ("before the exchange", |_, _| {}, &before),
-        ("behind the exchange", |scene, s| exchange(&s.folder(), &scene.partition).unwrap(), &after),
+        (
+            "behind the exchange",
+            |scene, s| exchange(&s.folder(), &scene.partition).unwrap(),
+            &after,
+        ),
         (
             "between two renames",
             |scene, s| fs::rename(&scene.partition, s.staging.join(OLD)).unwrap(),
@@ -152,7 +160,8 @@ fn a_swap_that_was_killed_is_ended_or_undone() {
             |scene, s| {
                 exchange(&s.folder(), &scene.partition).unwrap();
                 fs::remove_file(s.folder().join("a.parquet")).unwrap();
-                fs::rename(s.folder().join("c.parquet"), scene.partition.join("c.parquet")).unwrap();
+                fs::rename(s.folder().join("c.parquet"), scene.partition.join("c.parquet"))
+                    .unwrap();
             },
             &after,
         ),
