@@ -4,14 +4,17 @@
 
 RESULTS is a run's folder or holds such folders. The lines are taken from the files as they stand,
 with the run's folder in the place of `results/quick`. DuckDB, pandas and polars must agree within
-1e-9, and names that look like numbers or dates must come through. `cargo xtask check notebooks` calls
-this.
+1e-9, and names that look like numbers or dates must come through. All of it is asked again of a copy
+whose files are folded (`cargo xtask compact`), where each reader must find the same rows. `cargo xtask
+check notebooks` calls this, and names the worker that folds in SLIM_WORKER.
 """
 
 import contextlib
 import io
+import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +22,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import polars as pl
+import pyarrow.dataset as ds
 
 PAGE = Path(__file__).resolve().parent.parent / "results/README.md"
 TOLERANCE = 1e-9
@@ -104,14 +108,55 @@ def check_names(run, table):
     print(f"{run.name}, {table}: names survive ({', '.join(frames)})")
 
 
+def rows_of(run, table, index):
+    """All rows of a table by each reader, sorted, with the columns that the folders give."""
+    files = (run / table).as_posix() + "/**/*.parquet"
+    hive = ds.dataset(run / table, partitioning="hive").to_table().to_pandas()
+    frames = {
+        "polars": pl.scan_parquet(files, hive_partitioning=True).collect(),
+        "pandas": pl.from_pandas(hive),
+        "DuckDB": duckdb.sql(f"SELECT * FROM read_parquet('{files}', hive_partitioning = true)").pl(),
+    }
+    return {reader: frame.sort("cell_id", *index) for reader, frame in frames.items()}
+
+
+def check_folded(run, table, index):
+    """A copy whose files are folded has the same rows for every reader, each once."""
+    worker = os.environ.get("SLIM_WORKER")
+    if worker is None:
+        print(f"skipped: {run.name}, {table}: no SLIM_WORKER that folds files")
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / run.name
+        shutil.copytree(run / table, copy / table)
+        before = rows_of(copy, table, index)
+        command = [worker, "compact", "--results", copy]
+        subprocess.run(command, check=True, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        after = rows_of(copy, table, index)
+        n_files = [len(list((own / table).rglob("*.parquet"))) for own in (run, copy)]
+        for reader, frame in after.items():
+            if not frame.equals(before[reader]):
+                sys.exit(f"error: {run.name}, {table}: {reader} reads other rows of folded files")
+            if frame.select("cell_id", *index).is_duplicated().any():
+                sys.exit(f"error: {run.name}, {table}: {reader} reads a row twice")
+        check_windows(copy) if table == "windows" else check_items(copy)
+    told = f"{n_files[0]} files folded into {n_files[1]}"
+    print(f"{run.name}, {table}: {told}, the same {before['polars'].height} rows ({', '.join(after)})")
+
+
 def main():
     [results] = map(Path, sys.argv[1:])
     checked = False
+    tables = [
+        ("windows", check_windows, ["window_index"]),
+        ("items", check_items, ["item_index"]),
+    ]
     for run in [results, *sorted(results.glob("*"))]:
-        for table, check in [("windows", check_windows), ("items", check_items)]:
+        for table, check, index in tables:
             if any((run / table).rglob("*.parquet")):
                 check(run)
                 check_names(run, table)
+                check_folded(run, table, index)
                 checked = True
     if not checked:
         print(f"skipped: {results} has no run with windows or items")

@@ -46,6 +46,7 @@ pub(crate) fn run(workspace: &Workspace, results: Option<&Path>, require: bool) 
     execute.env("SLIM_RESULTS", &results).env("SLIM_REPORT_JSON", numbers);
     let mut queries = Command::new(&python);
     queries.arg(folder.join("queries.py")).arg(&results);
+    queries.env("SLIM_WORKER", build::worker(workspace)?);
     for mut command in [execute, queries] {
         // Python would leave its compiled scripts beside them.
         let code = status(command.env("PYTHONDONTWRITEBYTECODE", "1"))?;

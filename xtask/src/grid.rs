@@ -1,6 +1,7 @@
 //! From a pipeline file to a work order: parsed, filtered, inputs found, ids computed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::env;
 use std::fs;
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use plan::{
     Cell, Costed, DeviceName, Filter, Inspection, OrderProvenance, OrderedCell, Pipeline, Shard,
-    WorkOrder, cell_id, grouped, shares,
+    WorkOrder, grouped, shares,
 };
 use runs::CellStatus;
 
@@ -24,8 +25,8 @@ pub(crate) struct Grid {
     pub(crate) pipeline_text: String,
     /// The whole grid; only the chosen cells where the inputs of the others are missing.
     pub(crate) order: WorkOrder,
-    /// The ids of the cells that filter and share chose, in order; all of them without either.
-    pub(crate) selected: Vec<String>,
+    /// The places of the cells that filter and share chose, in order; all of them without either.
+    selected: Vec<usize>,
 }
 
 /// Cells by what is known of them.
@@ -57,23 +58,33 @@ impl Grid {
         let pipeline_text = fs::read_to_string(path)
             .map_err(|error| Exit::usage(format!("cannot read the pipeline {shown}: {error}")))?;
         let models_lock = workspace.models_lock()?;
-        let pipeline = Pipeline::parse(&pipeline_text, &models_lock.names())
+        let mut pipeline = Pipeline::parse(&pipeline_text, &models_lock.names())
             .map_err(|mistakes| Exit::usage(format!("{shown}: {mistakes}")))?;
-        let selected = match filter {
-            None => pipeline.cells.clone(),
-            Some(filter) => {
-                filter.select(&pipeline.cells).map_err(|error| Exit::usage(error.to_string()))?
-            }
-        };
         let folder = path.parent().unwrap_or(Path::new("."));
+        // A grid may have a million cells: there is one list of them.
+        let all = std::mem::take(&mut pipeline.cells);
         let resolve = |cells: &[Cell]| {
             inputs::resolve(workspace, &pipeline, folder, cells, &models_lock, purpose)
         };
-        let chosen = resolve(&selected)?;
-        // The report wants the whole grid, but a missing text that the filter left out is no error.
-        let (cells, resolved) = match filter.map(|_| resolve(&pipeline.cells)) {
-            None | Some(Err(_)) => (selected.clone(), chosen),
-            Some(Ok(all)) => (pipeline.cells.clone(), all),
+        let (cells, resolved, selected) = match filter {
+            None => {
+                let resolved = resolve(&all)?;
+                let places = (0..all.len()).collect();
+                (all, resolved, places)
+            }
+            Some(filter) => {
+                let places = filter.places(&all).map_err(|error| Exit::usage(error.to_string()))?;
+                let chosen: Vec<Cell> = places.iter().map(|place| all[*place].clone()).collect();
+                let of_chosen = resolve(&chosen)?;
+                // The report wants the whole grid, but a missing text that the filter left out is no error.
+                match resolve(&all) {
+                    Ok(of_all) => (all, of_all, places),
+                    Err(_) => {
+                        let places = (0..chosen.len()).collect();
+                        (chosen, of_chosen, places)
+                    }
+                }
+            }
         };
         let code_version = code_version(workspace.root())?;
         let mut order = WorkOrder {
@@ -90,17 +101,49 @@ impl Grid {
             tasks: resolved.tasks,
             cells: Vec::new(),
         };
-        order.cells = with_ids(&cells, &order)?;
-        let is_selected = |ordered: &&OrderedCell| selected.contains(&ordered.cell);
-        let selected = order.cells.iter().filter(is_selected).map(|cell| cell.id.clone()).collect();
+        order.cells = with_ids(cells, &order)?;
         Ok(Grid { pipeline_text, order, selected })
     }
 
+    /// A grid to which cells come bit by bit, none of them yet.
+    pub(crate) fn empty(pipeline_text: String, order: WorkOrder) -> Grid {
+        Grid { pipeline_text, order, selected: Vec::new() }
+    }
+
+    /// Adds cells, which from now on are those that are chosen.
+    pub(crate) fn go_on_with(&mut self, cells: Vec<OrderedCell>) {
+        let first = self.order.cells.len();
+        self.order.cells.extend(cells);
+        self.selected = (first..self.order.cells.len()).collect();
+    }
+
+    /// The chosen cells.
+    pub(crate) fn selected(&self) -> impl Iterator<Item = &OrderedCell> {
+        self.selected.iter().map(|place| &self.order.cells[*place])
+    }
+
     /// The order with the chosen cells only.
-    pub(crate) fn selected_order(&self) -> WorkOrder {
-        let mut order = self.order.clone();
-        order.cells.retain(|cell| self.selected.contains(&cell.id));
-        order
+    pub(crate) fn selected_order(&self) -> Cow<'_, WorkOrder> {
+        if self.selected.len() == self.order.cells.len() {
+            return Cow::Borrowed(&self.order);
+        }
+        Cow::Owned(self.order_of(self.selected()))
+    }
+
+    /// The order with some of its cells.
+    pub(crate) fn order_of<'a>(&self, cells: impl Iterator<Item = &'a OrderedCell>) -> WorkOrder {
+        let WorkOrder { run, results, device, provenance, models, texts, tasks, cells: _ } =
+            &self.order;
+        WorkOrder {
+            run: run.clone(),
+            results: results.clone(),
+            device: *device,
+            provenance: provenance.clone(),
+            models: models.clone(),
+            texts: texts.clone(),
+            tasks: tasks.clone(),
+            cells: cells.cloned().collect(),
+        }
     }
 
     /// Chooses a share of the chosen cells: of all of them, done or not, so that it is the same one
@@ -108,7 +151,8 @@ impl Grid {
     pub(crate) fn keep(&mut self, shard: Shard, inspection: &Inspection) {
         let share: BTreeSet<String> =
             self.shared_out(inspection, |cells| owned(shard.of(cells))).into_iter().collect();
-        self.selected.retain(|id| share.contains(id));
+        let is_of_it = |place: &&usize| share.contains(&self.order.cells[**place].id);
+        self.selected = self.selected.iter().filter(is_of_it).copied().collect();
     }
 
     /// The chosen cells in `n` shares, see [`shares`].
@@ -118,10 +162,9 @@ impl Grid {
 
     /// What `choose` makes of the chosen cells and their costs.
     fn shared_out<T>(&self, inspection: &Inspection, choose: impl Fn(&[Costed<'_>]) -> T) -> T {
-        let order = self.selected_order();
         let cost: BTreeMap<&str, f64> =
             inspection.cells.iter().map(|cell| (cell.id.as_str(), cell.flops_expected)).collect();
-        let cells: Vec<&OrderedCell> = order.cells.iter().collect();
+        let cells: Vec<&OrderedCell> = self.selected().collect();
         let costed = |ordered: &OrderedCell| cost.get(ordered.id.as_str()).copied().unwrap_or(0.0);
         // Cells of one cut model lie together, and so in one share wherever that can be.
         let grouped = grouped(&cells);
@@ -132,10 +175,17 @@ impl Grid {
         choose(&cells)
     }
 
+    /// Chooses those of the chosen cells that are not done.
+    pub(crate) fn keep_left(&mut self, status: &BTreeMap<String, CellStatus>) {
+        let is_left =
+            |place: &&usize| status.get(&self.order.cells[**place].id) != Some(&CellStatus::Done);
+        self.selected = self.selected.iter().filter(is_left).copied().collect();
+    }
+
     /// The chosen cells by status.
     pub(crate) fn counts(&self, status: &BTreeMap<String, CellStatus>) -> Counts {
         let count =
-            |wanted| self.selected.iter().filter(|id| status.get(*id).copied() == wanted).count();
+            |wanted| self.selected().filter(|own| status.get(&own.id).copied() == wanted).count();
         Counts {
             total: self.selected.len(),
             new: count(None),
@@ -153,22 +203,22 @@ fn owned(ids: Vec<&str>) -> Vec<String> {
 ///
 /// # Errors
 /// Exit code 2 where two of them are one measurement.
-pub(crate) fn with_ids(cells: &[Cell], order: &WorkOrder) -> Result<Vec<OrderedCell>> {
-    let mut labels: BTreeMap<String, String> = BTreeMap::new();
-    let mut ordered = Vec::with_capacity(cells.len());
-    for cell in cells {
-        let inputs = order
-            .inputs_of(cell)
-            .with_context(|| format!("the model or a text of `{}` is not known", cell.label()))?;
-        let id = cell_id(cell, &inputs);
-        if let Some(other) = labels.insert(id.clone(), cell.label()) {
-            let same = format!("`{other}` and `{}` are the same measurement", cell.label());
+pub(crate) fn with_ids(cells: Vec<Cell>, order: &WorkOrder) -> Result<Vec<OrderedCell>> {
+    let ids = order.ids_of(&cells).zip(&cells).map(|(id, cell)| {
+        id.with_context(|| format!("the model or a text of `{}` is not known", cell.label()))
+    });
+    let ids = ids.collect::<Result<Vec<String>>>()?;
+    let mut places: HashMap<&str, usize> = HashMap::with_capacity(ids.len());
+    for (place, id) in ids.iter().enumerate() {
+        if let Some(other) = places.insert(id, place) {
+            let [other, own] = [other, place].map(|place| cells[place].label());
+            let same = format!("`{other}` and `{own}` are the same measurement");
             let why = "two names stand for the same weights and text: remove one";
             return Err(Exit::usage(format!("{same}: {why}")).into());
         }
-        ordered.push(OrderedCell { id, cell: cell.clone() });
     }
-    Ok(ordered)
+    drop(places);
+    Ok(ids.into_iter().zip(cells).map(|(id, cell)| OrderedCell { id, cell }).collect())
 }
 
 /// The command line as it was typed, for the provenance columns.

@@ -1,13 +1,13 @@
 //! `run-grid`: all cells of a pipeline that are not done yet, then the report.
 
-use std::collections::BTreeMap;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use plan::exit::{DONE, FAILED_CELLS, STOPPED};
 use plan::{DeviceName, Filter, Shard, WorkOrder};
-use runs::{CellStatus, ORDER, RunFolder};
+use runs::{CellStatus, ORDER, RunFolder, Standing};
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -15,7 +15,7 @@ use crate::grid::{Counts, Grid};
 use crate::inputs::Purpose;
 use crate::stop::Stop;
 use crate::workspace::Workspace;
-use crate::{build, dry_run, report, stop, stored, worker};
+use crate::{build, compact, dry_run, report, stop, stored, worker};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -67,6 +67,9 @@ pub(crate) struct Args {
     /// Write no report at the end
     #[arg(long)]
     no_report: bool,
+    /// Leave every cell in a file of its own at the end, however many there are
+    #[arg(long)]
+    no_compact: bool,
 }
 
 /// Runs the command; the value is the exit code.
@@ -89,14 +92,18 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     // Ctrl-C also reaches the build: then the failed build is not the news.
     stop.check()?;
     let worker = worker?;
-    let asked = grid.selected.clone();
+    let asked: Vec<String> = match args.shard {
+        None => Vec::new(),
+        Some(_) => grid.selected().map(|own| own.id.clone()).collect(),
+    };
     if let Some(shard) = args.shard {
         match dry_run::inspect(&worker, &grid.selected_order())? {
             Ok(inspection) => grid.keep(shard, &inspection),
             Err(code) => return Ok(code),
         }
     }
-    let status = survey(&worker, folder.path())?;
+    let standing = survey(&worker, folder.path())?;
+    let status = standing.status();
     eprintln!("{}: {}", named(&grid, args.shard), describe(&grid.counts(&status)));
     // The report is built while the cells run: nothing here waits for it before they are done.
     let wants_report = !args.no_report;
@@ -104,22 +111,35 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         None if wants_report => Some(build::start_report(workspace)?),
         _ => None,
     };
-    let mut left = grid.selected_order();
-    left.cells.retain(|cell| status.get(&cell.id) != Some(&CellStatus::Done));
-    let code = match left.cells.is_empty() {
+    let is_left = |own: &&plan::OrderedCell| status.get(&own.id) != Some(&CellStatus::Done);
+    let left = grid.order_of(grid.selected().filter(is_left));
+    let mut code = match left.cells.is_empty() {
         true => DONE,
         false => run_worker(&worker, &grid, &left, args.verbose, &stop)?,
     };
-    let wants_report = wants_report && (code == DONE || code == FAILED_CELLS);
-    if let Some(shard) = args.shard.filter(|_| wants_report) {
-        let status = stored::survey(&worker, folder.path(), false)?.survey.status();
+    let is_through = code == DONE || code == FAILED_CELLS;
+    let mut is_last = is_through;
+    let mut n_single = standing.single_files as usize + left.cells.len();
+    if let Some(shard) = args.shard.filter(|_| is_through) {
+        let standing = stored::standing(&worker, folder.path())?;
+        n_single = standing.single_files as usize;
+        let status = standing.status();
         let n_left = asked.iter().filter(|id| !status.contains_key(*id)).count();
         // Whoever is last sees all cells, as each looks when its own are through.
-        match n_left {
-            0 => reporter = Some(build::start_report(workspace)?),
-            _ => eprintln!("{}", others_are_left(shard, n_left)),
+        is_last = n_left == 0;
+        match is_last {
+            true if wants_report => reporter = Some(build::start_report(workspace)?),
+            true => {}
+            false => eprintln!("{}", others_are_left(shard, n_left)),
         }
     }
+    // Whoever has others beside him leaves it to the last of them.
+    let is_alone = || folder.at_work().is_ok_and(|others| others.is_none());
+    if is_last && n_single >= compact::MANY && !args.no_compact && is_alone() {
+        let folded = compact::after_run(&worker, folder.path(), &stop)?;
+        code = if folded == STOPPED { STOPPED } else { code };
+    }
+    let wants_report = wants_report && is_through && code != STOPPED;
     let report = match reporter.filter(|_| wants_report) {
         None => None,
         Some(reporter) => {
@@ -133,7 +153,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         eprintln!("{}", stop::MESSAGE);
     }
     if args.json {
-        let status = stored::survey(&worker, folder.path(), false)?.survey.status();
+        let status = stored::standing(&worker, folder.path())?.status();
         let Counts { total, new, done, failed } = grid.counts(&status);
         let summary = json!({
             "run": grid.order.run,
@@ -188,20 +208,27 @@ pub(crate) fn open(folder: &Path) -> Result<RunFolder> {
 /// Leaves the pipeline and the whole grid beside the results.
 pub(crate) fn prepare(folder: &Path, grid: &Grid) -> Result<()> {
     let unusable = || Exit::results("the results folder cannot be used");
-    let write = |name: &str, text: &str| files::write(&folder.join(name), text.as_bytes());
-    let order =
-        serde_json::to_string_pretty(&grid.order).context("cannot encode the work order")?;
-    write("plan.toml", &grid.pipeline_text).with_context(unusable)?;
-    write(ORDER, &order).with_context(unusable)
+    let plan = folder.join("plan.toml");
+    files::write(&plan, grid.pipeline_text.as_bytes()).with_context(unusable)?;
+    // Written as it is encoded: of a million cells it is most of a gigabyte.
+    let mut draft = files::Draft::begin(&folder.join(ORDER)).with_context(unusable)?;
+    let mut text = BufWriter::new(draft.file());
+    serde_json::to_writer_pretty(&mut text, &grid.order)
+        .map_err(std::io::Error::from)
+        .and_then(|()| text.flush())
+        .with_context(|| format!("cannot write {}", folder.join(ORDER).display()))
+        .with_context(unusable)?;
+    drop(text);
+    draft.finish().with_context(unusable)
 }
 
 /// What is done and what failed; damaged files are told and will be computed again.
-pub(crate) fn survey(worker: &Path, folder: &Path) -> Result<BTreeMap<String, CellStatus>> {
-    let survey = stored::survey(worker, folder, false)?.survey;
-    for damaged in &survey.damaged {
+pub(crate) fn survey(worker: &Path, folder: &Path) -> Result<Standing> {
+    let standing = stored::standing(worker, folder)?;
+    for damaged in &standing.damaged {
         eprintln!("warning: {} does not count: {}", damaged.path.display(), damaged.reason);
     }
-    Ok(survey.status())
+    Ok(standing)
 }
 
 /// `26 cells: 20 new, 5 done, 1 failed`.

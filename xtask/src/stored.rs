@@ -4,12 +4,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use runs::{FileAbout, SurveyAnswer, Table};
+use runs::{FileAbout, Standing, StoredFile, SurveyAnswer};
 use serde::de::DeserializeOwned;
 
 use crate::exit::Exit;
 
-/// All files of a run, complete or damaged.
+/// All cells of a run with where they lie, and what is damaged.
 ///
 /// # Errors
 /// Exit code 4 when the folder cannot be listed.
@@ -22,10 +22,23 @@ pub(crate) fn survey(worker: &Path, results: &Path, with_cells: bool) -> Result<
     ask(command)
 }
 
-/// What one file says of itself.
-pub(crate) fn about(worker: &Path, file: &Path, table: Table) -> Result<FileAbout> {
+/// Which cells of a run are done and which failed.
+///
+/// # Errors
+/// As [`survey`].
+pub(crate) fn standing(worker: &Path, results: &Path) -> Result<Standing> {
     let mut command = Command::new(worker);
-    command.arg("about").arg("--file").arg(file).arg("--table").arg(table.folder());
+    command.arg("survey").arg("--standing").arg("--results").arg(results);
+    ask(command)
+}
+
+/// What the rows of a cell say of themselves.
+pub(crate) fn about(worker: &Path, file: &StoredFile) -> Result<FileAbout> {
+    let mut command = Command::new(worker);
+    command.arg("about").arg("--file").arg(&file.path).arg("--table").arg(file.table.folder());
+    if file.part.is_some() {
+        command.arg("--id").arg(&file.id);
+    }
     ask(command)
 }
 

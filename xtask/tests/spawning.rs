@@ -267,3 +267,68 @@ fn shares_are_the_whole_and_no_cell_is_in_two() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("write I/N"), "{}", stderr(&output));
 }
+
+/// A worker that folds one folder, and takes note of what it is asked for.
+const FOLDING: &str = r#"echo "$@" >> asked
+echo '{"event":"begin","partitions":1,"cells":6000}'
+echo '{"event":"progress","partitions_done":1,"cells_done":6000}'
+echo '{"event":"end","partitions":1,"cells":6000,"files_before":6000,"files_after":2,"stopped":false}'
+exit ${CODE:-0}"#;
+
+#[test]
+fn files_are_folded_run_by_run() {
+    let bench = Bench::new();
+    scripts(&bench, FOLDING);
+    bench.write("results/a/windows/x", "");
+    bench.write("results/b/order.json", "");
+    let output = bench.run(&["compact", "results"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let folded = "6000 cells folded: 6000 files are 2 now\n";
+    assert_eq!(stdout(&output), format!("results/a: {folded}results/b: {folded}"));
+    let output = bench.run(&["compact", "results/a", "--dry-run", "--json"]);
+    let answer: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!((&answer["exit"], &answer["runs"][0]["cells"]), (&0.into(), &6000.into()));
+    let asked = fs::read_to_string(bench.path("asked")).unwrap();
+    let asked: Vec<&str> = asked.lines().collect();
+    assert_eq!(asked[1], "compact --results results/b --at-least 0");
+    assert_eq!(asked[2], "compact --results results/a --at-least 0 --dry-run");
+    for code in [4, 5] {
+        let mut command = bench.command(&["compact", "results"]);
+        let output = command.env("CODE", code.to_string()).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+    }
+    let output = bench.run(&["compact", "data"]);
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    assert!(stderr(&output).contains("data holds no run"), "{}", stderr(&output));
+}
+
+/// A run that ends with many cells in files of their own is folded, unless that is declined; a small one is
+/// not even looked at.
+#[test]
+fn a_large_run_is_folded_when_it_ends() {
+    let bench = Bench::new();
+    let pipeline = bench.own_pipeline();
+    let body = format!("if [ $1 = run ]; then exit 0; fi\n{FOLDING}");
+    let asked = || fs::read_to_string(bench.path("asked")).unwrap_or_default();
+    scripts(&bench, &body);
+    let run = |more: &[&str]| {
+        let args = [&["run-grid", &pipeline, "--no-report"], more].concat();
+        let output = bench.run(&args);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stderr(&output)
+    };
+    run(&[]);
+    assert_eq!(asked(), "");
+    let script = fs::read_to_string(bench.path("no-worker")).unwrap();
+    bench.script("no-worker", &script.replace("\"single_files\":0", "\"single_files\":5999"));
+    run(&["--no-compact"]);
+    assert_eq!(asked(), "");
+    let told = run(&[]);
+    assert!(told.contains("6000 cells folded: 6000 files are 2 now"), "{told}");
+    assert!(asked().trim_end().ends_with("own --at-least 5000"), "{}", asked());
+    // What goes wrong then is no failure of the run.
+    let mut command = bench.command(&["run-grid", &pipeline, "--no-report"]);
+    let output = command.env("CODE", "4").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stderr(&output).contains("warning: the results are stored, but not folded"));
+}

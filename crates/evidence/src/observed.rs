@@ -10,7 +10,7 @@ use tables::{
     Store, StoredFile, Table,
 };
 
-use crate::table_file::{cell_at_its_place, guarded, read_about};
+use crate::table_file::{check_place, guarded, read_about};
 
 /// The rows of one observation, sorted by their index.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,13 +49,13 @@ pub(crate) fn is_observed(table: Table) -> bool {
     !matches!(table, Table::Windows | Table::Items | Table::Choices | Table::Failures)
 }
 
-/// Reads a `neurons`, `channels` or `overlaps` file and checks that it is where it says it belongs.
+/// Reads what `cell` observed and checks that it is where it belongs.
 ///
 /// # Errors
 /// For anything that is not a complete, finite, consistent table of one cell.
-pub(crate) fn read_observed(store: &Store, file: &StoredFile) -> Result<Observed> {
+pub(crate) fn read_observed(store: &Store, file: &StoredFile, cell: Cell) -> Result<Observed> {
     guarded(|| {
-        let cell = cell_at_its_place(store, file)?;
+        check_place(store, file, &cell)?;
         let provenance = read_about(file)?;
         let measured = match file.table {
             Table::Neurons => Measured::Neurons(neurons(file)?),
@@ -71,7 +71,7 @@ pub(crate) fn read_observed(store: &Store, file: &StoredFile) -> Result<Observed
 }
 
 fn blocks(file: &StoredFile) -> Result<Vec<BlockRow>> {
-    let mut rows = tables::read_blocks(&file.path)?;
+    let mut rows = tables::read_blocks(file)?;
     rows.sort_by_key(|row| row.layer);
     check_distinct(&rows, "layer", |row| row.layer)?;
     rows.iter().try_for_each(|row| check_finite(row, [Some(row.r2)].into_iter()))?;
@@ -79,7 +79,7 @@ fn blocks(file: &StoredFile) -> Result<Vec<BlockRow>> {
 }
 
 fn directions(file: &StoredFile) -> Result<Vec<DirectionRow>> {
-    let mut rows = tables::read_directions(&file.path)?;
+    let mut rows = tables::read_directions(file)?;
     rows.sort_by_key(|row| (row.layer, row.direction));
     check_distinct(&rows, "layer and direction", |row| (row.layer, row.direction))?;
     for row in &rows {
@@ -89,7 +89,7 @@ fn directions(file: &StoredFile) -> Result<Vec<DirectionRow>> {
 }
 
 fn attention(file: &StoredFile) -> Result<Vec<AttentionRow>> {
-    let mut rows = tables::read_attention(&file.path)?;
+    let mut rows = tables::read_attention(file)?;
     let key = |row: &AttentionRow| (row.site, row.head, row.axis.clone(), row.from_tokens);
     rows.sort_by_key(key);
     check_distinct(&rows, "site, head, axis and bucket", key)?;
@@ -102,7 +102,7 @@ fn attention(file: &StoredFile) -> Result<Vec<AttentionRow>> {
 }
 
 fn lens(file: &StoredFile) -> Result<Vec<LensRow>> {
-    let mut rows = tables::read_lens(&file.path)?;
+    let mut rows = tables::read_lens(file)?;
     rows.sort_by_key(|row| row.layer);
     check_distinct(&rows, "layer", |row| row.layer)?;
     for row in &rows {
@@ -114,7 +114,7 @@ fn lens(file: &StoredFile) -> Result<Vec<LensRow>> {
 }
 
 fn neurons(file: &StoredFile) -> Result<Vec<NeuronRow>> {
-    let mut rows = tables::read_neurons(&file.path)?;
+    let mut rows = tables::read_neurons(file)?;
     rows.sort_by_key(|row| (row.site, row.neuron));
     check_distinct(&rows, "site and neuron", |row| (row.site, row.neuron))?;
     for row in &rows {
@@ -126,7 +126,7 @@ fn neurons(file: &StoredFile) -> Result<Vec<NeuronRow>> {
 }
 
 fn channels(file: &StoredFile) -> Result<Vec<ChannelRow>> {
-    let mut rows = tables::read_channels(&file.path)?;
+    let mut rows = tables::read_channels(file)?;
     rows.sort_by_key(|row| (row.site, row.group, row.channel));
     check_distinct(&rows, "site, group and channel", |row| (row.site, row.group, row.channel))?;
     for row in &rows {
@@ -139,7 +139,7 @@ fn channels(file: &StoredFile) -> Result<Vec<ChannelRow>> {
 }
 
 fn overlaps(file: &StoredFile) -> Result<Vec<OverlapRow>> {
-    let mut rows = tables::read_overlaps(&file.path)?;
+    let mut rows = tables::read_overlaps(file)?;
     rows.sort_by_key(|row| (row.site, row.lag_tokens));
     check_distinct(&rows, "site and lag", |row| (row.site, row.lag_tokens))?;
     for row in &rows {

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use plan::{WorkOrder, cell_id};
 use rayon::prelude::*;
 use serde::Serialize;
-use tables::{ORDER, Provenance, SPEED, Store, StoredFile, Table, runs_in};
+use tables::{ORDER, Provenance, SPEED, Store, StoredFile, Survey, Table, each_cell, runs_in};
 
 use crate::observed::{Observed, is_observed, read_observed};
 use crate::speed::{TimedRow, read_speed};
-use crate::table_file::{CellResult, Failure, read_failure, read_result};
+use crate::table_file::{CellResult, Failure, columns_of, guarded, read_failure, result_of};
 
 /// A file that cannot be used, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -72,7 +72,7 @@ impl Run {
     /// Only when the folder cannot be listed; a file that cannot be read is part of the result.
     pub fn load(folder: &Path) -> Result<Run> {
         let store = Store::open_read_only(folder)?;
-        let survey = store.survey()?;
+        let (survey, answers) = read_whole(&store)?;
         let within = |path: &Path| path.strip_prefix(folder).unwrap_or(path).display().to_string();
 
         let mut unreadable: Vec<Unreadable> = Vec::new();
@@ -85,7 +85,7 @@ impl Run {
         let mut results: Vec<CellResult> = Vec::new();
         let mut observed: Vec<Observed> = Vec::new();
         let mut failures: Vec<Failure> = Vec::new();
-        for (file, read) in read_all(&store, &survey.files) {
+        for (file, read) in answers {
             match read {
                 Ok(TableFile::Result(result)) => results.push(*result),
                 Ok(TableFile::Observed(cell)) => observed.push(*cell),
@@ -147,25 +147,72 @@ enum TableFile {
     Failure(Box<Failure>),
 }
 
-/// Reads every file on its own; the answers are in the files' order.
-fn read_all<'a>(
-    store: &Store,
-    files: &'a [StoredFile],
-) -> Vec<(&'a StoredFile, Result<TableFile>)> {
-    let progress = progress(files.len());
-    let read = |file: &'a StoredFile| {
-        progress.inc(1);
-        let table_file = if file.table == Table::Failures {
-            read_failure(file).map(|failure| TableFile::Failure(Box::new(failure)))
-        } else if is_observed(file.table) {
-            read_observed(store, file).map(|observed| TableFile::Observed(Box::new(observed)))
-        } else {
-            read_result(store, file).map(|result| TableFile::Result(Box::new(result)))
+/// Lists and reads all of a run; again where a compaction took files away in between.
+fn read_whole(store: &Store) -> Result<(Survey, Vec<(StoredFile, Result<TableFile>)>)> {
+    const ATTEMPTS: usize = 4;
+    let mut attempt = 1;
+    loop {
+        let survey = store.survey()?;
+        let answers = read_all(store, &survey.files);
+        let is_gone = |(file, answer): &(StoredFile, Result<TableFile>)| {
+            answer.is_err() && file.table != Table::Failures && !file.path.exists()
         };
-        (file, table_file)
+        if attempt == ATTEMPTS || !answers.iter().any(is_gone) {
+            return Ok((survey, answers));
+        }
+        attempt += 1;
+    }
+}
+
+/// Reads every file on its own.
+fn read_all(store: &Store, files: &[StoredFile]) -> Vec<(StoredFile, Result<TableFile>)> {
+    let progress = progress(files.len());
+    // Cells of one file follow each other, in the order that they lie in.
+    let mut sorted: Vec<&StoredFile> = files.iter().collect();
+    sorted.sort_by_key(|file| (&file.path, file.part));
+    let by_file: Vec<&[&StoredFile]> = sorted.chunk_by(|a, b| a.path == b.path).collect();
+    let read = |of_file: &&[&StoredFile]| {
+        let answers = read_file(store, of_file);
+        progress.inc(answers.len() as u64);
+        answers
     };
-    let answers = files.par_iter().map(read).collect();
+    let answers = by_file.par_iter().flat_map_iter(read).collect();
     progress.finish_and_clear();
+    answers
+}
+
+/// Reads the cells of one file.
+fn read_file(store: &Store, files: &[&StoredFile]) -> Vec<(StoredFile, Result<TableFile>)> {
+    let [first, ..] = files else { return Vec::new() };
+    if first.table == Table::Failures {
+        let failure = |&file: &&StoredFile| {
+            (file.clone(), read_failure(file).map(|own| TableFile::Failure(Box::new(own))))
+        };
+        return files.iter().map(failure).collect();
+    }
+    let mut answers = Vec::with_capacity(files.len());
+    let columns = match is_observed(first.table) {
+        // Its rows are read by those who know them.
+        true => vec!["cell_id"],
+        false => columns_of(first.table),
+    };
+    let read = guarded(|| {
+        each_cell(files, &columns, |file, read| {
+            let answer = guarded(|| {
+                let (cell, frame) = read?;
+                Ok(match is_observed(file.table) {
+                    true => TableFile::Observed(Box::new(read_observed(store, file, cell)?)),
+                    false => TableFile::Result(Box::new(result_of(store, file, cell, &frame)?)),
+                })
+            });
+            answers.push((file.clone(), answer));
+        });
+        Ok(())
+    });
+    if let Err(error) = read {
+        let unread = &files[answers.len()..];
+        answers.extend(unread.iter().map(|&file| (file.clone(), Err(anyhow!("{error:#}")))));
+    }
     answers
 }
 

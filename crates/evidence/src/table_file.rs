@@ -1,7 +1,6 @@
-//! Reading one table file. An unreadable file is an error of that file alone.
+//! Reading the rows of one cell. What cannot be read is an error of that cell alone.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use plan::Cell;
@@ -116,62 +115,69 @@ const SHARES: &[&str] = &[
 ];
 const TOKENS: &[&str] = &["worst_nll_nats", "n_worse_than_chance", "layers_per_token"];
 
-/// Reads a `windows`, `items` or `choices` file and checks that it is where it says it belongs.
+/// The columns that the results of a table are read from.
+pub(crate) fn columns_of(table: Table) -> Vec<&'static str> {
+    let own: &[&str] = match table {
+        Table::Windows => &["window_index", "nll_nats", "n_targets", "js_nats"],
+        Table::Choices => choice_rows::COLUMNS,
+        _ => &[
+            "item_index",
+            "correct",
+            "word_logprob_nats",
+            "n_target_tokens",
+            "n_tokens",
+            "distance_sentences",
+        ],
+    };
+    [own, TEXTS, NUMBERS, TOUCHED, LEFT, SHARES, TOKENS, &["started_at"]].concat()
+}
+
+/// The rows of a cell of `windows`, `items` or `choices`, if they are where they belong.
 ///
 /// # Errors
 /// For anything that is not a complete, finite, consistent table of one cell.
-pub(crate) fn read_result(store: &Store, file: &StoredFile) -> Result<CellResult> {
-    guarded(|| {
-        let cell = cell_at_its_place(store, file)?;
-        let frame = match file.table {
-            Table::Windows => {
-                frame(&file.path, &["window_index", "nll_nats", "n_targets", "js_nats"])?
-            }
-            Table::Choices => frame(&file.path, choice_rows::COLUMNS)?,
-            _ => frame(
-                &file.path,
-                &[
-                    "item_index",
-                    "correct",
-                    "word_logprob_nats",
-                    "n_target_tokens",
-                    "n_tokens",
-                    "distance_sentences",
-                ],
-            )?,
-        };
-        let provenance = provenance(&frame, file)?;
-        let touched = Touched {
-            parameters: constant_f64(&frame, TOUCHED[0])?,
-            flops: constant_f64(&frame, TOUCHED[1])?,
-            state_bytes: constant_f64(&frame, TOUCHED[2])?,
-        };
-        let left = Left {
-            stored_bytes: constant_u64(&frame, LEFT[0])?,
-            parameters: constant_u64(&frame, LEFT[1])?,
-        };
-        let rows = match file.table {
-            Table::Windows => Rows::Windows(window_rows(&frame)?),
-            Table::Choices => choice_rows::rows(&frame)?,
-            _ => Rows::Items(item_rows(&frame)?),
-        };
-        Ok(CellResult { id: file.id.clone(), cell, touched, left, provenance, rows })
-    })
+pub(crate) fn result_of(
+    store: &Store,
+    file: &StoredFile,
+    cell: Cell,
+    frame: &Frame,
+) -> Result<CellResult> {
+    check_place(store, file, &cell)?;
+    ensure!(frame.rows() > 0, "it has no rows");
+    let provenance = provenance(frame, file)?;
+    let touched = Touched {
+        parameters: constant_f64(frame, TOUCHED[0])?,
+        flops: constant_f64(frame, TOUCHED[1])?,
+        state_bytes: constant_f64(frame, TOUCHED[2])?,
+    };
+    let left = Left {
+        stored_bytes: constant_u64(frame, LEFT[0])?,
+        parameters: constant_u64(frame, LEFT[1])?,
+    };
+    let rows = match file.table {
+        Table::Windows => Rows::Windows(window_rows(frame)?),
+        Table::Choices => choice_rows::rows(frame)?,
+        _ => Rows::Items(item_rows(frame)?),
+    };
+    Ok(CellResult { id: file.id.clone(), cell, touched, left, provenance, rows })
 }
 
-/// The cell that the rows of `file` belong to, if it lies where that cell's results belong.
+/// Whether rows of `cell` lie where its results belong: in a file of its id, or with others in that folder.
 ///
 /// # Errors
-/// When the file cannot be read, names no valid cell, or lies where another cell's results belong.
-pub(crate) fn cell_at_its_place(store: &Store, file: &StoredFile) -> Result<Cell> {
-    let cell = tables::read_cell(&file.path)?;
-    let belongs = store.result_path(&file.id, &cell)?;
+/// When they lie where another cell's results belong.
+pub(crate) fn check_place(store: &Store, file: &StoredFile, cell: &Cell) -> Result<()> {
+    let belongs = store.result_path(&file.id, cell)?;
+    let is_there = match file.part {
+        None => belongs == file.path,
+        Some(_) => belongs.parent() == file.path.parent(),
+    };
     ensure!(
-        belongs == file.path,
+        is_there,
         "its rows belong to {}; was it moved or renamed?",
         belongs.strip_prefix(store.folder()).unwrap_or(&belongs).display()
     );
-    Ok(cell)
+    Ok(())
 }
 
 /// Where the numbers of a file come from, if its rows are of the cell that its name says.
@@ -180,17 +186,17 @@ pub(crate) fn cell_at_its_place(store: &Store, file: &StoredFile) -> Result<Cell
 /// When the file cannot be read, has no rows, lacks a column or holds several values where one
 /// belongs, or when its rows are of another cell.
 pub(crate) fn read_about(file: &StoredFile) -> Result<Provenance> {
-    provenance(&scan(&file.path, [TEXTS, NUMBERS].concat().into_iter())?, file)
+    provenance(&scan(file, [TEXTS, NUMBERS].concat().into_iter())?, file)
 }
 
 /// Reads a `failures` file.
 ///
 /// # Errors
-/// As [`read_result`].
+/// As [`result_of`].
 pub(crate) fn read_failure(file: &StoredFile) -> Result<Failure> {
     guarded(|| {
         let texts = ["cell_id", "label", "error", "revision", "code_version", "host"];
-        let frame = scan(&file.path, texts.iter().chain(&["seconds"]).copied())?;
+        let frame = scan(file, texts.iter().chain(&["seconds"]).copied())?;
         let text = |name| constant_text(&frame, name);
         Ok(Failure {
             cell_id: text("cell_id")?,
@@ -215,14 +221,10 @@ pub(crate) fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-fn frame(path: &Path, own: &[&'static str]) -> Result<Frame> {
-    scan(path, [own, TEXTS, NUMBERS, TOUCHED, LEFT, SHARES, TOKENS].concat().into_iter())
-}
-
-/// The named columns of one file, and `started_at`.
-fn scan<'a>(path: &Path, columns: impl Iterator<Item = &'a str>) -> Result<Frame> {
+/// The named columns of one cell, and `started_at`.
+fn scan<'a>(file: &StoredFile, columns: impl Iterator<Item = &'a str>) -> Result<Frame> {
     let columns: Vec<&str> = columns.chain(["started_at"]).collect();
-    let frame = Frame::read(path, Some(&columns))?;
+    let frame = Frame::read(file, Some(&columns))?;
     ensure!(frame.rows() > 0, "it has no rows");
     Ok(frame)
 }
@@ -396,7 +398,7 @@ pub(crate) fn constant_text(frame: &Frame, name: &str) -> Result<String> {
 }
 
 pub(crate) fn optional_text(frame: &Frame, name: &str) -> Result<Option<String>> {
-    constant(name, frame.texts(name)?)
+    Ok(constant(name, frame.each_text(name)?)?.map(str::to_owned))
 }
 
 /// The one value that all rows share.
@@ -407,7 +409,7 @@ fn constant<T: PartialEq>(
     let mut values = values.into_iter();
     let first = values.next().context("it has no rows")?;
     if values.any(|value| value != first) {
-        bail!("column `{name}` differs between its rows, but a file is one cell");
+        bail!("column `{name}` differs between its rows, but they are of one cell");
     }
     Ok(first)
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Where the kept sets are chosen when they are chosen before the run.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
     /// The name of the calibration text.
@@ -166,9 +166,9 @@ pub fn cell_id(cell: &Cell, inputs: &Inputs) -> String {
         ("time_steps", Some(time_steps).filter(|t| **t != TimeSteps::default()).map(|t| json!(t))),
     ];
     fields.extend(later.into_iter().filter_map(|(key, value)| Some((key, value?))));
-    let canonical = Value::from_iter(fields.iter().map(|(k, v)| (*k, v.clone())));
-    // Text of a JSON value cannot fail; keys are sorted because they were inserted sorted.
-    let digest = Sha256::digest(canonical.to_string().as_bytes());
+    // Text of JSON values cannot fail; keys are sorted because a `BTreeMap` is.
+    let canonical = serde_json::to_string(&fields).unwrap_or_default();
+    let digest = Sha256::digest(canonical.as_bytes());
     digest[..8].iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex

@@ -96,12 +96,12 @@ impl FromStr for Filter {
 }
 
 impl Filter {
-    /// The cells that match, in their order.
+    /// The places of the cells that match, in their order.
     ///
     /// # Errors
     /// [`FilterError::Value`] when a value belongs to no cell at all (with the nearest value that
     /// does), [`FilterError::Empty`] when nothing is left.
-    pub fn select(&self, cells: &[Cell]) -> Result<Vec<Cell>, FilterError> {
+    pub fn places(&self, cells: &[Cell]) -> Result<Vec<usize>, FilterError> {
         for (key, values) in &self.allowed {
             let present: BTreeSet<String> =
                 cells.iter().flat_map(|cell| values_of(cell, key)).collect();
@@ -111,10 +111,18 @@ impl Filter {
                 return Err(FilterError::Value(UnknownName::new(what, absent.as_str(), known)));
             }
         }
-        let matches = |cell: &&Cell| {
+        let matches = |cell: &Cell| {
             self.allowed.iter().all(|(key, allowed)| !values_of(cell, key).is_disjoint(allowed))
         };
-        let selected: Vec<Cell> = cells.iter().filter(matches).cloned().collect();
-        if selected.is_empty() { Err(FilterError::Empty) } else { Ok(selected) }
+        let places: Vec<usize> = (0..cells.len()).filter(|place| matches(&cells[*place])).collect();
+        if places.is_empty() { Err(FilterError::Empty) } else { Ok(places) }
+    }
+
+    /// The cells that match, in their order.
+    ///
+    /// # Errors
+    /// As [`Filter::places`].
+    pub fn select(&self, cells: &[Cell]) -> Result<Vec<Cell>, FilterError> {
+        Ok(self.places(cells)?.into_iter().map(|place| cells[place].clone()).collect())
     }
 }

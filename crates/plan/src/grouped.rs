@@ -1,18 +1,18 @@
 //! Cells in the order in which they are run.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
-use crate::{Calibration, Cell, OrderedCell};
+use crate::{Calibration, Cell, OrderedCell, Step};
 
 /// The cells in their order, but those that run on one cut model behind the first of them, so that it is
 /// cut once.
 pub fn grouped<'a>(cells: &[&'a OrderedCell]) -> Vec<&'a OrderedCell> {
-    let mut first: BTreeMap<(&str, String, Option<&Calibration>), usize> = BTreeMap::new();
+    let mut first: HashMap<(&str, &[Step], Option<&Calibration>), usize> = HashMap::new();
     let mut place = |(index, ordered): (usize, &&'a OrderedCell)| {
         let Cell { model, recipe, calibration, .. } = &ordered.cell;
         match recipe.cuts().next() {
             Some(_) => {
-                let key = (model.as_str(), recipe.json(), calibration.as_ref());
+                let key = (model.as_str(), recipe.steps(), calibration.as_ref());
                 *first.entry(key).or_insert(index)
             }
             None => index,
@@ -27,7 +27,7 @@ pub fn grouped<'a>(cells: &[&'a OrderedCell]) -> Vec<&'a OrderedCell> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Protocol, Recipe, Step, Treatment};
+    use crate::{Protocol, Recipe, Treatment};
 
     #[test]
     fn cells_of_one_cut_model_follow_each_other() {

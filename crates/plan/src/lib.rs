@@ -95,8 +95,8 @@ pub use locks::{
 pub use model_entry::{HubModel, ModelEntry, ModelSource};
 pub use names::{UnknownName, most_alike, nearest};
 pub use order::{
-    CalibrationText, CellInspection, CellRequest, Event, Inspection, ModelInput, ModelInspection,
-    OrderProvenance, OrderedCell, TaskInput, TextInput, WorkOrder,
+    CalibrationText, CellInspection, CellRequest, CompactEvent, Event, Inspection, ModelInput,
+    ModelInspection, OrderProvenance, OrderedCell, TaskInput, TextInput, WorkOrder,
 };
 pub use pipeline::{Pipeline, TaskSource, TextSource};
 pub use protocol::{Measure, Protocol, TaskName};

@@ -1,12 +1,15 @@
 //! What travels between `xtask` and `worker`: the work order, events, inspections, one-cell requests.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     Calibration, Cell, Compare, DeviceName, Inputs, Protocol, Reading, Recipe, TaskName, TimeSteps,
-    calibration_window_tokens,
+    calibration_window_tokens, cell_id,
 };
 
 /// Everything the worker needs for a run; a JSON file.
@@ -30,13 +33,62 @@ pub struct WorkOrder {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskInput>,
     /// The cells, in the order of the pipeline; those that run on one cut model are done together.
+    #[serde(deserialize_with = "with_shared_steps")]
     pub cells: Vec<OrderedCell>,
+}
+
+/// Reads cells whose equal recipes are one in memory: of a million cells most share theirs with others.
+fn with_shared_steps<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<OrderedCell>, D::Error> {
+    struct Cells;
+
+    impl<'de> Visitor<'de> for Cells {
+        type Value = Vec<OrderedCell>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a list of cells")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let (mut cells, mut known) = (Vec::new(), HashSet::new());
+            while let Some(mut ordered) = list.next_element::<OrderedCell>()? {
+                ordered.cell.recipe.share(&mut known);
+                cells.push(ordered);
+            }
+            Ok(cells)
+        }
+    }
+
+    deserializer.deserialize_seq(Cells)
 }
 
 impl WorkOrder {
     /// The file that defines a task; none where it is one of this project.
     pub fn task(&self, name: TaskName) -> Option<&TaskInput> {
         self.tasks.iter().find(|task| task.name == name)
+    }
+
+    /// The ids of cells, in their order; none where the order lacks the model or a text of one.
+    ///
+    /// Cells of one model and text rest on the same inputs, which are found once where they follow each
+    /// other.
+    pub fn ids_of<'a>(
+        &self,
+        cells: impl IntoIterator<Item = &'a Cell>,
+    ) -> impl Iterator<Item = Option<String>> {
+        let mut last: Option<(&Cell, Option<Inputs>)> = None;
+        cells.into_iter().map(move |cell| {
+            let calibrated = |cell: &'a Cell| cell.calibration.as_ref().map(|own| &own.dataset);
+            let rests_on = |cell: &'a Cell| {
+                (&cell.model, &cell.dataset, cell.protocol.task(), calibrated(cell))
+            };
+            if !last.as_ref().is_some_and(|(other, _)| rests_on(other) == rests_on(cell)) {
+                last = Some((cell, self.inputs_of(cell)));
+            }
+            let inputs = last.as_ref().and_then(|(_, inputs)| inputs.as_ref());
+            inputs.map(|inputs| cell_id(cell, inputs))
+        })
     }
 
     /// What the numbers of a cell rest on; none where the order lacks its model or a text of it.
@@ -198,6 +250,39 @@ pub enum Event {
         /// Cells failed in this run.
         failed: u64,
         /// Whether the run was stopped before all cells were tried.
+        stopped: bool,
+    },
+}
+
+/// What the worker says while it folds the files of a run: one JSON object a line on its standard output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum CompactEvent {
+    /// How much there is to fold.
+    Begin {
+        /// Partitions with more than one file to fold.
+        partitions: u64,
+        /// Cells that lie there in files of their own.
+        cells: u64,
+    },
+    /// A partition is done.
+    Progress {
+        /// Partitions looked at so far.
+        partitions_done: u64,
+        /// Cells folded so far.
+        cells_done: u64,
+    },
+    /// The last line: what was done.
+    End {
+        /// Partitions whose files were folded.
+        partitions: u64,
+        /// Cells that lie in files of many now and did not before.
+        cells: u64,
+        /// Files that were folded.
+        files_before: u64,
+        /// Files that they were folded into.
+        files_after: u64,
+        /// Whether it was stopped before the end.
         stopped: bool,
     },
 }

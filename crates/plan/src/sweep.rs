@@ -1,13 +1,13 @@
 //! Sweeps: the product of all lists of a `[[sweep]]`, over models and texts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
 use crate::dataset_entry::DatasetEntry;
 use crate::reader::{At, Raw, Reader, Section};
 use crate::recipe::read_recipes;
 use crate::{
-    Calibration, Cell, Compare, Measure, Mode, ModelEntry, Observation, Part, Policy, Protocol,
+    Calibration, Cell, Compare, Measure, Mode, ModelEntry, Observation, Part, Policy,
     Recalibration, Recipe, Rule, Score, Treatment, TreatmentSpec, UnknownName, shortest_decimal,
 };
 
@@ -52,10 +52,11 @@ pub(crate) fn read_cells<'a>(
     for section in reader.tables(top, "sweep") {
         sweeps.push(read_sweep(reader, &section, models, datasets, seed));
     }
-    let mut seen = BTreeSet::new();
     let mut cells = Vec::new();
     for model in models.iter().map(|at| &at.value) {
         for dataset in datasets.iter().map(|at| &at.value) {
+            // What two cells of one model and text share exactly when they are the same cell.
+            let mut seen: HashSet<(&Recipe, Option<Compare>)> = HashSet::new();
             cells.push(cell_of(model, dataset, Recipe::dense(seed), None));
             for sweep in &sweeps {
                 let covers = |names: &Option<BTreeSet<String>>, name: &String| {
@@ -68,10 +69,8 @@ pub(crate) fn read_cells<'a>(
                     if let Some(problem) = problem_with(recipe, sweep.compare, dataset) {
                         reader.mistake(&sweep.span, &sweep.place, problem);
                     }
-                    let cell = cell_of(model, dataset, recipe.clone(), sweep.compare);
-                    let key = (model.name.clone(), dataset.name.clone(), identity(&cell));
-                    if seen.insert(key) {
-                        cells.push(cell);
+                    if seen.insert((recipe, sweep.compare)) {
+                        cells.push(cell_of(model, dataset, recipe.clone(), sweep.compare));
                     }
                 }
             }
@@ -115,11 +114,6 @@ fn problem_with(
         ));
     }
     None
-}
-
-/// What two cells of one model and text share exactly when they are the same cell.
-fn identity(cell: &Cell) -> (Protocol, Recipe, Option<Compare>) {
-    (cell.protocol, cell.recipe.clone(), cell.compare)
 }
 
 fn cell_of(

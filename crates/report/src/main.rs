@@ -6,6 +6,7 @@
 //! is missing are part of the report, never its end. The same tables give the same bytes.
 
 mod atlas_tables;
+mod bounded;
 mod card;
 mod document;
 mod export;

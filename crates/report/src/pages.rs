@@ -7,12 +7,13 @@ use anyhow::{Context, Result};
 use evidence::Sweeps;
 use judgement::claims::Assessment;
 
+use crate::bounded::Spilled;
 use crate::document::Block;
 use crate::html::{self, Cells};
 use crate::pictures::{Content, Picture};
 use crate::report::Report;
 use crate::sections::{overview, page};
-use crate::{atlas_tables, markdown, pictures};
+use crate::{atlas_tables, bounded, markdown, pictures};
 
 /// A run's page.
 pub(crate) struct Page<'a> {
@@ -22,7 +23,12 @@ pub(crate) struct Page<'a> {
     pictures: Vec<Picture>,
     /// What it says.
     blocks: Vec<Block>,
+    /// Tables of which it has only the beginning.
+    spilled: Vec<Spilled>,
 }
+
+/// The folder of the tables that do not stand on a page whole.
+const SPILLED: &str = "report";
 
 /// The pages of all runs; `in_one_folder` where their files are to lie together.
 ///
@@ -40,7 +46,8 @@ pub(crate) fn of<'a>(
         };
         let pictures = pictures::of(&report.summary, sweeps, &prefix)?;
         let blocks = page::page(report, &pictures, &prefix);
-        Ok(Page { report, prefix, pictures, blocks })
+        let (blocks, spilled) = bounded::bound(blocks, &format!("{prefix}{SPILLED}"));
+        Ok(Page { report, prefix, pictures, blocks, spilled })
     };
     runs.iter().map(page).collect()
 }
@@ -53,15 +60,16 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    fn of(file: &Path, n_pictures: usize, n_tables: usize) -> Written {
+    fn of(file: &Path, n_pictures: usize, n_tables: usize, n_spilled: usize) -> Written {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let others = [(n_pictures, "picture"), (n_tables, "table of the atlas")];
+        let others = [
+            (n_pictures, ["picture", "pictures"]),
+            (n_tables, ["table of the atlas", "tables of the atlas"]),
+            (n_spilled, ["file of longer tables", "files of longer tables"]),
+        ];
         let others = others.into_iter().filter(|(n, _)| *n > 0);
-        let others = others.map(|(n, thing)| match (n, thing) {
-            (1, _) => format!("1 {thing}"),
-            (_, "picture") => format!("{n} pictures"),
-            _ => format!("{n} tables of the atlas"),
-        });
+        let others =
+            others.map(|(n, [one, many])| format!("{n} {}", if n == 1 { one } else { many }));
         let beside = [name].into_iter().chain(others).collect();
         Written { html: file.with_extension("html"), beside }
     }
@@ -86,15 +94,18 @@ pub(crate) fn overview(
 
 /// Writes blocks as one file, with the pictures and tables of `pages` beside it.
 pub(crate) fn write_one(file: &Path, blocks: &[&Block], pages: &[Page<'_>]) -> Result<Written> {
-    let (mut n_pictures, mut n_tables) = (0, 0);
+    let (mut n_pictures, mut n_tables, mut n_spilled) = (0, 0, 0);
     for page in pages {
+        let folder = files::folder_of(file);
         n_pictures += page.write_pictures(file)?;
-        n_tables += page.write_tables(files::folder_of(file))?;
+        n_tables += page.write_tables(folder)?;
+        page.spilled.iter().try_for_each(|table| table.write(folder))?;
+        n_spilled += page.spilled.len();
     }
     write(file, markdown::render(blocks.iter().copied()).as_bytes())?;
-    let cells = Cells::of(pages.iter().map(|page| &page.report.summary));
+    let cells = Cells::of(pages.iter().map(|page| &page.report.summary)).on(blocks);
     write(&file.with_extension("html"), html::render(blocks, &cells).as_bytes())?;
-    Ok(Written::of(file, n_pictures, n_tables))
+    Ok(Written::of(file, n_pictures, n_tables, n_spilled))
 }
 
 /// Writes each page into its run's folder, with everything else beside it; the value is of the last one.

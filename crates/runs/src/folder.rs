@@ -1,12 +1,13 @@
 //! The folder of one run: opened, swept, listed by names.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use files::Process;
 
 use crate::claims::{BEAT, CLAIMS, Holder, read, remove, remove_claim};
-use crate::{Claims, NO_WINDOW, Pace, StoreError, Table};
+use crate::{Claims, MANY, NO_WINDOW, Pace, StoreError, Table, swap};
 
 /// Folders between a table and its files: model, dataset, sparsity, window.
 const PARTITION_DEPTH: usize = 4;
@@ -14,8 +15,8 @@ const PARTITION_DEPTH: usize = 4;
 /// A file with a final name; nobody has looked into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableFile {
-    /// The cell that its name says.
-    pub id: String,
+    /// The cell that its name says; none where it holds many ([`crate::MANY`]).
+    pub id: Option<String>,
     /// The table whose folder it lies in.
     pub table: Table,
     /// Where it lies.
@@ -102,8 +103,9 @@ impl RunFolder {
             list_files(&self.folder.join(table.folder()), PARTITION_DEPTH, &mut paths)?;
             for path in paths {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
-                let id = name.strip_suffix(".parquet").filter(|id| !id.starts_with('.'));
-                if let Some(id) = id.map(str::to_owned) {
+                let stem = name.strip_suffix(".parquet").filter(|stem| !stem.starts_with('.'));
+                if let Some(stem) = stem {
+                    let id = (!stem.starts_with(MANY)).then(|| stem.to_owned());
                     files.push(TableFile { id, table, path });
                 }
             }
@@ -111,7 +113,17 @@ impl RunFolder {
         Ok(files)
     }
 
-    /// Where the results of a cell lie once it is done.
+    /// Folders that a compaction left beside the run when its process died, each with the partition of which
+    /// rows lie there until the run is opened for writing.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the folder beside it cannot be listed.
+    pub fn interrupted(&self) -> Result<Vec<(PathBuf, PathBuf)>, StoreError> {
+        swap::hiding(&self.folder, &|process| process.is_living() == Some(false))
+    }
+
+    /// Where the results of a cell lie once it is done, in a file of its own; `tables` knows whether they
+    /// were folded into one with others, in the same folder.
     ///
     /// # Errors
     /// [`StoreError::Name`] when the model's or dataset's name cannot be part of a path.
@@ -161,19 +173,26 @@ pub(crate) fn list_files(
     depth: usize,
     files: &mut Vec<PathBuf>,
 ) -> Result<(), StoreError> {
-    if !folder.is_dir() {
-        return Ok(());
-    }
-    let list = || -> std::io::Result<Vec<PathBuf>> {
-        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
+    let list = || -> std::io::Result<Vec<(PathBuf, bool)>> {
+        let entries = fs::read_dir(folder)?.map(|entry| {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            let path = entry.path();
+            // The kind comes with the name; only what a link leads to has to be asked for.
+            let is_folder = if kind.is_symlink() { path.is_dir() } else { kind.is_dir() };
+            Ok((path, is_folder))
+        });
+        entries.collect()
     };
     let mut paths = match list() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(());
+        }
         listed => listed.map_err(StoreError::io("list", folder))?,
     };
     paths.sort();
-    for path in paths {
-        if !path.is_dir() {
+    for (path, is_folder) in paths {
+        if !is_folder {
             files.push(path);
         } else if depth > 0 {
             list_files(&path, depth - 1, files)?;
@@ -182,11 +201,13 @@ pub(crate) fn list_files(
     Ok(())
 }
 
-/// Removes what processes left unfinished in a run: files under temporary names, claims and beats.
+/// Removes what processes left unfinished in a run: files under temporary names, claims and beats. The swap
+/// of a partition that one died in is ended or undone.
 ///
 /// # Errors
 /// When a folder cannot be listed or a file not removed.
 pub(crate) fn sweep(run: &Path, whose: &dyn Fn(&Process) -> bool) -> Result<(), StoreError> {
+    swap::recover(run, whose)?;
     let claims = run.join(CLAIMS);
     remove_temporaries(run, 0, whose)?;
     remove_temporaries(&claims, 0, whose)?;

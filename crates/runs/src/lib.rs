@@ -13,6 +13,7 @@ mod origin;
 mod outstanding;
 mod pulse;
 mod survey;
+mod swap;
 mod table;
 mod watch;
 
@@ -24,9 +25,13 @@ pub use instant::utc;
 pub use listing::{ORDER, SPEED, runs_in};
 pub use origin::{FailureRecord, FileAbout, Origin, Provenance};
 pub use outstanding::outstanding;
-pub use survey::{CellStatus, Damaged, StoredFile, Survey, SurveyAnswer};
+pub use survey::{CellStatus, Damaged, Part, Standing, StoredFile, Survey, SurveyAnswer};
+pub use swap::{Retired, Swap};
 pub use table::Table;
 pub use watch::Pace;
 
 /// Folder name of the `window` partition for cells without a window (dense, static).
 pub const NO_WINDOW: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// How the name of a file begins that holds many cells; the names of others are ids, which are hex digits.
+pub const MANY: &str = "cells-";

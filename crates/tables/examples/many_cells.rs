@@ -4,9 +4,10 @@
 //! ```text
 //! cargo run --release -p tables --example many_cells -- target/many/run 10000
 //! time cargo xtask report --results target/many/run --json > report.json
+//! cargo run --release -p tables --example many_cells -- target/many/seeds 10000 20     under 20 seeds each
 //! ```
 //!
-//! The same number gives the same run, but for the name of its folder.
+//! The same numbers give the same run, but for the name of its folder.
 
 #![expect(clippy::print_stdout, reason = "an example talks on standard output")]
 
@@ -16,7 +17,7 @@ use std::path::Path;
 
 use plan::{
     Calibration, Cell, DeviceName, ModelInput, OrderProvenance, OrderedCell, Policy, Protocol,
-    Reading, Rule, Score, TextInput, Treatment, TreatmentSpec, WorkOrder, cell_id,
+    Reading, Recipe, Rule, Score, TextInput, Treatment, TreatmentSpec, WorkOrder, cell_id,
 };
 use tables::{
     CellRecord, FailureRecord, ItemRow, Left, ORDER, Provenance, RowShares, Store, TokenColumns,
@@ -46,10 +47,12 @@ const OLD: usize = 5_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let folder = arguments.next().ok_or("which folder? usage: many_cells FOLDER [CELLS]")?;
+    let folder =
+        arguments.next().ok_or("which folder? usage: many_cells FOLDER [CELLS [SEEDS]]")?;
     let n_cells: usize = arguments.next().map_or(Ok(10_000), |number| number.parse())?;
+    let n_seeds: u64 = arguments.next().map_or(Ok(1), |number| number.parse())?;
     let store = Store::open(Path::new(&folder))?;
-    let order = order(&store, n_cells)?;
+    let order = order(&store, n_cells, n_seeds)?;
     fs::write(store.folder().join(ORDER), serde_json::to_string(&order)?)?;
     let mut counts = [0; 5];
     for (index, ordered) in order.cells.iter().enumerate() {
@@ -213,9 +216,13 @@ fn shares(treatment: &Treatment) -> [f64; 3] {
     [kappa, 0.3, 1.0 - kappa.powi(3) / 2.0]
 }
 
-/// An order of `n_cells` cells over as many models as that takes.
-fn order(store: &Store, n_cells: usize) -> Result<WorkOrder, Box<dyn Error>> {
-    let treatments = treatments()?;
+/// An order of `n_cells` cells over as many models as that takes, each treatment under `n_seeds` seeds.
+fn order(store: &Store, n_cells: usize, n_seeds: u64) -> Result<WorkOrder, Box<dyn Error>> {
+    let treatments: Vec<Recipe> = treatments()?.into_iter().map(Recipe::from).collect();
+    let seeds = SEED..SEED + n_seeds;
+    let treatments: Vec<Recipe> = seeds
+        .flat_map(|seed| treatments.iter().map(move |own| own.clone().with_seed(seed)))
+        .collect();
     let (mut cells, mut n_models) = (Vec::new(), 0);
     while cells.len() < n_cells {
         n_models += 1;
@@ -260,9 +267,10 @@ fn order(store: &Store, n_cells: usize) -> Result<WorkOrder, Box<dyn Error>> {
         texts: texts.map(text).collect(),
         cells: Vec::new(),
     };
-    for cell in cells {
-        let inputs = order.inputs_of(&cell).ok_or("the order lacks an input of its cell")?;
-        order.cells.push(OrderedCell { id: cell_id(&cell, &inputs), cell });
+    let ids: Vec<Option<String>> = order.ids_of(&cells).collect();
+    for (cell, id) in cells.into_iter().zip(ids) {
+        let id = id.ok_or("the order lacks an input of its cell")?;
+        order.cells.push(OrderedCell { id, cell });
     }
     Ok(order)
 }
@@ -271,11 +279,11 @@ fn calibration(dataset: &str) -> String {
     format!("{dataset}-calibration")
 }
 
-fn cell(model: &str, dataset: &str, treatment: &Treatment) -> Cell {
+fn cell(model: &str, dataset: &str, recipe: &Recipe) -> Cell {
     let is_text = dataset != LAST_WORDS;
     let window_tokens = TARGETS as usize + 1;
     let text = Protocol::Perplexity { window_tokens };
-    let calibration = treatment.needs_calibration().then(|| Calibration {
+    let calibration = recipe.needs_calibration().then(|| Calibration {
         dataset: calibration(dataset),
         limit: Some(WINDOWS as usize),
         window_tokens,
@@ -286,7 +294,7 @@ fn cell(model: &str, dataset: &str, treatment: &Treatment) -> Cell {
         protocol: if is_text { text } else { Protocol::LambadaOpenai },
         limit: Some(if is_text { WINDOWS } else { ITEMS } as usize),
         calibration,
-        recipe: treatment.clone().into(),
+        recipe: recipe.clone(),
         offset: None,
         compare: None,
     }

@@ -7,10 +7,10 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
 
-use crate::StoreError;
 use crate::read::{batches_of, column};
+use crate::{CellPlace, StoreError};
 
-/// Columns of one Parquet file, in memory.
+/// Columns of one Parquet file or of a part of it, in memory.
 ///
 /// A column is asked for by the type that it must have in the file; a value that a row lacks is `None`.
 #[derive(Debug, Clone)]
@@ -20,12 +20,25 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Reads the named columns of a file; all of them where `names` is `None`.
+    /// Reads the named columns of a file, or of one cell in it; all of them where `names` is `None`.
     ///
     /// # Errors
     /// [`StoreError::Unreadable`] where the file is no Parquet table or lacks a column.
-    pub fn read(path: &Path, names: Option<&[&str]>) -> Result<Frame, StoreError> {
-        Ok(Frame { path: path.to_owned(), batches: batches_of(path, names)? })
+    pub fn read(
+        place: &(impl CellPlace + ?Sized),
+        names: Option<&[&str]>,
+    ) -> Result<Frame, StoreError> {
+        Ok(Frame { path: place.file().to_owned(), batches: batches_of(place, names)? })
+    }
+
+    pub(crate) fn of(path: &Path, batches: Vec<RecordBatch>) -> Frame {
+        Frame { path: path.to_owned(), batches }
+    }
+
+    /// So many of its rows from `first` on, without a copy; fewer where it ends before.
+    #[must_use]
+    pub fn slice(&self, first: usize, rows: usize) -> Frame {
+        Frame { path: self.path.clone(), batches: slice(&self.batches, first, rows) }
     }
 
     /// The number of rows.
@@ -82,6 +95,17 @@ impl Frame {
         self.values(name, owned)
     }
 
+    /// A column of texts, one by one without a copy of each.
+    ///
+    /// # Errors
+    /// As [`Frame::u32s`].
+    pub fn each_text(&self, name: &str) -> Result<impl Iterator<Item = Option<&str>>, StoreError> {
+        let arrays =
+            self.batches.iter().map(|batch| column::<StringArray>(&self.path, batch, name));
+        let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
+        Ok(arrays.into_iter().flat_map(|array| array.iter()))
+    }
+
     fn numbers<T: ArrowPrimitiveType>(
         &self,
         name: &str,
@@ -100,4 +124,19 @@ impl Frame {
         }
         Ok(all)
     }
+}
+
+/// So many rows of all batches together, from `first` on.
+pub(crate) fn slice(batches: &[RecordBatch], first: usize, rows: usize) -> Vec<RecordBatch> {
+    let (mut skip, mut left, mut own) = (first, rows, Vec::new());
+    for batch in batches {
+        let begin = skip.min(batch.num_rows());
+        let taken = left.min(batch.num_rows() - begin);
+        skip -= begin;
+        left -= taken;
+        if taken > 0 {
+            own.push(batch.slice(begin, taken));
+        }
+    }
+    own
 }

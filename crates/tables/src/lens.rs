@@ -1,14 +1,12 @@
 //! The table `lens`: what each layer would predict if it were the last.
 
-use std::path::Path;
-
 use arrow_array::{Array as _, Float64Array, RecordBatch, UInt32Array, UInt64Array};
 use arrow_schema::ArrowError;
 
-use crate::StoreError;
 use crate::columns::{Batch, Column, Kind};
 use crate::read::{batches, column};
 use crate::record::{CellRecord, IDENTITY, PROVENANCE, fill_shared};
+use crate::{CellPlace, StoreError};
 
 /// One layer. Sums, beside the tokens that they go over.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,9 +67,10 @@ pub(crate) fn encode(record: &CellRecord, rows: &[LensRow]) -> Result<RecordBatc
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub fn read_lens(path: &Path) -> Result<Vec<LensRow>, StoreError> {
+pub fn read_lens(place: &(impl CellPlace + ?Sized)) -> Result<Vec<LensRow>, StoreError> {
+    let path = place.file();
     let mut rows = Vec::new();
-    for batch in batches(path)? {
+    for batch in batches(place)? {
         let count = |name| column::<UInt64Array>(path, &batch, name);
         let layer: &UInt32Array = column(path, &batch, "layer")?;
         let (tokens, leaving) = (count("lens_tokens")?, count("leaving")?);

@@ -1,12 +1,13 @@
 //! The Parquet tables of a run, and the store that writes them atomically.
 //!
-//! One cell is one file. A run lies in one folder, hive-partitioned so that any reader of Parquet
+//! One cell is one file, until many are folded into one ([`Store::fold`]). A run lies in one folder, hive-partitioned so that any reader of Parquet
 //! can open it as one table:
 //!
 //! ```text
 //! results/<run>/
 //!   plan.toml, order.json                                     what was asked for
 //!   windows/model=M/dataset=D/sparsity=0.9/window=64/<cell id>.parquet    protocols `ppl-T`
+//!   windows/model=M/dataset=D/sparsity=0.9/window=64/cells-<cell id>-<n>.parquet    the same of many cells
 //!   items/model=M/dataset=D/sparsity=0/window=__HIVE_DEFAULT_PARTITION__/<cell id>.parquet
 //!   choices/...                                               protocols `choice-*`, one row a choice
 //!   neurons/..., channels/..., overlaps/..., lens/...   what is observed
@@ -71,20 +72,25 @@
 mod atlas;
 mod attention;
 mod blocks;
+mod cells;
 mod channels;
 mod choices;
 mod columns;
+mod compact;
 mod directions;
 mod failures;
+mod footer;
 mod frame;
 mod items;
 mod lens;
+mod many;
 mod neurons;
 mod origin;
 mod outcomes;
 mod overlaps;
 mod read;
 mod record;
+mod shown;
 mod speed;
 mod store;
 mod token_columns;
@@ -98,11 +104,14 @@ pub use atlas::{
 };
 pub use attention::{AttentionRow, attention_columns};
 pub use blocks::{BlockRow, block_columns};
+pub use cells::each_cell;
 pub use channels::{ChannelRow, channel_columns};
 pub use choices::{ChoiceRow, TaskColumns, choice_columns};
 pub use columns::{Column, Kind};
+pub use compact::{Folded, Scattered};
 pub use directions::{DirectionRow, direction_columns};
 pub use failures::failure_columns;
+pub use footer::{CellPlace, cells_of_many, read_cell, read_cells};
 pub use frame::Frame;
 pub use items::{ItemRow, item_columns};
 pub use lens::{LensRow, lens_columns, read_lens};
@@ -111,14 +120,15 @@ pub use origin::{about_file, read_failure_record, read_origin};
 pub use outcomes::{Outcome, outcomes};
 pub use overlaps::{OverlapRow, overlap_columns};
 pub use read::{
-    read_attention, read_blocks, read_cell, read_channels, read_choices, read_directions,
-    read_failure, read_items, read_neurons, read_overlaps, read_windows,
+    read_attention, read_blocks, read_channels, read_choices, read_directions, read_failure,
+    read_items, read_neurons, read_overlaps, read_windows,
 };
 pub use record::{CellRecord, Left, RowCache, RowShares, Touched};
 pub use runs::{
-    CellStatus, Damaged, FailureRecord, NO_WINDOW, ORDER, Origin, Provenance, SPEED, StoreError,
-    StoredFile, Survey, Table, outstanding, remove_temporaries, runs_in, utc,
+    CellStatus, Damaged, FailureRecord, NO_WINDOW, ORDER, Origin, Part, Provenance, Retired, SPEED,
+    Standing, StoreError, StoredFile, Survey, Table, outstanding, remove_temporaries, runs_in, utc,
 };
+pub use shown::{Shown, write_shown};
 pub use speed::{Repeats, SpeedRow, speed_columns, write_speed};
 pub use store::Store;
 pub use token_columns::TokenColumns;

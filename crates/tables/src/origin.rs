@@ -8,7 +8,7 @@ use arrow_array::{Array, PrimitiveArray, RecordBatch, StringArray};
 use runs::{FailureRecord, FileAbout, Origin, Provenance, StoreError, Table};
 
 use crate::read::{batches, column, unreadable};
-use crate::read_cell;
+use crate::{CellPlace, read_cell};
 
 /// The first row of a file's columns.
 struct First<'a> {
@@ -37,12 +37,13 @@ impl First<'_> {
     }
 }
 
-/// Where the rows of a `windows`, `items`, `neurons`, `channels` or `overlaps` file come from.
+/// Where the rows of a cell of results come from.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub fn read_origin(path: &Path) -> Result<Origin, StoreError> {
-    let batches = batches(path)?;
+pub fn read_origin(place: &(impl CellPlace + ?Sized)) -> Result<Origin, StoreError> {
+    let path = place.file();
+    let batches = batches(place)?;
     let batch = batches.first().ok_or_else(|| unreadable(path)("it has no rows".to_owned()))?;
     let first = First { path, batch };
     Ok(Origin {
@@ -87,11 +88,11 @@ pub fn read_failure_record(path: &Path) -> Result<FailureRecord, StoreError> {
     })
 }
 
-/// What a file says of itself, whatever its table.
-pub fn about_file(path: &Path, table: Table) -> FileAbout {
+/// What the rows of a cell say of themselves, whatever their table.
+pub fn about_file(place: &(impl CellPlace + ?Sized), table: Table) -> FileAbout {
     let read = match table {
-        Table::Failures => read_failure_record(path).map(FileAbout::Failure),
-        _ => read_origin(path).map(FileAbout::Results),
+        Table::Failures => read_failure_record(place.file()).map(FileAbout::Failure),
+        _ => read_origin(place).map(FileAbout::Results),
     };
     read.unwrap_or_else(|error| FileAbout::Unreadable(error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! Reading files back: the completeness check, and rows for tests and small tools.
+//! Reading rows back, of a file or of one cell in it.
 
 use std::fs::File;
 use std::path::Path;
@@ -7,98 +7,65 @@ use arrow_array::{
     Array, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
 };
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelector};
+use parquet::file::reader::ChunkReader;
+use runs::Part;
 
 use crate::{
-    AttentionRow, BlockRow, ChannelRow, ChoiceRow, DirectionRow, ItemRow, NeuronRow, OverlapRow,
-    RowCache, RowShares, SCHEMA_VERSION, StoreError, TaskColumns, WindowRow, token_columns,
+    AttentionRow, BlockRow, CellPlace, ChannelRow, ChoiceRow, DirectionRow, ItemRow, NeuronRow,
+    OverlapRow, RowCache, RowShares, StoreError, TaskColumns, WindowRow, token_columns,
 };
 
-/// Whether `path` is a complete table of this layout: footer readable, data where it says.
-pub(crate) fn check(path: &Path) -> Result<(), String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let file_bytes = file.metadata().map_err(|error| error.to_string())?.len();
-    let metadata = ParquetMetaDataReader::new()
-        .parse_and_finish(&file)
-        .map_err(|error| format!("no complete Parquet footer ({error})"))?;
-    if metadata.file_metadata().num_rows() < 1 {
-        return Err("it has no rows".to_owned());
-    }
-    for group in metadata.row_groups() {
-        for column in group.columns() {
-            // `byte_range` would panic on what a flipped bit can make of these.
-            let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
-            let (Ok(start), Ok(length)) =
-                (u64::try_from(start), u64::try_from(column.compressed_size()))
-            else {
-                return Err("its footer holds a negative offset or size".to_owned());
-            };
-            if start.saturating_add(length) > file_bytes {
-                return Err("its footer points beyond its end".to_owned());
-            }
-        }
-    }
-    match value_of(&metadata, "slim.schema").as_deref() {
-        Some(SCHEMA_VERSION) => Ok(()),
-        Some(other) => {
-            Err(format!("its layout is version {other}, this program writes {SCHEMA_VERSION}"))
-        }
-        None => Err("it was not written by this program (no slim.schema)".to_owned()),
-    }
-}
-
-fn value_of(metadata: &ParquetMetaData, key: &str) -> Option<String> {
-    let pairs = metadata.file_metadata().key_value_metadata()?;
-    pairs.iter().find(|pair| pair.key == key)?.value.clone()
-}
+/// Rows that are decoded at once.
+const BATCH: usize = 16_384;
 
 pub(crate) fn unreadable(path: &Path) -> impl Fn(String) -> StoreError + '_ {
     move |reason| StoreError::Unreadable { path: path.to_owned(), reason }
 }
 
-/// The cell that a file's rows belong to.
-///
-/// # Errors
-/// [`StoreError::Unreadable`].
-pub fn read_cell(path: &Path) -> Result<plan::Cell, StoreError> {
-    let unreadable = unreadable(path);
-    let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
-    let metadata = ParquetMetaDataReader::new()
-        .parse_and_finish(&file)
-        .map_err(|error| unreadable(error.to_string()))?;
-    let json = value_of(&metadata, "slim.cell")
-        .ok_or_else(|| unreadable("it has no slim.cell".to_owned()))?;
-    serde_json::from_str(&json).map_err(|error| unreadable(error.to_string()))
+/// All columns of a cell's rows.
+pub(crate) fn batches(place: &(impl CellPlace + ?Sized)) -> Result<Vec<RecordBatch>, StoreError> {
+    batches_of(place, None)
 }
 
-/// All columns of a file.
-pub(crate) fn batches(path: &Path) -> Result<Vec<RecordBatch>, StoreError> {
-    batches_of(path, None)
-}
-
-/// The named columns of a file; all of them where `names` is `None`.
+/// The named columns of a cell's rows; all of them where `names` is `None`.
 pub(crate) fn batches_of(
-    path: &Path,
+    place: &(impl CellPlace + ?Sized),
     names: Option<&[&str]>,
 ) -> Result<Vec<RecordBatch>, StoreError> {
-    let unreadable = unreadable(path);
-    let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
+    let unreadable = unreadable(place.file());
+    let file = File::open(place.file()).map_err(|error| unreadable(error.to_string()))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file)
         .map_err(|error| unreadable(error.to_string()))?;
+    let builder = match place.part() {
+        None => builder,
+        Some((_, Part { group, first, rows })) => {
+            let (group, first, rows) = (group as usize, first as usize, rows as usize);
+            let own = vec![RowSelector::skip(first), RowSelector::select(rows)];
+            builder.with_row_groups(vec![group]).with_row_selection(own.into())
+        }
+    };
+    read_batches(builder, names).map_err(unreadable)
+}
+
+/// The named columns of what a builder is set to read.
+pub(crate) fn read_batches<T: ChunkReader + 'static>(
+    builder: ParquetRecordBatchReaderBuilder<T>,
+    names: Option<&[&str]>,
+) -> Result<Vec<RecordBatch>, String> {
     let mask = match names {
         None => ProjectionMask::all(),
         Some(names) => {
             let there = builder.schema();
             if let Some(name) = names.iter().find(|name| there.index_of(name).is_err()) {
-                return Err(unreadable(format!("it has no column `{name}`")));
+                return Err(format!("it has no column `{name}`"));
             }
             ProjectionMask::columns(builder.parquet_schema(), names.iter().copied())
         }
     };
-    let reader =
-        builder.with_projection(mask).build().map_err(|error| unreadable(error.to_string()))?;
-    reader.map(|batch| batch.map_err(|error| unreadable(error.to_string()))).collect()
+    let builder = builder.with_projection(mask).with_batch_size(BATCH);
+    let reader = builder.build().map_err(|error| error.to_string())?;
+    reader.map(|batch| batch.map_err(|error| error.to_string())).collect()
 }
 
 /// The array of one column, as the type it must have.
@@ -113,13 +80,14 @@ pub(crate) fn column<'a, A: Array + 'static>(
         .ok_or_else(|| unreadable(path)(format!("no column `{name}` of the expected type")))
 }
 
-/// The rows of a `windows` file, in full precision.
+/// The rows of a cell of `windows`, in full precision.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub fn read_windows(path: &Path) -> Result<Vec<WindowRow>, StoreError> {
+pub fn read_windows(place: &(impl CellPlace + ?Sized)) -> Result<Vec<WindowRow>, StoreError> {
+    let path = place.file();
     let mut rows = Vec::new();
-    for batch in batches(path)? {
+    for batch in batches(place)? {
         let window_index: &UInt32Array = column(path, &batch, "window_index")?;
         let nll_nats: &Float64Array = column(path, &batch, "nll_nats")?;
         let n_targets: &UInt32Array = column(path, &batch, "n_targets")?;
@@ -142,9 +110,12 @@ pub fn read_windows(path: &Path) -> Result<Vec<WindowRow>, StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub fn read_choices(path: &Path) -> Result<(TaskColumns, Vec<ChoiceRow>), StoreError> {
+pub fn read_choices(
+    place: &(impl CellPlace + ?Sized),
+) -> Result<(TaskColumns, Vec<ChoiceRow>), StoreError> {
+    let path = place.file();
     let (mut rows, mut task) = (Vec::new(), None);
-    for batch in batches(path)? {
+    for batch in batches(place)? {
         let number = |name| column::<UInt32Array>(path, &batch, name);
         let value = |name| column::<Float64Array>(path, &batch, name);
         let flag = |name| column::<BooleanArray>(path, &batch, name);
@@ -188,9 +159,10 @@ pub fn read_choices(path: &Path) -> Result<(TaskColumns, Vec<ChoiceRow>), StoreE
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub fn read_items(path: &Path) -> Result<Vec<ItemRow>, StoreError> {
+pub fn read_items(place: &(impl CellPlace + ?Sized)) -> Result<Vec<ItemRow>, StoreError> {
+    let path = place.file();
     let mut rows = Vec::new();
-    for batch in batches(path)? {
+    for batch in batches(place)? {
         let item_index: &UInt32Array = column(path, &batch, "item_index")?;
         let correct: &BooleanArray = column(path, &batch, "correct")?;
         let word_logprob_nats: &Float64Array = column(path, &batch, "word_logprob_nats")?;
@@ -265,9 +237,10 @@ fn shares<'a>(
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub fn read_neurons(path: &Path) -> Result<Vec<NeuronRow>, StoreError> {
+pub fn read_neurons(place: &(impl CellPlace + ?Sized)) -> Result<Vec<NeuronRow>, StoreError> {
+    let path = place.file();
     let mut rows = Vec::new();
-    for batch in batches(path)? {
+    for batch in batches(place)? {
         let index = |name| column::<UInt32Array>(path, &batch, name);
         let (site, layer) = (index("site")?, index("layer")?);
         let (block, neuron) = (index("block")?, index("neuron")?);
@@ -301,9 +274,10 @@ pub fn read_neurons(path: &Path) -> Result<Vec<NeuronRow>, StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub fn read_channels(path: &Path) -> Result<Vec<ChannelRow>, StoreError> {
+pub fn read_channels(place: &(impl CellPlace + ?Sized)) -> Result<Vec<ChannelRow>, StoreError> {
+    let path = place.file();
     let mut rows = Vec::new();
-    for batch in batches(path)? {
+    for batch in batches(place)? {
         let index = |name| column::<UInt32Array>(path, &batch, name);
         let (site, layer) = (index("site")?, index("layer")?);
         let (group, channel) = (index("group")?, index("channel")?);
@@ -343,9 +317,10 @@ pub fn read_channels(path: &Path) -> Result<Vec<ChannelRow>, StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub fn read_overlaps(path: &Path) -> Result<Vec<OverlapRow>, StoreError> {
+pub fn read_overlaps(place: &(impl CellPlace + ?Sized)) -> Result<Vec<OverlapRow>, StoreError> {
+    let path = place.file();
     let mut rows = Vec::new();
-    for batch in batches(path)? {
+    for batch in batches(place)? {
         let index = |name| column::<UInt32Array>(path, &batch, name);
         let (site, layer, lag) = (index("site")?, index("layer")?, index("lag_tokens")?);
         let pairs: &UInt64Array = column(path, &batch, "pairs")?;
@@ -369,9 +344,10 @@ pub fn read_overlaps(path: &Path) -> Result<Vec<OverlapRow>, StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub fn read_blocks(path: &Path) -> Result<Vec<BlockRow>, StoreError> {
+pub fn read_blocks(place: &(impl CellPlace + ?Sized)) -> Result<Vec<BlockRow>, StoreError> {
+    let path = place.file();
     let mut rows = Vec::new();
-    for batch in batches(path)? {
+    for batch in batches(place)? {
         let layer: &UInt32Array = column(path, &batch, "layer")?;
         let fitted: &UInt64Array = column(path, &batch, "fitted_tokens")?;
         let held_out: &UInt64Array = column(path, &batch, "held_out_tokens")?;
@@ -390,9 +366,10 @@ pub fn read_blocks(path: &Path) -> Result<Vec<BlockRow>, StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub fn read_attention(path: &Path) -> Result<Vec<AttentionRow>, StoreError> {
+pub fn read_attention(place: &(impl CellPlace + ?Sized)) -> Result<Vec<AttentionRow>, StoreError> {
+    let path = place.file();
     let mut rows = Vec::new();
-    for batch in batches(path)? {
+    for batch in batches(place)? {
         let index = |name| column::<UInt32Array>(path, &batch, name);
         let (site, layer) = (index("site")?, index("layer")?);
         let (head, key_head) = (index("head")?, index("key_head")?);
@@ -428,9 +405,10 @@ pub fn read_attention(path: &Path) -> Result<Vec<AttentionRow>, StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub fn read_directions(path: &Path) -> Result<Vec<DirectionRow>, StoreError> {
+pub fn read_directions(place: &(impl CellPlace + ?Sized)) -> Result<Vec<DirectionRow>, StoreError> {
+    let path = place.file();
     let mut rows = Vec::new();
-    for batch in batches(path)? {
+    for batch in batches(place)? {
         let layer: &UInt32Array = column(path, &batch, "layer")?;
         let direction: &UInt32Array = column(path, &batch, "direction")?;
         let variance: &Float64Array = column(path, &batch, "variance")?;

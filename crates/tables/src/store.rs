@@ -8,17 +8,25 @@ use std::time::SystemTime;
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
+use rayon::prelude::*;
 use runs::{
     CellStatus, Claims, Damaged, FailureRecord, Pace, RunFolder, StoreError, StoredFile, Survey,
     Table, TableFile,
 };
 
+use crate::compact::files_of_many;
+use crate::footer::{Footer, Place};
 use crate::write::{About, WriteError, write_atomically};
 use crate::{
     AttentionRow, BlockRow, CellRecord, ChannelRow, ChoiceRow, DirectionRow, ItemRow, LensRow,
     NeuronRow, OverlapRow, TaskColumns, WindowRow, attention, blocks, channels, choices,
-    directions, failures, items, lens, neurons, overlaps, read, windows,
+    directions, failures, items, lens, neurons, overlaps, windows,
 };
+
+/// How often a run is listed anew because its files were folded meanwhile.
+const LISTINGS: usize = 8;
+/// How often a file is written anew because its folder was exchanged meanwhile.
+const ATTEMPTS: usize = 8;
 
 /// The results folder of one run.
 #[derive(Debug, Clone)]
@@ -41,6 +49,10 @@ impl Store {
     /// [`StoreError::NotAFolder`].
     pub fn open_read_only(folder: &Path) -> Result<Store, StoreError> {
         Ok(Store { run: RunFolder::open_read_only(folder)? })
+    }
+
+    pub(crate) fn run(&self) -> &RunFolder {
+        &self.run
     }
 
     /// The folder of the run.
@@ -73,23 +85,60 @@ impl Store {
         Ok(self.survey()?.status())
     }
 
-    /// Lists every file with a final name, checking that each is a complete table.
+    /// Lists every file with a final name, checking that each is a complete table, and its cells.
     ///
     /// # Errors
     /// [`StoreError::Io`] when a folder cannot be listed.
     pub fn survey(&self) -> Result<Survey, StoreError> {
-        let mut survey = Survey::default();
-        for TableFile { id, table, path } in self.run.files()? {
-            match read::check(&path) {
-                Ok(()) => survey.files.push(StoredFile { id, table, path }),
-                // Another worker forgot a failure, or replaced what it could not read.
-                Err(_) if !path.exists() => {}
+        // A compaction may put files in the place of those that were listed: then they are listed anew.
+        let mut listed = self.run.files()?;
+        for _ in 0..LISTINGS {
+            let (survey, is_whole) = self.look_into(listed)?;
+            if is_whole {
+                return Ok(survey);
+            }
+            listed = self.run.files()?;
+        }
+        Ok(self.look_into(listed)?.0)
+    }
+
+    /// Opens every file; and whether each was still there.
+    fn look_into(&self, listed: Vec<TableFile>) -> Result<(Survey, bool), StoreError> {
+        let found: Vec<(TableFile, Result<Vec<StoredFile>, String>)> = listed
+            .into_par_iter()
+            .map(|file| {
+                let cells = cells_in(&file);
+                (file, cells)
+            })
+            .collect();
+        let (mut survey, mut is_whole) = (Survey::default(), true);
+        for (TableFile { table, path, .. }, cells) in found {
+            match cells {
+                Ok(cells) => survey.files.extend(cells),
+                // Another worker forgot a failure; or results were replaced or folded.
+                Err(_) if !path.exists() => is_whole &= table == Table::Failures,
                 Err(reason) => survey.damaged.push(Damaged { path, reason }),
             }
         }
+        for (path, partition) in self.run.interrupted()? {
+            let partition = partition.strip_prefix(self.folder()).unwrap_or(&partition).display();
+            let reason = format!(
+                "a compaction died here, and rows of {partition} lie here until `run-grid` or `compact` \
+                 opens the run"
+            );
+            survey.damaged.push(Damaged { path, reason });
+        }
         survey.files.sort();
+        // A cell that was computed again behind its folding counts once: what was folded stays.
+        survey.files.dedup_by(|later, first| {
+            let is_same = (&later.id, later.table) == (&first.id, first.table);
+            if is_same && later.part.is_some() {
+                std::mem::swap(later, first);
+            }
+            is_same
+        });
         survey.damaged.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(survey)
+        Ok((survey, is_whole))
     }
 
     /// Stores the rows of a perplexity cell, replacing what was there, and forgets its failure.
@@ -255,11 +304,40 @@ impl Store {
     /// # Errors
     /// As [`Store::result_path`].
     pub fn has(&self, id: &str, cell: &plan::Cell) -> Result<bool, StoreError> {
-        let path = self.result_path(id, cell)?;
-        Ok(path.is_file() && read::check(&path).is_ok())
+        Ok(self.find(id, cell)?.is_some())
     }
 
-    /// Where the results of a cell lie once it is done.
+    /// The complete results of a cell, in a file of its own or folded into one with others.
+    ///
+    /// # Errors
+    /// As [`Store::result_path`].
+    pub fn find(&self, id: &str, cell: &plan::Cell) -> Result<Option<StoredFile>, StoreError> {
+        let path = self.result_path(id, cell)?;
+        // It may be folded between the two looks: then the third finds it.
+        for _ in 0..2 {
+            if path.is_file() && Footer::read(&path).is_ok() {
+                let (id, table) = (id.to_owned(), Table::of(cell));
+                return Ok(Some(StoredFile { id, table, path, part: None }));
+            }
+            if let Some(folded) = self.folded(id, cell)? {
+                return Ok(Some(folded));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The results of a cell where they were folded into a file with others.
+    fn folded(&self, id: &str, cell: &plan::Cell) -> Result<Option<StoredFile>, StoreError> {
+        let table = Table::of(cell);
+        let path = self.result_path(id, cell)?;
+        let many = files_of_many(files::folder_of(&path)).into_iter().map(|path| {
+            let cells = cells_in(&TableFile { id: None, table, path });
+            cells.unwrap_or_default().into_iter().find(|file| file.id == id)
+        });
+        Ok(many.flatten().next())
+    }
+
+    /// Where the results of a cell lie once it is done, until they are folded with others.
     ///
     /// # Errors
     /// [`StoreError::Name`] when the model's or dataset's name cannot be part of a path.
@@ -281,8 +359,15 @@ impl Store {
         table: Table,
         batch: Result<RecordBatch, ArrowError>,
     ) -> Result<PathBuf, StoreError> {
-        let path = self.result_path(&record.id, &record.cell)?;
-        self.write(&path, &record.id, table, &record.cell, batch)?;
+        let path = match self.folded(&record.id, &record.cell)? {
+            // The same measurement, by a worker that was taken for dead: every row is there once.
+            Some(folded) => folded.path,
+            None => {
+                let path = self.result_path(&record.id, &record.cell)?;
+                self.write(&path, &record.id, table, &record.cell, batch)?;
+                path
+            }
+        };
         let failure = self.run.failure_path(&record.id)?;
         match fs::remove_file(&failure) {
             Ok(()) => files::sync_folder(&self.folder().join(Table::Failures.folder()))?,
@@ -308,14 +393,41 @@ impl Store {
         let encode = |reason| StoreError::Encode { table, id: id.to_owned(), reason };
         let batch = batch.map_err(|error| encode(error.to_string()))?;
         let json = serde_json::to_string(cell).map_err(|error| encode(error.to_string()))?;
-        write_atomically(path, &batch, About::cell(&json)).map_err(|error| match error {
-            WriteError::Encode(reason) => encode(reason),
-            WriteError::Store(_) if !self.folder().is_dir() => {
-                StoreError::Gone(self.folder().to_owned())
+        let mut attempts = 0..ATTEMPTS;
+        loop {
+            let error = match write_atomically(path, &batch, About::cell(&json)) {
+                Ok(()) => return Ok(()),
+                Err(WriteError::Encode(reason)) => return Err(encode(reason)),
+                Err(WriteError::Store(error)) => error,
+            };
+            if !self.folder().is_dir() {
+                return Err(StoreError::Gone(self.folder().to_owned()));
             }
-            WriteError::Store(error) => error,
-        })
+            // A compaction exchanged the folder under our hands.
+            if !is_absent(&error) || attempts.next().is_none() {
+                return Err(error);
+            }
+        }
     }
+}
+
+/// The cells of a complete file; else why it is none.
+pub(crate) fn cells_in(file: &TableFile) -> Result<Vec<StoredFile>, String> {
+    let TableFile { id, table, path } = file;
+    let footer = Footer::read(path)?;
+    let stored = |id, part| StoredFile { id, table: *table, path: path.clone(), part };
+    Ok(match id {
+        Some(id) => vec![stored(id.clone(), None)],
+        None => {
+            let places = footer.places()?.into_iter();
+            places.map(|Place { id, part }| stored(id, Some(part))).collect()
+        }
+    })
+}
+
+/// Whether a file or folder was not there.
+fn is_absent(error: &StoreError) -> bool {
+    matches!(error, StoreError::Io { source, .. } if source.kind() == ErrorKind::NotFound)
 }
 
 fn check_rows<T, const N: usize>(

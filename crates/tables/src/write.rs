@@ -13,6 +13,7 @@ use parquet::file::properties::WriterProperties;
 use runs::StoreError;
 
 use crate::SCHEMA_VERSION;
+use crate::footer::{CELL, SCHEMA};
 
 /// Why a file could not be written: the bytes, or the disk.
 pub(crate) enum WriteError {
@@ -30,7 +31,7 @@ pub(crate) struct About<'a> {
 impl<'a> About<'a> {
     /// The cell that the rows belong to.
     pub(crate) fn cell(json: &'a str) -> Self {
-        Self { key: "slim.cell", json }
+        Self { key: CELL, json }
     }
 
     /// The recipe of a training run.
@@ -52,7 +53,13 @@ pub(crate) fn write_atomically(
 ) -> Result<(), WriteError> {
     files::create_folders(files::folder_of(path)).map_err(store)?;
     let mut draft = files::Draft::begin(path).map_err(store)?;
-    encode(draft.file(), batch, about).map_err(|error| match error {
+    encode(draft.file(), batch, about).map_err(refused(path))?;
+    draft.finish().map_err(store)
+}
+
+/// What the writer of `path` ended with: the disk said no, or the rows cannot be encoded.
+pub(crate) fn refused(path: &Path) -> impl Fn(ParquetError) -> WriteError + '_ {
+    move |error| match error {
         ParquetError::External(source) => match source.downcast::<std::io::Error>() {
             Ok(source) => {
                 let path = path.to_owned();
@@ -61,8 +68,7 @@ pub(crate) fn write_atomically(
             Err(source) => WriteError::Encode(source.to_string()),
         },
         other => WriteError::Encode(other.to_string()),
-    })?;
-    draft.finish().map_err(store)
+    }
 }
 
 fn store(error: files::WriteError) -> WriteError {
@@ -71,7 +77,7 @@ fn store(error: files::WriteError) -> WriteError {
 
 fn encode(file: &mut File, batch: &RecordBatch, about: About<'_>) -> Result<(), ParquetError> {
     let metadata = vec![
-        KeyValue::new("slim.schema".to_owned(), SCHEMA_VERSION.to_owned()),
+        KeyValue::new(SCHEMA.to_owned(), SCHEMA_VERSION.to_owned()),
         KeyValue::new(about.key.to_owned(), about.json.to_owned()),
     ];
     let properties = WriterProperties::builder()

@@ -4,7 +4,7 @@ use std::{io::Write as _, path::Path};
 
 use anyhow::Context as _;
 use serde_json::json;
-use tables::{Store, Table, outcomes, read_cell, read_choices, read_origin};
+use tables::{Store, StoredFile, Table, outcomes, read_cell, read_choices, read_origin};
 
 use crate::{Outcome, fail::Fail};
 
@@ -15,17 +15,17 @@ pub(crate) fn choices(results: &Path) -> Outcome {
     let survey = store.survey().map_err(|error| Fail::Results(error.into()))?;
     let mut out = std::io::stdout().lock();
     for file in survey.files.iter().filter(|file| file.table == Table::Choices) {
-        let answer = of_file(&file.path).map_err(Fail::Results)?;
+        let answer = of_cell(file).map_err(Fail::Results)?;
         writeln!(out, "{answer}").map_err(|error| Fail::Results(error.into()))?;
     }
     Ok(plan::exit::DONE)
 }
 
-fn of_file(path: &Path) -> anyhow::Result<serde_json::Value> {
-    let unusable = || format!("{} cannot be used", path.display());
-    let cell = read_cell(path).with_context(unusable)?;
-    let origin = read_origin(path).with_context(unusable)?;
-    let (task, rows) = read_choices(path).with_context(unusable)?;
+fn of_cell(file: &StoredFile) -> anyhow::Result<serde_json::Value> {
+    let unusable = || format!("{} cannot be used", file.path.display());
+    let cell = read_cell(file).with_context(unusable)?;
+    let origin = read_origin(file).with_context(unusable)?;
+    let (task, rows) = read_choices(file).with_context(unusable)?;
     let by_item = rows.chunk_by(|a, b| a.item_index == b.item_index);
     let items = by_item.zip(outcomes(&rows)).map(|(choices, outcome)| {
         let logprobs: Vec<f64> = choices.iter().map(|own| own.logprob_nats).collect();

@@ -35,7 +35,7 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
     let flops_per_second = product_rate(cores) * EFFICIENCY;
     let mut costs = Vec::new();
     let mut materials = std::collections::BTreeMap::new();
-    let mut cut = std::collections::BTreeSet::new();
+    let mut cut = std::collections::HashSet::new();
     for OrderedCell { id, cell } in cells {
         let way = shares_beginnings(cell);
         let stretch = (cell.offset, cell.limit);
@@ -50,7 +50,7 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
         let looked = looked_at(cell, facts.layers) * tokens;
         let flops = body * tokens as f64 + (head * (scored + looked)) as f64;
         // Cells of one cut model share it.
-        let is_first = cut.insert((&cell.model, cell.recipe.json(), cell.calibration.as_ref()));
+        let is_first = cut.insert((&cell.model, cell.recipe.steps(), cell.calibration.as_ref()));
         let calibrated = if is_first { calibrated(cell) } else { 0.0 };
         let flops_expected = flops * passes(cell, facts) + body * calibrated;
         costs.push(CellInspection {
@@ -79,13 +79,13 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
         models,
         cells: costs,
     };
-    let text = if json {
-        serde_json::to_string(&inspection)
-    } else {
-        serde_json::to_string_pretty(&inspection)
+    // Written as it is encoded: there may be a million cells. Who asked may be gone.
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let _ = match json {
+        true => serde_json::to_writer(&mut out, &inspection),
+        false => serde_json::to_writer_pretty(&mut out, &inspection),
     };
-    let text = text.map_err(|e| Fail::Usage(e.into()))?;
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    let _ = writeln!(out).and_then(|()| out.flush());
     Ok(plan::exit::DONE)
 }
 

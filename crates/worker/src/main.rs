@@ -5,6 +5,7 @@ mod awake;
 mod cell;
 mod cells;
 mod choices;
+mod compact;
 mod evaluate;
 mod fail;
 mod inspect;
@@ -85,8 +86,23 @@ enum Command {
         #[arg(long)]
         results: PathBuf,
         /// Also give the cell of every file.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "standing")]
         cells: bool,
+        /// Only say which cells are done and which failed.
+        #[arg(long)]
+        standing: bool,
+    },
+    /// Fold the files of a results folder into large ones; events go to standard output.
+    Compact {
+        /// The folder of a run.
+        #[arg(long)]
+        results: PathBuf,
+        /// Only say how much there is to fold.
+        #[arg(long)]
+        dry_run: bool,
+        /// Do nothing where fewer cells than that have files of their own.
+        #[arg(long, default_value_t = 0)]
+        at_least: usize,
     },
     /// Say what every choice of a results folder came to, one JSON object a cell.
     Choices {
@@ -102,6 +118,9 @@ enum Command {
         /// The table that it belongs to.
         #[arg(long)]
         table: runs::Table,
+        /// Which cell of it, where it holds many.
+        #[arg(long)]
+        id: Option<String>,
     },
     /// Write what a recipe's cuts leave as a model of its own; events go to standard output.
     Slim {
@@ -163,9 +182,13 @@ fn main() -> ExitCode {
             run::run(&order, Pace { beat, silence }, unattended)
         }
         Command::Inspect { order, json } => inspect::inspect(&order, json),
-        Command::Survey { results, cells } => survey::survey(&results, cells),
+        Command::Survey { results, standing: true, .. } => survey::standing(&results),
+        Command::Survey { results, cells, .. } => survey::survey(&results, cells),
+        Command::Compact { results, dry_run, at_least } => {
+            compact::compact(&results, dry_run, at_least)
+        }
         Command::Choices { results } => choices::choices(&results),
-        Command::About { file, table } => survey::about(&file, table),
+        Command::About { file, table, id } => survey::about(&file, table, id.as_deref()),
         Command::Slim { request } => slim::slim(&request),
         Command::Speed(args) => speed::speed(&args),
         Command::Timed { request } => timed::timed(&request),

@@ -266,15 +266,12 @@ fn pass(cell: &Cell) -> anyhow::Result<(WindowsOf, Gathered)> {
 
 /// The scores of an earlier run; `None` where they are not there.
 fn stored(runner: &Runner<'_>, id: &str, cell: &Cell) -> anyhow::Result<Option<Calibration>> {
-    let path = runner.store.result_path(id, cell)?;
-    if !runner.store.has(id, cell)? {
-        return Ok(None);
-    }
-    let unusable = || format!("{} cannot be used: delete it", path.display());
+    let Some(file) = runner.store.find(id, cell)? else { return Ok(None) };
+    let unusable = || format!("{} cannot be used: delete it", file.path.display());
     let calibration = match observed(cell)?.part {
-        Part::Ffn => observe::from_neurons(&tables::read_neurons(&path).with_context(unusable)?),
+        Part::Ffn => observe::from_neurons(&tables::read_neurons(&file).with_context(unusable)?),
         Part::State => {
-            observe::from_channels(runner.model(), &read_channels(&path).with_context(unusable)?)
+            observe::from_channels(runner.model(), &read_channels(&file).with_context(unusable)?)
         }
         // Of these no scores are kept.
         Part::Heads | Part::Kv => return Ok(None),

@@ -144,7 +144,7 @@ impl Setup {
             self.keeps.iter().map(one).collect()
         };
         let cells: Vec<Cell> = recipes.iter().flat_map(of).collect();
-        with_ids(&cells, &self.order).context("cannot name the cells")
+        with_ids(cells, &self.order).context("cannot name the cells")
     }
 
     /// Where it is computed.

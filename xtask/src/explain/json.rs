@@ -45,11 +45,12 @@ fn fields(about: &About<'_>) -> Vec<Value> {
 
 fn state(state: &State) -> Value {
     let mut value = match state {
-        State::Done { file, bytes, origin } => {
+        State::Done { file, bytes, shared, origin } => {
             let from = &origin.provenance;
             json!({
                 "file": file,
                 "bytes": bytes,
+                "shared": shared,
                 "rows": origin.rows,
                 "started_at_ms": from.started_at_ms,
                 "seconds": from.seconds,

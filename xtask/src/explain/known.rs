@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use plan::{Cell, Recipe, WorkOrder, cell_id, most_alike};
-use runs::{Damaged, ORDER, RunFolder, SurveyAnswer, Table, runs_in};
+use runs::{Damaged, ORDER, RunFolder, StoredFile, SurveyAnswer, Table, runs_in};
 
 use crate::exit::Exit;
 use crate::stored;
@@ -27,10 +27,10 @@ pub(crate) struct KnownCell {
     pub(crate) is_ordered: bool,
     /// Whether the order names a cell that reads its scores.
     pub(crate) is_by_product: bool,
-    /// Its complete file.
-    pub(crate) results: Option<PathBuf>,
+    /// Its complete rows, in a file of its own or in one with others.
+    pub(crate) results: Option<StoredFile>,
     /// The record of its failure.
-    pub(crate) failure: Option<PathBuf>,
+    pub(crate) failure: Option<StoredFile>,
     /// A file of its name that does not count.
     pub(crate) damaged: Option<Damaged>,
 }
@@ -106,13 +106,13 @@ impl KnownRun {
         let SurveyAnswer { survey, cells: stored } = stored::survey(worker, path, true)?;
         for file in survey.files {
             let found = stored.get(&file.id);
-            let known = cells.entry(file.id).or_default();
+            let known = cells.entry(file.id.clone()).or_default();
             if known.cell.is_none() {
                 known.cell = found.cloned();
             }
             match file.table {
-                Table::Failures => known.failure = Some(file.path),
-                _ => known.results = Some(file.path),
+                Table::Failures => known.failure = Some(file),
+                _ => known.results = Some(file),
             }
         }
         for damaged in survey.damaged {

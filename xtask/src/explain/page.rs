@@ -62,10 +62,13 @@ fn section(text: &mut String, heading: &str, lines: impl IntoIterator<Item = Str
 fn state(workspace: &Workspace, explanation: &Explanation<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     match &explanation.state {
-        State::Done { file, bytes, origin } => {
+        State::Done { file, bytes, shared, origin } => {
             let from = &origin.provenance;
             let (rows, file) = (origin.rows, workspace.show(file));
-            lines.push(format!("done: {rows} rows, {bytes} bytes in {file}"));
+            lines.push(match shared {
+                false => format!("done: {rows} rows, {bytes} bytes in {file}"),
+                true => format!("done: {rows} rows in {file}, which holds other cells too"),
+            });
             lines.push(format!(
                 "made {} on {} ({}, {}) in {:.1} s, {} tokens, at most {} MiB",
                 utc(from.started_at_ms),

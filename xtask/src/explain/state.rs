@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use runs::{FailureRecord, FileAbout, Origin, Table};
+use runs::{FailureRecord, FileAbout, Origin};
 
 use crate::explain::known::{KnownCell, KnownRun};
 use crate::stored;
@@ -12,8 +12,8 @@ use crate::stored;
 /// The state of a cell in a run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum State {
-    /// Its file is complete.
-    Done { file: PathBuf, bytes: u64, origin: Box<Origin> },
+    /// Its rows are complete; `shared` where others lie in the same file.
+    Done { file: PathBuf, bytes: u64, shared: bool, origin: Box<Origin> },
     /// Its failure is recorded, and there are no results.
     Failed { file: PathBuf, failure: Box<FailureRecord> },
     /// There is a file of its name that does not count.
@@ -29,14 +29,16 @@ impl State {
     /// When the run's claims cannot be listed, a file that was there is gone, or the worker cannot be
     /// asked.
     pub(crate) fn of(worker: &Path, run: &KnownRun, known: &KnownCell) -> Result<State> {
-        if let Some(file) = &known.results {
-            let file = file.clone();
+        if let Some(stored) = &known.results {
+            let file = stored.path.clone();
             let bytes = fs::metadata(&file)
                 .with_context(|| format!("cannot read {}", file.display()))?
                 .len();
-            // What a file of results holds does not hang on which table it is.
-            return Ok(match stored::about(worker, &file, Table::Windows)? {
-                FileAbout::Results(origin) => State::Done { file, bytes, origin: Box::new(origin) },
+            let shared = stored.part.is_some();
+            return Ok(match stored::about(worker, stored)? {
+                FileAbout::Results(origin) => {
+                    State::Done { file, bytes, shared, origin: Box::new(origin) }
+                }
                 other => State::damaged(file, other),
             });
         }
@@ -44,9 +46,9 @@ impl State {
             let (file, reason) = (damaged.path.clone(), damaged.reason.clone());
             return Ok(State::Damaged { file, reason });
         }
-        if let Some(file) = &known.failure {
-            let file = file.clone();
-            return Ok(match stored::about(worker, &file, Table::Failures)? {
+        if let Some(stored) = &known.failure {
+            let file = stored.path.clone();
+            return Ok(match stored::about(worker, stored)? {
                 FileAbout::Failure(failure) => State::Failed { file, failure: Box::new(failure) },
                 other => State::damaged(file, other),
             });

@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use plan::exit::DONE;
 use plan::{DeviceName, Filter, Inspection, WorkOrder};
-use runs::CellStatus;
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -119,10 +118,10 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     stop.check()?;
     let worker = worker?;
     let reporter = build::report(workspace)?;
-    let status = survey(&worker, &folder)?;
+    let status = survey(&worker, &folder)?.status();
     let counts = grid.counts(&status);
-    grid.selected.retain(|id| status.get(id) != Some(&CellStatus::Done));
-    if grid.selected.is_empty() {
+    grid.keep_left(&status);
+    if grid.selected().next().is_none() {
         eprintln!("{}: {}; nothing to submit", grid.order.run, describe(&counts));
         return Ok(DONE);
     }
@@ -130,7 +129,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         Ok(inspection) => inspection,
         Err(code) => return Ok(code),
     };
-    let n_tasks = usize::try_from(args.tasks.unwrap_or(args.nodes))?.min(grid.selected.len());
+    let n_tasks = usize::try_from(args.tasks.unwrap_or(args.nodes))?.min(grid.selected().count());
     let shares = shares(&grid, &inspection, n_tasks);
     let requests = Requests::of(&inspection, &shares, args.time.clone(), args.mem.clone());
     let submission = Submission {

@@ -140,7 +140,7 @@ mod tests {
         let stored = |id: &str, table, file: &str| {
             let path = folder.path().join(file);
             fs::write(&path, "").unwrap();
-            StoredFile { id: id.into(), table, path }
+            StoredFile { id: id.into(), table, path, part: None }
         };
         let survey = Survey {
             files: vec![

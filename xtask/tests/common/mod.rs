@@ -90,9 +90,13 @@ impl Bench {
     /// A worker that computes nothing and finds an empty results folder; `body` is what it does else.
     pub(crate) fn worker(&self, body: &str) {
         let empty = r#"{"survey":{"files":[],"damaged":[]},"cells":{}}"#;
+        let standing = r#"{"done":[],"failed":[],"damaged":[],"single_files":0,"files_of_many":0}"#;
         self.script(
             "no-worker",
-            &format!("if [ $1 = survey ]; then echo '{empty}'; exit; fi\n{body}"),
+            &format!(
+                "if [ $1 = survey ]; then case $2 in --standing) echo '{standing}';; *) echo \
+                 '{empty}';; esac; exit; fi\n{body}"
+            ),
         );
     }
 

@@ -23,7 +23,10 @@ pub use kind::{Kind, Label, Setting, Takes, Way};
 pub use step::Step;
 pub use value::Value;
 
-use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 
 use crate::{Needs, Share, Treatment};
@@ -37,8 +40,14 @@ pub fn kinds() -> &'static [&'static Kind] {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct Recipe {
-    steps: Vec<Step>,
+    /// Shared by the cells of a grid, of which there may be a million.
+    #[serde(serialize_with = "as_list")]
+    steps: Arc<[Step]>,
     seed: u64,
+}
+
+fn as_list<S: Serializer>(steps: &Arc<[Step]>, serializer: S) -> Result<S::Ok, S::Error> {
+    steps.as_ref().serialize(serializer)
 }
 
 /// A recipe as it is written, not yet checked.
@@ -92,12 +101,20 @@ impl Recipe {
                 return Err(RecipeError::FillsZeros { step, zeros });
             }
         }
-        Ok(Recipe { steps, seed })
+        Ok(Recipe { steps: steps.into(), seed })
     }
 
     /// The model as it is.
     pub fn dense(seed: u64) -> Recipe {
-        Recipe { steps: Vec::new(), seed }
+        Recipe { steps: Arc::new([]), seed }
+    }
+
+    /// Takes the place of equal steps in memory, where `known` has them.
+    pub(crate) fn share(&mut self, known: &mut HashSet<Arc<[Step]>>) {
+        match known.get(&self.steps) {
+            Some(equal) => self.steps = Arc::clone(equal),
+            None => drop(known.insert(Arc::clone(&self.steps))),
+        }
     }
 
     /// The steps, in order.
@@ -158,7 +175,7 @@ impl Recipe {
     /// The flat fields that a recipe of one step on neurons or state channels has, or dense; none for
     /// every other recipe.
     pub fn treatment(&self) -> Option<Treatment> {
-        match self.steps.as_slice() {
+        match self.steps.as_ref() {
             [] => Some(Treatment::dense(self.seed)),
             [step] => flat::treatment(step, self.seed),
             _ => None,
@@ -175,7 +192,7 @@ impl Recipe {
 
     /// Its steps as a JSON list of objects with sorted keys.
     pub fn json(&self) -> String {
-        json!(self.steps).to_string()
+        json!(self.steps()).to_string()
     }
 
     /// The words of its steps for a label.
@@ -195,7 +212,8 @@ fn share_attention(a: &Step, b: &Step) -> bool {
 
 impl From<Treatment> for Recipe {
     fn from(treatment: Treatment) -> Recipe {
-        let steps = flat::step(&treatment).into_iter().collect();
+        let steps: Vec<Step> = flat::step(&treatment).into_iter().collect();
+        let steps = steps.into();
         Recipe { steps, seed: treatment.seed }
     }
 }

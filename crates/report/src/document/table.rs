@@ -84,6 +84,17 @@ impl Table {
         self.rows.len()
     }
 
+    /// The same table with its first rows alone.
+    pub(crate) fn first(&self, n_rows: usize) -> Self {
+        let rows = self.rows.iter().take(n_rows).cloned().collect();
+        Self { columns: self.columns.clone(), rows, is_home: self.is_home }
+    }
+
+    /// The names of all columns, shown or not.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|(name, _)| name.as_str())
+    }
+
     /// The columns in which some field is not empty: position, name and side.
     pub(crate) fn shown(&self) -> Vec<(usize, &str, Align)> {
         let all = self.columns.iter().enumerate();

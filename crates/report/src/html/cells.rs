@@ -7,6 +7,7 @@ use judgement::Summary;
 use judgement::tasks::{TaskRow, TaskSlot};
 use maud::{Markup, html};
 
+use crate::document::{Block, Field};
 use crate::format::short;
 
 /// The cells of a page.
@@ -27,6 +28,14 @@ impl Cells {
             }
         }
         cells
+    }
+
+    /// Those of them whose row stands on a page of these blocks.
+    pub(crate) fn on(mut self, blocks: &[&Block]) -> Cells {
+        let mut placed = BTreeSet::new();
+        blocks.iter().for_each(|block| place(block, &mut placed));
+        self.labels.retain(|id, _| placed.contains(id.as_str()));
+        self
     }
 
     fn add<M>(&mut self, rows: &[Row<M>]) {
@@ -62,6 +71,21 @@ impl Cells {
             true => html! { code id=(anchor(id)) title=(title) { (id) } },
             false => html! { a href=(format!("#{}", anchor(id))) title=(title) { code { (id) } } },
         }
+    }
+}
+
+/// Adds the short ids of the cells that have their row in a block.
+fn place<'a>(block: &'a Block, placed: &mut BTreeSet<&'a str>) {
+    match block {
+        Block::Fold { blocks, .. } => blocks.iter().for_each(|block| place(block, placed)),
+        Block::Table(table) if table.is_home() => {
+            for field in table.rows().flatten() {
+                if let Field::Cell(id) = field {
+                    placed.insert(short(id));
+                }
+            }
+        }
+        _ => {}
     }
 }
 

@@ -149,16 +149,16 @@ pub(crate) fn rows(folder: &Path) -> BTreeMap<String, String> {
     assert!(survey.damaged.is_empty(), "{:?}", survey.damaged);
     let rows = survey.files.iter().map(|file| {
         let rows = match file.table {
-            Table::Windows => format!("{:?}", read_windows(&file.path).unwrap()),
-            Table::Items => format!("{:?}", read_items(&file.path).unwrap()),
-            Table::Choices => format!("{:?}", read_choices(&file.path).unwrap()),
-            Table::Neurons => format!("{:?}", read_neurons(&file.path).unwrap()),
-            Table::Channels => format!("{:?}", read_channels(&file.path).unwrap()),
-            Table::Overlaps => format!("{:?}", read_overlaps(&file.path).unwrap()),
-            Table::Lens => format!("{:?}", read_lens(&file.path).unwrap()),
-            Table::Blocks => format!("{:?}", read_blocks(&file.path).unwrap()),
-            Table::Directions => format!("{:?}", read_directions(&file.path).unwrap()),
-            Table::Attention => format!("{:?}", read_attention(&file.path).unwrap()),
+            Table::Windows => format!("{:?}", read_windows(file).unwrap()),
+            Table::Items => format!("{:?}", read_items(file).unwrap()),
+            Table::Choices => format!("{:?}", read_choices(file).unwrap()),
+            Table::Neurons => format!("{:?}", read_neurons(file).unwrap()),
+            Table::Channels => format!("{:?}", read_channels(file).unwrap()),
+            Table::Overlaps => format!("{:?}", read_overlaps(file).unwrap()),
+            Table::Lens => format!("{:?}", read_lens(file).unwrap()),
+            Table::Blocks => format!("{:?}", read_blocks(file).unwrap()),
+            Table::Directions => format!("{:?}", read_directions(file).unwrap()),
+            Table::Attention => format!("{:?}", read_attention(file).unwrap()),
             Table::Failures => panic!("a cell failed: {}", file.path.display()),
         };
         (file.id.clone(), rows)
