@@ -31,6 +31,7 @@ Examples:
       --calibrate wikitext2-valid --calibrate-limit 16 --calibrate-window 512 --compare dense
   ... --dataset data/stories/last-word.test.jsonl --protocol lambada-openai
   ... --dataset piqa --protocol choice-piqa --limit 100
+  ... --dataset piqa --protocol choice-piqa --offset 100 --limit 100     the second hundred
 
 What is done to the model is a list of steps: cuts in order, then skips. For one step on neurons or
 state channels --policy is a short form, which takes
@@ -119,6 +120,9 @@ pub(crate) struct Args {
     /// Windows or items evaluated [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
+    /// Windows or items left out at the beginning of the text [default: none]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    offset: Option<u64>,
     /// The text that is looked at before the run
     #[arg(long, value_name = "FILE_OR_NAME")]
     calibrate: Option<PathBuf>,
@@ -259,6 +263,7 @@ fn request(workspace: &Workspace, args: &Args) -> Result<CellRequest> {
         recipe,
         compare: args.compare,
         limit: as_count(args.limit),
+        offset: as_count(args.offset),
         calibration,
         device: args.device,
         time_steps: args.time_steps,

@@ -53,6 +53,11 @@ impl Exit {
         Exit::new(BAD_RESULTS, message)
     }
 
+    /// The worker ended with a code of its own, which is passed on; why has been told.
+    pub(crate) fn of_worker(code: i32, message: impl Into<String>) -> Exit {
+        Exit::new(code, message)
+    }
+
     /// Stopped before the end: 5.
     pub(crate) fn stopped(message: impl Into<String>) -> Exit {
         Exit::new(STOPPED, message)

@@ -105,6 +105,19 @@ impl Grid {
         Ok(Grid { pipeline_text, order, selected })
     }
 
+    /// A grid of all cells of an order.
+    pub(crate) fn new(pipeline_text: String, order: WorkOrder) -> Grid {
+        let selected = (0..order.cells.len()).collect();
+        Grid { pipeline_text, order, selected }
+    }
+
+    /// Adds cells, and chooses them alone.
+    pub(crate) fn add(&mut self, cells: Vec<OrderedCell>) {
+        let first = self.order.cells.len();
+        self.order.cells.extend(cells);
+        self.selected = (first..self.order.cells.len()).collect();
+    }
+
     /// The chosen cells.
     pub(crate) fn selected(&self) -> impl Iterator<Item = &OrderedCell> {
         self.selected.iter().map(|place| &self.order.cells[*place])
@@ -187,7 +200,11 @@ fn owned(ids: Vec<&str>) -> Vec<String> {
     ids.into_iter().map(str::to_owned).collect()
 }
 
-fn with_ids(cells: Vec<Cell>, order: &WorkOrder) -> Result<Vec<OrderedCell>> {
+/// The cells with their ids.
+///
+/// # Errors
+/// Exit code 2 where two of them are one measurement.
+pub(crate) fn with_ids(cells: Vec<Cell>, order: &WorkOrder) -> Result<Vec<OrderedCell>> {
     let ids = order.ids_of(&cells).zip(&cells).map(|(id, cell)| {
         id.with_context(|| format!("the model or a text of `{}` is not known", cell.label()))
     });
@@ -206,7 +223,7 @@ fn with_ids(cells: Vec<Cell>, order: &WorkOrder) -> Result<Vec<OrderedCell>> {
 }
 
 /// The command line as it was typed, for the provenance columns.
-fn command_line() -> String {
+pub(crate) fn command_line() -> String {
     let quote = |argument: String| match argument.contains([' ', '\'', '"']) {
         true => format!("'{}'", argument.replace('\'', "'\\''")),
         false => argument,

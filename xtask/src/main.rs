@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stdout, reason = "a command line talks on standard output")]
 
+mod advise;
 mod bench;
 mod bench_cuts;
 mod bench_families;
@@ -81,6 +82,8 @@ enum Command {
     Report(report::Args),
     /// Fold the files of finished cells into large ones, which are faster to read
     Compact(compact::Args),
+    /// Find the smallest recipe that is shown to keep what you ask for
+    Advise(advise::Args),
     /// Say what a cell is, what it rests on, and why it would be run again
     Explain(explain::Args),
     /// Run one cell by hand, without a pipeline or a results folder
@@ -127,6 +130,7 @@ fn run(command: &Command) -> anyhow::Result<i32> {
         Command::Status(args) => status::run(&workspace, args),
         Command::Report(args) => report::run(&workspace, args),
         Command::Compact(args) => compact::run(&workspace, args),
+        Command::Advise(args) => advise::run(&workspace, args),
         Command::Explain(args) => explain::run(&workspace, args),
         Command::Cell(args) => cell::run(&workspace, args),
         Command::Slim(args) => slim::run(&workspace, args),

@@ -184,7 +184,7 @@ fn others_are_left(shard: Shard, n_left: usize) -> String {
 }
 
 /// Runs the worker on the chosen cells, by an order of its own that no other process can replace.
-fn run_worker(
+pub(crate) fn run_worker(
     worker: &Path,
     grid: &Grid,
     left: &WorkOrder,

@@ -216,7 +216,7 @@ pub(crate) fn provenance(workspace: &Workspace) -> Result<OrderProvenance> {
 }
 
 /// The command line, such that a shell takes it once more.
-fn command(args: impl Iterator<Item = String>) -> String {
+pub(crate) fn command(args: impl Iterator<Item = String>) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=.,:/+@%".contains(c);
     let quoted = args.map(|arg| match !arg.is_empty() && arg.chars().all(is_plain) {
         true => arg,

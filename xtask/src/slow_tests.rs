@@ -16,6 +16,7 @@ pub(crate) const SLOW: &[(&str, &[&str])] = &[
             "trained_models_equal_transformers",
         ],
     ),
+    ("judgement", &["advice::tests::recipes_at_the_margin_of_last_words_are_rarely_shown"]),
     ("skips", &["scanning_is_masking"]),
     (
         "statistics",
@@ -80,6 +81,7 @@ pub(crate) const SLOW: &[(&str, &[&str])] = &[
     (
         "xtask",
         &[
+            "an_advice_is_found_resumed_and_written",
             "a_model_is_fetched_locked_and_found_by_a_grid",
             "a_tokenizer_may_come_from_another_repository",
             "texts_are_fetched_by_name_and_found_where_the_data_folder_lacks_them",

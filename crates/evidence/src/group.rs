@@ -15,6 +15,8 @@ pub enum Distinction {
     Seed(u64),
     /// Windows or items at most; none for all of them.
     Limit(Option<usize>),
+    /// Windows or items left out at the beginning; none where it begins with the first.
+    Offset(Option<usize>),
     /// The text that its sets were chosen on; none for sets that need none.
     Calibration(Option<Calibration>),
     /// The version of its code.
@@ -29,6 +31,7 @@ pub struct Group<'a> {
     pub dense: Vec<&'a CellResult>,
     of_one_key: BTreeMap<Key, Vec<&'a CellResult>>,
     has_mixed_code: bool,
+    has_mixed_offsets: bool,
 }
 
 /// The cells of some results by what their table is about; those without a place in it are left out.
@@ -52,7 +55,8 @@ impl<'a> Group<'a> {
         }
         let code = |cell: &(Key, &'a CellResult)| &cell.1.provenance.code_version;
         let has_mixed_code = cells.iter().any(|cell| code(cell) != code(&cells[0]));
-        Group { cells, dense, of_one_key, has_mixed_code }
+        let has_mixed_offsets = cells.iter().any(|cell| cell.0.offset != cells[0].0.offset);
+        Group { cells, dense, of_one_key, has_mixed_code, has_mixed_offsets }
     }
 
     /// What tells `result` apart from the other cells of its key, and from other code.
@@ -65,6 +69,9 @@ impl<'a> Group<'a> {
         }
         if alike.iter().any(|other| other.cell.limit != cell.limit) {
             all.push(Distinction::Limit(cell.limit));
+        }
+        if self.has_mixed_offsets {
+            all.push(Distinction::Offset(cell.offset));
         }
         if alike.iter().any(|other| other.cell.calibration != cell.calibration) {
             all.push(Distinction::Calibration(cell.calibration.clone()));

@@ -34,6 +34,8 @@ pub struct Key {
     pub mode: Option<Mode>,
     /// What a static set of state channels is chosen on.
     pub recalibration: Option<Recalibration>,
+    /// Windows or items left out at the beginning of the text: rows of another stretch stand elsewhere.
+    pub offset: Option<usize>,
 }
 
 impl Key {
@@ -41,10 +43,11 @@ impl Key {
     /// observes or whose recipe is no single step on neurons or channels. This is the one test by which a
     /// cell is left out of them and of the places of pictures.
     pub fn of(cell: &Cell) -> Option<Key> {
-        Key::of_treatment(&cell.recipe.treatment()?)
+        let key = Key::of_treatment(&cell.recipe.treatment()?)?;
+        Some(Key { offset: cell.offset, ..key })
     }
 
-    /// The same of what is done in a cell.
+    /// The same of what is done in a cell that reads its text from the beginning.
     pub fn of_treatment(treatment: &Treatment) -> Option<Key> {
         let Treatment { part, policy, sparsity, window, rule, prompt_tokens, .. } = *treatment;
         let Treatment { sinks, score, mode, recalibration, .. } = *treatment;
@@ -61,6 +64,7 @@ impl Key {
             score,
             mode,
             recalibration,
+            offset: None,
         };
         (policy != Policy::Observe).then_some(key)
     }

@@ -64,9 +64,11 @@ pub fn newest<'a, M>(rows: impl IntoIterator<Item = &'a Row<M>>) -> Option<&'a R
 }
 
 /// The dense row that sentences and pictures are about: where code or limits changed between orders
-/// there are several, and each row is compared with its own.
+/// there are several, and each row is compared with its own. Of several stretches of a text the first.
 pub fn newest_dense<M>(rows: &[Row<M>]) -> Option<&Row<M>> {
-    newest(rows.iter().filter(|row| row.key.is_dense()))
+    let dense = || rows.iter().filter(|row| row.key.is_dense());
+    let first = dense().map(|row| row.key.offset).min()?;
+    newest(dense().filter(|row| row.key.offset == first))
 }
 
 /// The rows of one table, asked by key.
@@ -165,6 +167,7 @@ mod tests {
             limit: None,
             calibration: None,
             recipe: treatment.clone().into(),
+            offset: None,
             compare: None,
         };
         let (shares, touches) = (

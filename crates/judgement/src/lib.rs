@@ -6,6 +6,7 @@
 //! with their keys; every comparison with dense goes through its one query.
 
 pub mod accuracy;
+pub mod advice;
 pub mod atlas;
 pub mod attention;
 pub mod claims;

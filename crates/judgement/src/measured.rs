@@ -44,6 +44,8 @@ pub struct MeasuredRow {
     pub protocol: Protocol,
     /// Windows or items.
     pub n: usize,
+    /// Those left out at the beginning of the text.
+    pub offset: usize,
     /// Perplexity, without an interval; or the share of items that are right, with Wilson's.
     pub value: WithInterval,
     /// Against dense.
@@ -78,9 +80,11 @@ pub fn measured(run: &Run, id: &str) -> Option<Measured> {
     let found = run.results.iter().find(|result| result.id == id)?;
     let asked = &found.cell;
     // Of several cells of one kind the newest, as in every table.
-    let mut newest: BTreeMap<(&str, Protocol, Option<usize>), &CellResult> = BTreeMap::new();
+    type Stretch = (Option<usize>, Option<usize>);
+    let mut newest: BTreeMap<(&str, Protocol, Stretch), &CellResult> = BTreeMap::new();
     for result in run.results.iter().filter(|own| is_same_model(&own.cell, asked)) {
-        let key = (result.cell.dataset.as_str(), result.cell.protocol, result.cell.limit);
+        let stretch = (result.cell.offset, result.cell.limit);
+        let key = (result.cell.dataset.as_str(), result.cell.protocol, stretch);
         let known = newest.entry(key).or_insert(result);
         let age = |own: &CellResult| (own.provenance.started_at_ms, own.id.clone());
         if age(result) > age(known) {
@@ -114,6 +118,7 @@ fn row(run: &Run, result: &CellResult, resamples: &Resamples) -> Option<Measured
         dataset: cell.dataset.clone(),
         protocol: cell.protocol,
         n,
+        offset: cell.offset.unwrap_or(0),
         value,
         against,
     })
@@ -163,7 +168,7 @@ fn of_items(result: &CellResult, dense: Result<&CellResult, String>) -> Option<N
 }
 
 /// Whether each item is right, by the metric of its task.
-fn right(result: &CellResult) -> Vec<bool> {
+pub(crate) fn right(result: &CellResult) -> Vec<bool> {
     match result.choices() {
         Some((task, rows)) => {
             let metric = Metric::of(task);

@@ -129,9 +129,10 @@ fn of(
     results.iter().find(|own| is_new(&own.cell.recipe))?;
     let dense: Vec<&CellResult> =
         results.iter().copied().filter(|own| own.cell.recipe.is_dense()).collect();
-    // Of several cells of one recipe the newest, as in every table.
+    // Of several stretches of a text the first, of several cells of one recipe the newest, as in every table.
+    let first = dense.iter().map(|own| own.cell.offset).min().flatten();
     let mut newest: BTreeMap<&[Step], &CellResult> = BTreeMap::new();
-    for &result in results {
+    for &result in results.iter().filter(|own| own.cell.offset == first) {
         let recipe = &result.cell.recipe;
         if recipe.is_dense() || cuts(recipe) || is_new(recipe) {
             let known = newest.entry(recipe.steps()).or_insert(result);

@@ -47,6 +47,10 @@ pub struct Cell {
     pub protocol: Protocol,
     /// Windows or items evaluated; none means all.
     pub limit: Option<usize>,
+    /// Windows or items left out at the beginning of the text; none means that it begins with the first. Rows
+    /// have their true places in the text, so that two stretches of it never pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<usize>,
     /// Present exactly when the recipe needs it.
     pub calibration: Option<Calibration>,
     /// What is done to the model.
@@ -60,7 +64,8 @@ impl Cell {
     /// A short line for people, e.g.
     /// `smollm2 wikitext2 ppl-1024 window κ=.9 W=64 window-mean magnitude`.
     pub fn label(&self) -> String {
-        format!("{} {} {} {}", self.model, self.dataset, self.protocol, self.recipe.label())
+        let from = self.offset.map(|offset| format!(" from {offset}")).unwrap_or_default();
+        format!("{} {} {}{from} {}", self.model, self.dataset, self.protocol, self.recipe.label())
     }
 
     /// The cell whose stored scores choose the sets of this cell's first step; none where no text does.
@@ -83,6 +88,7 @@ impl Cell {
             dataset: calibration.dataset.clone(),
             protocol: Protocol::Perplexity { window_tokens: calibration.window_tokens },
             limit: calibration.limit,
+            offset: None,
             calibration: None,
             recipe: Treatment::scores(part, observation, self.recipe.seed()).into(),
             compare: None,
@@ -129,7 +135,7 @@ pub struct Inputs {
 /// (their hashes do), so a renamed entry keeps its results. The object is flat and its keys are
 /// sorted, so neither the order nor the format of a pipeline file matters.
 pub fn cell_id(cell: &Cell, inputs: &Inputs) -> String {
-    let Cell { model: _, dataset: _, protocol, limit, calibration, recipe, compare } = cell;
+    let Cell { model: _, dataset: _, protocol, limit, offset, calibration, recipe, compare } = cell;
     let Inputs { weights, tokenizer, text, calibration_text, code_version, dtype, .. } = inputs;
     let Inputs { device, time_steps, .. } = inputs;
     let calibration = calibration.as_ref();
@@ -155,6 +161,7 @@ pub fn cell_id(cell: &Cell, inputs: &Inputs) -> String {
     // Axes that came later are there only where they are used, so that they gave no old cell a new id.
     let later = [
         ("compare", compare.map(|c| json!(c.as_str()))),
+        ("offset", offset.map(|n| json!(n))),
         ("task", inputs.task.as_ref().map(|sha256| json!(sha256))),
         ("time_steps", Some(time_steps).filter(|t| **t != TimeSteps::default()).map(|t| json!(t))),
     ];

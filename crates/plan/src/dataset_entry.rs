@@ -25,6 +25,8 @@ pub struct DatasetEntry {
     pub task: Option<PathBuf>,
     /// Windows or items evaluated; none means all.
     pub limit: Option<usize>,
+    /// Windows or items left out at the beginning.
+    pub offset: Option<usize>,
     /// The text on which kept sets are chosen before the run.
     pub calibration: Option<CalibrationEntry>,
 }
@@ -60,7 +62,7 @@ pub struct CalibrationEntry {
 }
 
 const DATASET_KEYS: &[&str] =
-    &["name", "path", "shape", "documents", "protocol", "task", "limit", "calibration"];
+    &["name", "path", "shape", "documents", "protocol", "task", "limit", "offset", "calibration"];
 const CALIBRATION_KEYS: &[&str] =
     &["dataset", "path", "shape", "documents", "limit", "window_tokens"];
 /// The formats of texts that say themselves what an entry is, and the one that does not.
@@ -146,6 +148,7 @@ pub(crate) fn read_datasets<'a>(
             )
             .and_then(|value| reader.name::<Protocol>(value, place, "protocol"));
         let limit = section.table.get("limit").and_then(|v| reader.count(v, place, "limit"));
+        let offset = section.table.get("offset").and_then(|v| reader.count(v, place, "offset"));
         // Without a protocol there is no entry, and what its windows were is all one.
         let of_protocol = protocol.as_ref().map_or(Protocol::LambadaOpenai, |at| at.value);
         let calibration = read_calibration(reader, &section, of_protocol);
@@ -172,6 +175,7 @@ pub(crate) fn read_datasets<'a>(
             protocol: protocol.value,
             task,
             limit: limit.map(|at| at.value),
+            offset: offset.map(|at| at.value),
             calibration,
         };
         check_against_others(reader, place, &name, &entry, &entries);

@@ -49,6 +49,7 @@ mod tests {
                     window_tokens: 16,
                 }),
                 recipe,
+                offset: None,
                 compare: None,
             },
         };

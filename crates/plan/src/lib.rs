@@ -38,6 +38,7 @@
 //! # Ok::<(), plan::Mistakes>(())
 //! ```
 
+mod advice;
 mod cell;
 mod claims;
 mod dataset_entry;
@@ -69,6 +70,10 @@ mod treatment_error;
 mod treatment_spec;
 mod vocabulary;
 
+pub use advice::{
+    AdviceAnswer, AdviceCandidate, AdviceJudged, AdviceKeep, AdviceNumber, AdviceRequest,
+    AdviceSize, AdviceSpace, AdviceStep, Keep, KeepError, Smallest, Stage, Stretch, Units,
+};
 pub use cell::{
     Calibration, Cell, DEFAULT_CALIBRATION_WINDOW_TOKENS, Inputs, calibration_window_tokens,
     cell_id, shortest_decimal,

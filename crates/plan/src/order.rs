@@ -355,6 +355,9 @@ pub struct CellRequest {
     pub compare: Option<Compare>,
     /// Windows or items; none means all.
     pub limit: Option<usize>,
+    /// Windows or items left out at the beginning.
+    #[serde(default)]
+    pub offset: Option<usize>,
     /// Present when calibration text is given.
     pub calibration: Option<CalibrationText>,
     /// Where it is computed.
@@ -390,6 +393,7 @@ impl CellRequest {
             dataset: dataset.name.clone(),
             protocol: self.protocol,
             limit: self.limit,
+            offset: self.offset,
             calibration: calibration.as_ref().map(|(own, text)| Calibration {
                 dataset: text.name.clone(),
                 limit: own.limit,

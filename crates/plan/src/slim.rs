@@ -87,6 +87,7 @@ impl SlimRequest {
             dataset: "none".to_owned(),
             protocol: Protocol::Perplexity { window_tokens },
             limit: None,
+            offset: None,
             calibration: calibration.map(|own| Calibration {
                 dataset: TEXT.to_owned(),
                 limit: own.limit,

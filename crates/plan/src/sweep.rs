@@ -101,6 +101,12 @@ fn problem_with(
             "{what} needs calibration text: give dataset `{name}` a `calibration`"
         ));
     }
+    if recipe.observation().is_some() && dataset.offset.is_some() {
+        return Some(format!(
+            "policy `observe` reads a text from its beginning, and `{name}` has an `offset`: name the \
+             texts with `datasets`"
+        ));
+    }
     if recipe.observation().is_some() && dataset.protocol.measure() != Measure::MeanLoss {
         return Some(format!(
             "policy `observe` reads windows of text, and `{name}` has items: name the texts with \
@@ -122,6 +128,7 @@ fn cell_of(
         dataset: dataset.name.clone(),
         protocol: dataset.protocol,
         limit: dataset.limit,
+        offset: dataset.offset,
         calibration: calibration.map(|entry| Calibration {
             dataset: entry.dataset.clone(),
             limit: entry.limit,

@@ -71,6 +71,7 @@ fn cells() -> impl Strategy<Value = Cell> {
             limit,
             calibration: treatment.needs_calibration().then_some(calibration),
             recipe: treatment.into(),
+            offset: None,
             compare: None,
         },
     )
@@ -171,6 +172,18 @@ fn ids_do_not_drift() {
     assert_eq!(cell_id(&dense(), &inputs()), "9a7b39d267ca46cd");
 }
 
+/// A stretch further into the text is another measurement; none at all is what it always was.
+#[test]
+fn an_offset_gives_another_id_and_a_label() {
+    let id = |offset| cell_id(&Cell { offset, ..dense() }, &inputs());
+    assert_eq!(id(None), "9a7b39d267ca46cd");
+    assert_ne!(id(Some(8)), id(None));
+    assert_ne!(id(Some(8)), id(Some(9)));
+    let label = Cell { offset: Some(8), ..dense() }.label();
+    assert_eq!(label, "smollm2 wikitext2 ppl-1024 from 8 dense");
+    assert!(!serde_json::to_string(&dense()).unwrap().contains("offset"));
+}
+
 fn dense() -> Cell {
     Cell {
         model: "smollm2".to_owned(),
@@ -179,6 +192,7 @@ fn dense() -> Cell {
         limit: Some(8),
         calibration: None,
         recipe: Recipe::dense(1),
+        offset: None,
         compare: None,
     }
 }
@@ -197,7 +211,7 @@ fn one_axis_alone_gives_another_id() {
         let (model, dataset) = ("m".to_owned(), "d".to_owned());
         let recipe = treatment.into();
         let limit = None;
-        let cell = Cell { model, dataset, protocol, limit, calibration, recipe, compare: None };
+        let cell = Cell { recipe, calibration, model, dataset, protocol, limit, ..dense() };
         cell_id(&cell, &inputs())
     };
     let state = |policy| TreatmentSpec {

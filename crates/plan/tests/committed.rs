@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plan::{DataLock, ModelsLock, Pipeline, Policy, Score, Selection, datasets};
+use plan::{AdviceSpace, DataLock, Keep, ModelsLock, Pipeline, Policy, Score, Selection, datasets};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -13,6 +13,21 @@ fn root() -> PathBuf {
 
 fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap()
+}
+
+/// The recipes that `advise` searches: no pipeline, since it names no model.
+const SPACE: &str = "advise.toml";
+
+/// Recipes are cuts that a model can be written with, calibrated wherever one of them looks at a text.
+#[test]
+fn the_space_of_recipes_parses_and_shows_its_command() {
+    let text = read(&format!("pipelines/{SPACE}"));
+    let space = AdviceSpace::parse(&text).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert!(text.contains("cargo xtask advise "));
+    assert!(space.datasets.iter().all(|dataset| dataset.calibration.is_some()));
+    for keep in ["lambada-openai within 2 points", "perplexity wikitext2 within 5 %"] {
+        Keep::parse(keep, &space).unwrap();
+    }
 }
 
 #[test]
@@ -23,6 +38,9 @@ fn every_pipeline_parses_and_states_its_size() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             // Recipes of training runs, which are no pipelines.
+            continue;
+        }
+        if path.ends_with(SPACE) {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();

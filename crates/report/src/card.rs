@@ -58,7 +58,8 @@ fn line(row: &MeasuredRow, text: &mut String) {
             (shown(row.value, digits), dense_of(row, digits), difference_of(row, times))
         }
     };
-    let MeasuredRow { dataset, protocol, n, .. } = row;
+    let MeasuredRow { dataset, protocol, n, offset, .. } = row;
+    let n = if *offset == 0 { n.to_string() } else { format!("{n} from {offset}") };
     let _ = writeln!(text, "| {dataset} | {protocol} | {n} | {value} | {dense} | {difference} |");
 }
 

@@ -89,6 +89,9 @@ struct Args {
     /// write no file
     #[arg(long, value_name = "CELL_ID", conflicts_with_all = ["compare", "json", "full", "out", "export"])]
     card: Option<String>,
+    /// Answer a question of `cargo xtask advise` about one run, JSON for JSON; write no file
+    #[arg(long, value_name = "FILE.json", hide = true)]
+    advise: Option<PathBuf>,
     /// Seconds that the whole run took, where whoever calls knows: the screen says it
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     took: Option<f64>,
@@ -158,6 +161,9 @@ fn report(args: &Args, claims: Option<&ClaimsFile>, export: Option<&Path>) -> Re
     if let Some([a, b]) = args.compare.as_deref() {
         return compare(a, b, args);
     }
+    if let Some(request) = &args.advise {
+        return advise(&args.results, request);
+    }
     if let Some(id) = &args.card {
         let runs = find_runs(&args.results)?.into_iter().map(|folder| Run::load(&folder));
         return print(&card::of(&runs.collect::<Result<Vec<Run>>>()?, id)?);
@@ -197,6 +203,15 @@ fn report(args: &Args, claims: Option<&ClaimsFile>, export: Option<&Path>) -> Re
         [only] => screen::of_run(&only.summary, &ending, has_colours),
         runs => screen::of_runs(&args.results, runs, together.as_ref(), &ending, has_colours),
     })
+}
+
+/// Answers a question about the tables of a run.
+fn advise(run: &Path, request: &Path) -> Result<()> {
+    let shown = || format!("cannot read the question {}", request.display());
+    let text = std::fs::read_to_string(request).with_context(shown)?;
+    let request = serde_json::from_str(&text).with_context(shown)?;
+    let answer = judgement::advice::advise(&Run::load(run)?, &request);
+    print_json(&answer.map_err(anyhow::Error::msg)?)
 }
 
 /// Whether someone sees colours there and has not asked for none (<https://no-color.org>).

@@ -295,6 +295,7 @@ fn cell(model: &str, dataset: &str, recipe: &Recipe) -> Cell {
         limit: Some(if is_text { WINDOWS } else { ITEMS } as usize),
         calibration,
         recipe: recipe.clone(),
+        offset: None,
         compare: None,
     }
 }

@@ -45,6 +45,7 @@
 //!     limit: Some(1),
 //!     calibration: None,
 //!     recipe: Recipe::dense(1),
+//!     offset: None,
 //!     compare: None,
 //! };
 //! let touched = Touched { parameters: 0.0, flops: 0.0, state_bytes: 0.0 };

@@ -56,6 +56,11 @@ pub(crate) const IDENTITY: &[Column] = &[
     Column::new("part", Kind::Text, "what the last step acts on: ffn, state, heads, kv, ..."),
     Column::new("seed", Kind::U64, "seed of everything random in the cell"),
     Column::optional("limit", Kind::U64, "windows or items asked for; null means all"),
+    Column::optional(
+        "offset",
+        Kind::U64,
+        "windows or items left out at the beginning of the text; null means none",
+    ),
     Column::optional("prompt_tokens", Kind::U64, "tokens that the rule `prompt` sums over"),
     Column::optional("sinks", Kind::U64, "first positions of a cache that come before every score"),
     Column::optional(
@@ -176,6 +181,7 @@ pub(crate) fn fill_shared(batch: &mut Batch, record: &CellRecord) {
     batch.same_text("part", recipe.steps().last().map_or("ffn", |step| step.kind().part));
     batch.same_u64("seed", Some(recipe.seed()));
     batch.same_u64("limit", cell.limit.map(|limit| limit as u64));
+    batch.same_u64("offset", cell.offset.map(|offset| offset as u64));
     // Columns that are named as settings hold what the last step that has the setting says.
     let last = |name: &str| recipe.steps().iter().rev().find_map(|step| step.value(name));
     for name in ["score", "rule", "mode", "recalibration", "observation"] {

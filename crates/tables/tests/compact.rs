@@ -32,6 +32,7 @@ fn record(number: usize, protocol: &str, sparsity: f64) -> CellRecord {
         limit: Some(2),
         calibration: None,
         recipe: Treatment::new(spec).unwrap().into(),
+        offset: None,
         compare: None,
     };
     let provenance = Provenance {

@@ -16,6 +16,7 @@ fn cell() -> Cell {
         limit: None,
         calibration: None,
         recipe: Recipe::dense(1),
+        offset: None,
         compare: None,
     }
 }

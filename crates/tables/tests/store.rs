@@ -49,6 +49,7 @@ fn record(id: &str, protocol: &str, spec: TreatmentSpec) -> CellRecord {
         limit: Some(2),
         calibration,
         recipe: treatment.into(),
+        offset: None,
         compare: None,
     };
     let touched = Touched { parameters: 1.0 / 3.0, flops: 0.25, state_bytes: 0.0 };

@@ -38,7 +38,8 @@ pub(crate) fn inspect(order: &Path, json: bool) -> Outcome {
     let mut cut = std::collections::HashSet::new();
     for OrderedCell { id, cell } in cells {
         let way = shares_beginnings(cell);
-        let key = (cell.model.clone(), cell.dataset.clone(), cell.protocol, cell.limit, way);
+        let stretch = (cell.offset, cell.limit);
+        let key = (cell.model.clone(), cell.dataset.clone(), cell.protocol, stretch, way);
         if !materials.contains_key(&key) {
             materials.insert(key.clone(), Extent::of(&inputs, cell).map_err(Fail::input)?);
         }
@@ -159,7 +160,7 @@ impl Extent {
     fn guess(source: Source<'_>, cell: &Cell) -> anyhow::Result<Self> {
         const BYTES_PER_TOKEN: f64 = 4.23;
         const TARGETS: usize = 2;
-        let limit = cell.limit.unwrap_or(usize::MAX);
+        let (limit, offset) = (cell.limit.unwrap_or(usize::MAX), cell.offset.unwrap_or(0));
         let tokens_of = |bytes: usize| (bytes as f64 / BYTES_PER_TOKEN).round() as usize;
         let of_items = |bytes: Vec<usize>| {
             let units = bytes.len();
@@ -167,15 +168,16 @@ impl Extent {
         };
         let (units, tokens, scored) = match (source, cell.protocol.window_tokens()) {
             (Source::Text(text), Some(window_tokens)) => {
-                let units = (tokens_of(text.joined().len()) / window_tokens).min(limit);
+                let units = tokens_of(text.joined().len()) / window_tokens;
+                let units = units.saturating_sub(offset).min(limit);
                 (units, units * window_tokens, units * (window_tokens - 1))
             }
             (Source::Text(text), None) => {
-                of_items(text.items()?.iter().take(limit).map(String::len).collect())
+                of_items(text.items()?.iter().skip(offset).take(limit).map(String::len).collect())
             }
             (Source::Records(records), _) => {
                 let length = |item: &Fields| serde_json::to_string(item).map_or(0, |s| s.len());
-                of_items(records.items().iter().take(limit).map(length).collect())
+                of_items(records.items().iter().skip(offset).take(limit).map(length).collect())
             }
         };
         let length = tokens.checked_div(units).unwrap_or(0);

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use anyhow::bail;
 use corpora::{Ask, CorpusError, Item, Source, Task};
 use evaluation::{Passes, tokens_read};
 use plan::{Measure, Protocol};
@@ -37,6 +38,16 @@ impl Material {
             is_normalised: own.is_normalised(),
         });
         Ok(Self { measure: protocol.measure(), items, n_ids, task: facts })
+    }
+
+    /// The same without its first `offset` windows or items; the others keep their places in the text.
+    pub(crate) fn from(mut self, offset: usize) -> anyhow::Result<Self> {
+        let there = self.items.len();
+        if offset > 0 && offset >= there {
+            bail!("offset {offset} leaves out all of the text, which has {there} windows or items");
+        }
+        self.items.drain(..offset);
+        Ok(self)
     }
 
     /// Windows of token ids.
@@ -97,6 +108,20 @@ mod tests {
     use corpora::Request;
 
     use super::*;
+
+    /// What is left out and what is not are the whole text, each window at its own place.
+    #[test]
+    fn an_offset_leaves_places_as_they_are() {
+        let windows = || Material::windows((0..5).map(|n| vec![n, n, n]).collect());
+        let places = |material: Material| -> Vec<(usize, u32)> {
+            let id = |item: &Item| item.requests[0].read()[0];
+            material.items.iter().map(|item| (item.index, id(item))).collect()
+        };
+        assert_eq!(places(windows().from(0).unwrap()), [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4)]);
+        assert_eq!(places(windows().from(3).unwrap()), [(3, 3), (4, 4)]);
+        let error = windows().from(5).unwrap_err().to_string();
+        assert!(error.contains("offset 5") && error.contains("5 windows"), "{error}");
+    }
 
     #[test]
     fn batches_cover_every_unit_once() {

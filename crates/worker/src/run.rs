@@ -272,8 +272,10 @@ impl Inputs {
 
     pub(crate) fn material(&self, cell: &Cell) -> anyhow::Result<Material> {
         let (facts, tokenizer) = (self.facts(&cell.model)?, self.ready_tokenizer(&cell.model)?);
-        let ask = Ask { tokenizer, max_positions: facts.max_positions, limit: cell.limit };
-        Ok(Material::of(cell.protocol, self.task(cell)?, self.source(cell)?, ask)?)
+        let offset = cell.offset.unwrap_or(0);
+        let limit = cell.limit.map(|limit| limit.saturating_add(offset));
+        let ask = Ask { tokenizer, max_positions: facts.max_positions, limit };
+        Material::of(cell.protocol, self.task(cell)?, self.source(cell)?, ask)?.from(offset)
     }
 }
 

@@ -41,7 +41,8 @@ pub(crate) struct Runner<'a> {
     pub(crate) tells: bool,
 }
 
-type Materials = BTreeMap<(String, Protocol, Option<usize>), Material>;
+/// By text, protocol, offset and limit.
+type Materials = BTreeMap<(String, Protocol, Option<usize>, Option<usize>), Material>;
 
 /// What is read, measured or cut once for several cells of a model.
 #[derive(Default)]
@@ -95,7 +96,7 @@ impl Runner<'_> {
         kept: &mut Kept,
     ) -> anyhow::Result<Option<Evaluated>> {
         let OrderedCell { id, cell } = ordered;
-        let key = (cell.dataset.clone(), cell.protocol, cell.limit);
+        let key = (cell.dataset.clone(), cell.protocol, cell.offset, cell.limit);
         if !kept.materials.contains_key(&key) {
             kept.materials.insert(key.clone(), self.inputs.material(cell)?);
         }

@@ -62,6 +62,7 @@ fn every_choice_has_the_loglikelihood_of_the_harness() {
         limit: Some(ITEMS),
         calibration: None,
         recipe: Recipe::dense(1),
+        offset: None,
         compare: None,
     };
     let folder = tempfile::tempdir().unwrap();

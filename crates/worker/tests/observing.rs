@@ -64,6 +64,7 @@ fn order(results: &Path, model: &str, treatments: Vec<TreatmentSpec>) -> WorkOrd
             limit: Some(4),
             calibration,
             recipe: treatment.into(),
+            offset: None,
             compare: None,
         };
         let id = cell_id(&cell, &order.inputs_of(&cell).unwrap());

@@ -37,6 +37,7 @@ fn cell(recipe: &str) -> Cell {
             limit: Some(20),
             window_tokens: WINDOW_TOKENS,
         }),
+        offset: None,
         compare: (!is_observed && !recipe.is_dense()).then_some(Compare::Dense),
         recipe,
     }
@@ -330,6 +331,7 @@ fn a_cell_by_hand_is_a_cell_of_a_grid() {
             task: None,
             protocol: Protocol::Perplexity { window_tokens: WINDOW_TOKENS },
             recipe: Recipe::new(vec![steps], 1).unwrap(),
+            offset: None,
             compare: None,
             limit: Some(6),
             calibration: Some(plan::CalibrationText {

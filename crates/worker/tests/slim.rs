@@ -114,6 +114,7 @@ fn loss(model: &Path, recipe: Recipe) -> f64 {
         protocol: Protocol::Perplexity { window_tokens: 128 },
         task: None,
         recipe,
+        offset: None,
         compare: None,
         limit: Some(4),
         calibration,

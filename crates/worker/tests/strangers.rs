@@ -41,6 +41,7 @@ fn cell(model: &Path, text: &str, protocol: Protocol, time_steps: TimeSteps) -> 
         task: None,
         protocol,
         recipe: Recipe::dense(1),
+        offset: None,
         compare: None,
         limit: Some(4),
         calibration: None,

@@ -134,6 +134,11 @@ fn nearest(pipeline: &Pipeline, cell: &Cell) -> Option<String> {
     if near.limit != cell.limit {
         differences.push(format!("limit {} in place of {}", all(near.limit), all(cell.limit)));
     }
+    if near.offset != cell.offset {
+        let none = |n: Option<usize>| n.map_or("none".to_owned(), |n| n.to_string());
+        let (now, then) = (none(near.offset), none(cell.offset));
+        differences.push(format!("offset {now} in place of {then}"));
+    }
     if near.calibration != cell.calibration {
         differences.push("another calibration".to_owned());
     }

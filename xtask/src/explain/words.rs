@@ -12,11 +12,13 @@ pub(crate) struct Field {
 
 /// One sentence that needs no other to be understood.
 pub(crate) fn sentence(cell: &Cell) -> String {
-    let Cell { model, dataset, limit, recipe, .. } = cell;
-    let amount = |thing: &str| match limit {
-        Some(1) => format!("the first {thing}"),
-        Some(limit) => format!("the first {limit} {thing}s"),
-        None => format!("every {thing}"),
+    let Cell { model, dataset, limit, offset, recipe, .. } = cell;
+    let amount = |thing: &str| match (limit, offset) {
+        (Some(1), None) => format!("the first {thing}"),
+        (Some(limit), None) => format!("the first {limit} {thing}s"),
+        (None, None) => format!("every {thing}"),
+        (Some(limit), Some(offset)) => format!("{limit} {thing}s behind the first {offset}"),
+        (None, Some(offset)) => format!("every {thing} behind the first {offset}"),
     };
     let reads = match cell.protocol {
         Protocol::Perplexity { window_tokens } => format!(
@@ -62,6 +64,10 @@ pub(crate) fn fields(cell: &Cell) -> Vec<Field> {
         field("protocol", cell.protocol.to_string(), protocol(cell.protocol)),
         field("limit", all(cell.limit), "windows or items evaluated, from the first"),
     ];
+    if let Some(offset) = cell.offset {
+        let meaning = "windows or items left out at the beginning of the text";
+        fields.push(field("offset", offset.to_string(), meaning));
+    }
     if cell.recipe.is_dense() {
         fields.push(field("recipe", "dense".to_owned(), "nothing is dropped"));
     }

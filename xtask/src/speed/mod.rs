@@ -20,6 +20,7 @@ use crate::exit::Exit;
 use crate::python::succeed;
 use crate::workspace::Workspace;
 
+pub(crate) use process::Process;
 pub(crate) use table::{rows as table, targets};
 
 const EXAMPLES: &str = "\

@@ -160,6 +160,7 @@ fn request(sides: &Sides<'_>, model: &SpeedModel, row: &SpeedRow) -> Result<Spee
         protocol: model.protocol.unwrap_or(Protocol::LambadaLastToken),
         task: None,
         recipe,
+        offset: None,
         compare: None,
         limit: model.limit,
         calibration,

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tempfile::NamedTempFile;
 
 /// Speaks lines of JSON; dropped, it is told to end.
-pub(super) struct Process {
+pub(crate) struct Process {
     name: String,
     child: Child,
     stdin: Option<ChildStdin>,
@@ -22,7 +22,7 @@ pub(super) struct Process {
 
 impl Process {
     /// This project's worker on a request.
-    pub(super) fn worker(worker: &Path, request: &SpeedRequest, name: &str) -> Result<Process> {
+    pub(crate) fn worker(worker: &Path, request: &SpeedRequest, name: &str) -> Result<Process> {
         let mut file = NamedTempFile::new().context("cannot write a temporary file")?;
         let text = serde_json::to_string(request).context("cannot encode a request")?;
         file.write_all(text.as_bytes()).context("cannot write a temporary file")?;
@@ -32,7 +32,7 @@ impl Process {
     }
 
     /// Any other program.
-    pub(super) fn peer(command: &mut Command, name: &str) -> Result<Process> {
+    pub(crate) fn peer(command: &mut Command, name: &str) -> Result<Process> {
         Process::start(command, name, None)
     }
 
@@ -45,12 +45,12 @@ impl Process {
         Ok(Process { name: name.to_owned(), child, stdin, stdout, _request: request })
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Says a line that is not answered.
-    pub(super) fn tell(&mut self, what: &impl Serialize) -> Result<()> {
+    pub(crate) fn tell(&mut self, what: &impl Serialize) -> Result<()> {
         let line = serde_json::to_string(what).context("cannot encode a line")?;
         let stdin = self.stdin.as_mut().context("a process takes no more lines")?;
         writeln!(stdin, "{line}")
@@ -59,7 +59,7 @@ impl Process {
     }
 
     /// The next line that it says.
-    pub(super) fn hear<T: DeserializeOwned>(&mut self) -> Result<T> {
+    pub(crate) fn hear<T: DeserializeOwned>(&mut self) -> Result<T> {
         let mut line = String::new();
         let read = self.stdout.read_line(&mut line);
         read.with_context(|| format!("{}: cannot hear it", self.name))?;
@@ -68,7 +68,7 @@ impl Process {
     }
 
     /// Asks and hears the answer.
-    pub(super) fn ask<T: DeserializeOwned>(&mut self, what: SpeedAsk) -> Result<T> {
+    pub(crate) fn ask<T: DeserializeOwned>(&mut self, what: SpeedAsk) -> Result<T> {
         self.tell(&what)?;
         self.hear()
     }

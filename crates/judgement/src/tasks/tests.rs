@@ -70,6 +70,7 @@ fn cell(task: &str, text: &str) -> Cell {
         limit: None,
         calibration: None,
         recipe: recipe(text),
+        offset: None,
         compare: None,
     }
 }

@@ -18,6 +18,8 @@ fn distinction(own: &Distinction) -> String {
         Distinction::Seed(seed) => format!("seed {seed}"),
         Distinction::Limit(Some(limit)) => format!("limit {limit}"),
         Distinction::Limit(None) => "no limit".to_owned(),
+        Distinction::Offset(Some(offset)) => format!("from {offset}"),
+        Distinction::Offset(None) => "from the beginning".to_owned(),
         Distinction::Calibration(Some(Calibration {
             dataset,
             limit: Some(limit),

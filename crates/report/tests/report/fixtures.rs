@@ -91,6 +91,7 @@ pub(crate) fn text_cell(treatment: Treatment) -> Cell {
         limit: Some(4),
         calibration,
         recipe: treatment.into(),
+        offset: None,
         compare: None,
     }
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod dial;
+mod equivalence;
 mod proportions;
 mod tasks;
 mod windows;

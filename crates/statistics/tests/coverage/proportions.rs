@@ -48,7 +48,7 @@ fn wilson_covers_its_level_on_average_and_dips_near_the_ends() {
 }
 
 /// Every four-fold table of so many items.
-fn tables(items: u64) -> impl Iterator<Item = PairedCounts> {
+pub(crate) fn tables(items: u64) -> impl Iterator<Item = PairedCounts> {
     (0..=items).flat_map(move |both| {
         (0..=items - both).flat_map(move |only_first| {
             let rest = items - both - only_first;
@@ -61,7 +61,7 @@ fn tables(items: u64) -> impl Iterator<Item = PairedCounts> {
 }
 
 /// Probability of a table, given the probabilities of its four cells.
-fn mass(table: PairedCounts, cells: [f64; 4]) -> f64 {
+pub(crate) fn mass(table: PairedCounts, cells: [f64; 4]) -> f64 {
     let counts = [table.both, table.only_first, table.only_second, table.neither];
     let ln_orders: f64 = ln_factorial(table.items()) - counts.map(ln_factorial).iter().sum::<f64>();
     counts.iter().zip(cells).fold(ln_orders.exp(), |mass, (&count, cell)| {

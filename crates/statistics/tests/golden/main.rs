@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod dial;
+mod equivalence;
 mod ratio;
 
 use serde_json::Value;

@@ -60,6 +60,7 @@ pub(crate) fn cell(protocol: Protocol, treatment: Treatment) -> Cell {
         limit: None,
         calibration,
         recipe: treatment.into(),
+        offset: None,
         compare: None,
     }
 }

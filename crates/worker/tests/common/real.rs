@@ -80,6 +80,7 @@ pub(crate) fn request(asked: Asked) -> CellRequest {
         task: None,
         protocol: asked.protocol,
         recipe: asked.recipe,
+        offset: None,
         compare: asked.compare,
         limit: Some(asked.limit),
         calibration: asked.calibration,
