@@ -31,7 +31,7 @@ def with_polars(folder, column):
 def with_duckdb(folder, column):
     files = f"read_parquet('{folder}/**/*.parquet', hive_partitioning = true)"
     query = f"SELECT count(DISTINCT cell_id), sum({column}) FROM {files}"
-    return duckdb.sql(query).fetchone()
+    return duckdb.sql(query).fetchall()[0]
 
 
 def with_pandas(folder, column):

@@ -131,7 +131,10 @@ def check_folded(run, table, index):
         shutil.copytree(run / table, copy / table)
         before = rows_of(copy, table, index)
         command = [worker, "compact", "--results", copy]
-        subprocess.run(command, check=True, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        # It stops when its standard input ends, as it does when who started it is gone.
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as worker:
+            if worker.wait() != 0:
+                sys.exit(f"error: {run.name}, {table}: the files cannot be folded")
         after = rows_of(copy, table, index)
         n_files = [len(list((own / table).rglob("*.parquet"))) for own in (run, copy)]
         for reader, frame in after.items():

@@ -105,13 +105,14 @@ impl Grid {
         Ok(Grid { pipeline_text, order, selected })
     }
 
-    /// A grid to which cells come bit by bit, none of them yet.
-    pub(crate) fn empty(pipeline_text: String, order: WorkOrder) -> Grid {
-        Grid { pipeline_text, order, selected: Vec::new() }
+    /// A grid of all cells of an order.
+    pub(crate) fn new(pipeline_text: String, order: WorkOrder) -> Grid {
+        let selected = (0..order.cells.len()).collect();
+        Grid { pipeline_text, order, selected }
     }
 
-    /// Adds cells, which from now on are those that are chosen.
-    pub(crate) fn go_on_with(&mut self, cells: Vec<OrderedCell>) {
+    /// Adds cells, and chooses them alone.
+    pub(crate) fn add(&mut self, cells: Vec<OrderedCell>) {
         let first = self.order.cells.len();
         self.order.cells.extend(cells);
         self.selected = (first..self.order.cells.len()).collect();

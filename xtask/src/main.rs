@@ -80,10 +80,10 @@ enum Command {
     Status(status::Args),
     /// Print and write the report of what is in a results folder
     Report(report::Args),
-    /// Find the smallest recipe that is shown to keep what you ask for
-    Advise(advise::Args),
     /// Fold the files of finished cells into large ones, which are faster to read
     Compact(compact::Args),
+    /// Find the smallest recipe that is shown to keep what you ask for
+    Advise(advise::Args),
     /// Say what a cell is, what it rests on, and why it would be run again
     Explain(explain::Args),
     /// Run one cell by hand, without a pipeline or a results folder
@@ -129,8 +129,8 @@ fn run(command: &Command) -> anyhow::Result<i32> {
         Command::Slurm(args) => slurm::run(&workspace, args),
         Command::Status(args) => status::run(&workspace, args),
         Command::Report(args) => report::run(&workspace, args),
-        Command::Advise(args) => advise::run(&workspace, args),
         Command::Compact(args) => compact::run(&workspace, args),
+        Command::Advise(args) => advise::run(&workspace, args),
         Command::Explain(args) => explain::run(&workspace, args),
         Command::Cell(args) => cell::run(&workspace, args),
         Command::Slim(args) => slim::run(&workspace, args),

@@ -147,14 +147,17 @@ enum TableFile {
     Failure(Box<Failure>),
 }
 
+/// What came of reading one cell.
+type Answer = (StoredFile, Result<TableFile>);
+
 /// Lists and reads all of a run; again where a compaction took files away in between.
-fn read_whole(store: &Store) -> Result<(Survey, Vec<(StoredFile, Result<TableFile>)>)> {
+fn read_whole(store: &Store) -> Result<(Survey, Vec<Answer>)> {
     const ATTEMPTS: usize = 4;
     let mut attempt = 1;
     loop {
         let survey = store.survey()?;
         let answers = read_all(store, &survey.files);
-        let is_gone = |(file, answer): &(StoredFile, Result<TableFile>)| {
+        let is_gone = |(file, answer): &Answer| {
             answer.is_err() && file.table != Table::Failures && !file.path.exists()
         };
         if attempt == ATTEMPTS || !answers.iter().any(is_gone) {
@@ -165,7 +168,7 @@ fn read_whole(store: &Store) -> Result<(Survey, Vec<(StoredFile, Result<TableFil
 }
 
 /// Reads every file on its own.
-fn read_all(store: &Store, files: &[StoredFile]) -> Vec<(StoredFile, Result<TableFile>)> {
+fn read_all(store: &Store, files: &[StoredFile]) -> Vec<Answer> {
     let progress = progress(files.len());
     // Cells of one file follow each other, in the order that they lie in.
     let mut sorted: Vec<&StoredFile> = files.iter().collect();
@@ -182,7 +185,7 @@ fn read_all(store: &Store, files: &[StoredFile]) -> Vec<(StoredFile, Result<Tabl
 }
 
 /// Reads the cells of one file.
-fn read_file(store: &Store, files: &[&StoredFile]) -> Vec<(StoredFile, Result<TableFile>)> {
+fn read_file(store: &Store, files: &[&StoredFile]) -> Vec<Answer> {
     let [first, ..] = files else { return Vec::new() };
     if first.table == Table::Failures {
         let failure = |&file: &&StoredFile| {

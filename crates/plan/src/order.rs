@@ -83,7 +83,7 @@ impl WorkOrder {
             let rests_on = |cell: &'a Cell| {
                 (&cell.model, &cell.dataset, cell.protocol.task(), calibrated(cell))
             };
-            if !last.as_ref().is_some_and(|(other, _)| rests_on(other) == rests_on(cell)) {
+            if last.as_ref().is_none_or(|(other, _)| rests_on(other) != rests_on(cell)) {
                 last = Some((cell, self.inputs_of(cell)));
             }
             let inputs = last.as_ref().and_then(|(_, inputs)| inputs.as_ref());

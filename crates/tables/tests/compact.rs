@@ -32,6 +32,7 @@ fn record(number: usize, protocol: &str, sparsity: f64) -> CellRecord {
         limit: Some(2),
         calibration: None,
         recipe: Treatment::new(spec).unwrap().into(),
+        offset: None,
         compare: None,
     };
     let provenance = Provenance {
@@ -48,7 +49,7 @@ fn record(number: usize, protocol: &str, sparsity: f64) -> CellRecord {
         weights_sha256: "aa".into(),
         tokenizer_sha256: "bb".into(),
         text_sha256: "cc".into(),
-        calibration_sha256: (number % 2 == 0).then(|| "dd".into()),
+        calibration_sha256: number.is_multiple_of(2).then(|| "dd".into()),
     };
     let touched = Touched { parameters: 1.0 / 3.0, flops: 0.25, state_bytes: 0.0 };
     let left = Left { stored_bytes: 270, parameters: 134 };
@@ -58,7 +59,7 @@ fn record(number: usize, protocol: &str, sparsity: f64) -> CellRecord {
 fn shares(number: usize) -> RowShares {
     RowShares {
         reached_sparsity: 0.9 + number as f64 / 3e3,
-        natural_sparsity: (number % 3 != 0).then_some(0.25),
+        natural_sparsity: (!number.is_multiple_of(3)).then_some(0.25),
         kept_energy: None,
         cache: None,
     }

@@ -100,7 +100,7 @@ impl Campaign {
         let test_units = test_units(&setup, &programs.worker)?;
         let folder = run_grid::open(&setup.order.results)?;
         let n = setup.keeps.len();
-        let grid = Grid::empty(setup.space_text.clone(), setup.order.clone());
+        let grid = Grid::new(setup.space_text.clone(), setup.order.clone());
         let dense = Candidate::of(setup.dense(), n);
         let recipes = setup.space.recipes.iter().cloned();
         let candidates = recipes.map(|recipe| Candidate::of(recipe, n)).collect();
@@ -152,14 +152,13 @@ impl Campaign {
     }
 
     fn compute(&mut self, what: &str, cells: Vec<OrderedCell>) -> Result<bool> {
-        self.grid.go_on_with(cells);
+        self.grid.add(cells);
         run_grid::prepare(self.folder.path(), &self.grid)?;
-        let standing = run_grid::survey(&self.programs.worker, self.folder.path())?;
-        let status = standing.status();
+        let status = run_grid::survey(&self.programs.worker, self.folder.path())?.status();
         let counts = run_grid::describe(&self.grid.counts(&status));
         eprintln!("{}, {what}: {counts}", self.grid.order.run);
-        let mut left = self.grid.selected_order().into_owned();
-        left.cells.retain(|cell| status.get(&cell.id) != Some(&CellStatus::Done));
+        let is_left = |own: &&OrderedCell| status.get(&own.id) != Some(&CellStatus::Done);
+        let left = self.grid.order_of(self.grid.selected().filter(is_left));
         if left.cells.is_empty() {
             return Ok(true);
         }

@@ -177,7 +177,7 @@ fn a_swap_that_was_killed_is_ended_or_undone() {
         drop(swap);
         assert_eq!(left(&scene.run, &|_| true).unwrap().len(), 1, "{when}");
         // Where a pattern over the run misses a row, a survey says so.
-        let shown = scene.partition.is_dir().then(|| scene.files()).unwrap_or_default();
+        let shown = if scene.partition.is_dir() { scene.files() } else { Vec::new() };
         let is_whole = shown.contains(&"c.parquet".to_owned())
             && (shown.contains(&MADE.to_owned()) || shown.contains(&"a.parquet".to_owned()));
         let hides = !hiding(&scene.run, &|_| true).unwrap().is_empty();
