@@ -13,13 +13,13 @@ const CLAIM: &str = "compaction";
 
 /// Folds what is scattered; a [`CompactEvent`] a line goes to standard output. With `dry_run` nothing is
 /// changed, and with `at_least` nothing is where fewer cells than that have files of their own.
-pub(crate) fn compact(results: &Path, dry_run: bool, at_least: usize) -> Outcome {
+pub(crate) fn compact(results: &Path, dry_run: bool, at_least: usize, unattended: bool) -> Outcome {
     let unusable = |error: runs::StoreError| Fail::Results(error.into());
     if !results.is_dir() {
         let missing = anyhow::anyhow!("{} is no folder of a run", results.display());
         return Err(Fail::Results(missing));
     }
-    let stop = Stop::listen(true).map_err(Fail::Usage)?;
+    let stop = Stop::listen(!unattended).map_err(Fail::Usage)?;
     let open: fn(&Path) -> Result<Store, runs::StoreError> = match dry_run {
         true => Store::open_read_only,
         false => Store::open,

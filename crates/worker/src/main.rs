@@ -103,6 +103,9 @@ enum Command {
         /// Do nothing where fewer cells than that have files of their own.
         #[arg(long, default_value_t = 0)]
         at_least: usize,
+        /// Nobody reads along: standard input is no lifeline.
+        #[arg(long)]
+        unattended: bool,
     },
     /// Say what every choice of a results folder came to, one JSON object a cell.
     Choices {
@@ -184,8 +187,8 @@ fn main() -> ExitCode {
         Command::Inspect { order, json } => inspect::inspect(&order, json),
         Command::Survey { results, standing: true, .. } => survey::standing(&results),
         Command::Survey { results, cells, .. } => survey::survey(&results, cells),
-        Command::Compact { results, dry_run, at_least } => {
-            compact::compact(&results, dry_run, at_least)
+        Command::Compact { results, dry_run, at_least, unattended } => {
+            compact::compact(&results, dry_run, at_least, unattended)
         }
         Command::Choices { results } => choices::choices(&results),
         Command::About { file, table, id } => survey::about(&file, table, id.as_deref()),

@@ -165,6 +165,26 @@ fn without_room_nothing_changes() {
     assert_eq!(n_files(&run), WINDOWS);
 }
 
+/// The same on a disk that is really full.
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_full_disk_nothing_changes() {
+    let Some(disk) = common::disk::disk(8) else { return };
+    let run = disk.path().join("run");
+    let expected = made_up(&run);
+    let before = n_files(&run);
+    let ballast = disk.fill(16);
+    let output = finish(compact(&run));
+    assert_eq!(output.status.code(), Some(plan::exit::BAD_RESULTS), "{}", stderr(&output));
+    let message = stderr(&output);
+    assert!(message.contains("No space left on device"), "{message}");
+    assert_eq!(rows(&run), expected);
+    std::fs::remove_file(ballast).unwrap();
+    assert_eq!(finish(compact(&run)).status.code(), Some(plan::exit::DONE));
+    assert_eq!(rows(&run), expected);
+    assert!(n_files(&run) < before);
+}
+
 #[test]
 fn one_process_folds_a_run_at_a_time() {
     let folder = tempfile::tempdir().unwrap();

@@ -147,6 +147,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     let script = Script {
         submission: &submission,
         folder: &home,
+        results: &folder,
         requests: &requests,
         nodes: args.nodes,
         gpus: args.gpus,

@@ -7,6 +7,7 @@ use anyhow::Result;
 use plan::exit::STOPPED;
 
 use super::{Requests, Submission};
+use crate::compact::MANY;
 use crate::exit::Exit;
 
 /// How long before the time limit a worker is told to stop, at most, in seconds: it finishes its batch.
@@ -44,6 +45,8 @@ pub(super) struct Script<'a> {
     pub(super) submission: &'a Submission,
     /// Of the submission.
     pub(super) folder: &'a Path,
+    /// Of the run.
+    pub(super) results: &'a Path,
     pub(super) requests: &'a Requests,
     pub(super) nodes: u64,
     pub(super) gpus: u64,
@@ -119,6 +122,9 @@ impl Script<'_> {
             self.report_words.iter().map(|word| quoted(&word.to_string_lossy())).collect();
         let values = [
             ("@OPTIONS@", lines(&options)),
+            ("@WORKER@", quoted(&self.worker.to_string_lossy())),
+            ("@RESULTS@", quoted(&self.results.to_string_lossy())),
+            ("@MANY@", MANY.to_string()),
             ("@REPORT@", quoted(&self.report.to_string_lossy())),
             ("@WORDS@", words.join(" ")),
         ];
@@ -187,6 +193,7 @@ mod tests {
         let mut own = Script {
             submission: &submission,
             folder: Path::new("/r/it's 5%/quick/slurm/3"),
+            results: Path::new("/r/it's 5%/quick"),
             requests: &requests,
             nodes: 2,
             gpus: 0,
@@ -223,6 +230,8 @@ mod tests {
             report.contains("exec '/r/report-0123' '--results' '/r/it'\\''s 5%'\n"),
             "{report}"
         );
+        let folds = "compact --unattended --results '/r/it'\\''s 5%/quick' --at-least 5000";
+        assert!(report.contains(folds), "{report}");
         assert!(![&array, &report].iter().any(|text| text.contains('@') && text.contains("@RE")));
         let [array, report] = script(|own| {
             (own.gpus, own.cpus, own.partition) = (2, Some(8), Some("gpu"));

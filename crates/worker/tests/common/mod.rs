@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+#[cfg(target_os = "linux")]
+pub(crate) mod disk;
 pub(crate) mod real;
 
 use std::{
