@@ -59,11 +59,13 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     let unusable = || Exit::results("the results folder cannot be used");
     let run = RunFolder::open_read_only(&folder).with_context(unusable)?;
     let worker = build::worker(workspace)?;
-    let survey = stored::survey(&worker, &folder, false)?.survey;
+    let standing = stored::standing(&worker, &folder)?;
+    let files = run.files().with_context(unusable)?;
     let in_hand = run.in_hand().with_context(unusable)?;
     let ids: Vec<String> = order.cells.iter().map(|cell| cell.id.clone()).collect();
     let now = run.now().unwrap_or_else(SystemTime::now);
-    let known = Known { ids: &ids, survey: &survey, in_hand: &in_hand, now };
+    let status = standing.status();
+    let known = Known { ids: &ids, status: &status, files: &files, in_hand: &in_hand, now };
     let submission = slurm::latest(&folder)?;
     let tasks = submission.as_ref().and_then(|own| own.array_job.as_deref()).map(slurm::tasks);
     let tasks = tasks.transpose().unwrap_or_else(|error| {

@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 use std::time::SystemTime;
 
-use runs::{CellStatus, InHand, Survey, Table};
+use runs::{CellStatus, InHand, Table, TableFile};
 
 use super::pace::Pace;
 
@@ -13,8 +12,10 @@ use super::pace::Pace;
 pub(super) struct Known<'a> {
     /// All cells of the run.
     pub(super) ids: &'a [String],
-    /// What lies in its folder.
-    pub(super) survey: &'a Survey,
+    /// What is known of those that were tried.
+    pub(super) status: &'a BTreeMap<String, CellStatus>,
+    /// The files in its folder.
+    pub(super) files: &'a [TableFile],
     /// Cells that are claimed.
     pub(super) in_hand: &'a [InHand],
     /// The instant, by the clock that stamps the files.
@@ -66,15 +67,14 @@ impl Count {
 /// The run as one share, or the shares of a submission (their cells and what each is expected to cost),
 /// behind which comes what is in none of them, if anything is.
 pub(super) fn counts(known: &Known<'_>, shares: &[(&[String], &[f64])]) -> Vec<Count> {
-    let status = known.survey.status();
-    let ages = ages(known.survey, known.now);
+    let ages = ages(known.files, known.now);
     let in_hand: BTreeMap<&str, &InHand> =
         known.in_hand.iter().map(|own| (own.id.as_str(), own)).collect();
     let count = |ids: &mut dyn Iterator<Item = (&str, f64)>| {
         let mut count = Count::default();
         for (id, cost) in ids {
             count.cells += 1;
-            match status.get(id) {
+            match known.status.get(id) {
                 Some(CellStatus::Done) => {
                     count.done += 1;
                     if let Some(age) = ages.get(id) {
@@ -112,24 +112,18 @@ pub(super) fn counts(known: &Known<'_>, shares: &[(&[String], &[f64])]) -> Vec<C
 
 /// Seconds since the file of each cell was written; a file that holds several cells was folded later and
 /// tells nothing.
-fn ages(survey: &Survey, now: SystemTime) -> BTreeMap<&str, f64> {
-    let mut cells_of: BTreeMap<&Path, BTreeSet<&str>> = BTreeMap::new();
-    for file in survey.files.iter().filter(|file| file.table != Table::Failures) {
-        cells_of.entry(&file.path).or_default().insert(&file.id);
-    }
-    let age = |path: &Path| {
-        let written = fs::metadata(path).and_then(|about| about.modified()).ok()?;
+fn ages(files: &[TableFile], now: SystemTime) -> BTreeMap<&str, f64> {
+    let age = |file: &TableFile| {
+        let written = fs::metadata(&file.path).and_then(|about| about.modified()).ok()?;
         Some(now.duration_since(written).unwrap_or_default().as_secs_f64())
     };
-    let single = cells_of.into_iter().filter(|(_, ids)| ids.len() == 1);
-    single.filter_map(|(path, ids)| Some((ids.into_iter().next()?, age(path)?))).collect()
+    let results = files.iter().filter(|file| file.table != Table::Failures);
+    results.filter_map(|file| Some((file.id.as_deref()?, age(file)?))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use runs::StoredFile;
 
     use super::*;
 
@@ -137,26 +131,20 @@ mod tests {
     fn every_cell_is_counted_once() {
         let folder = tempfile::tempdir().unwrap();
         let ids: Vec<String> = "abcdefgh".chars().map(|id| id.to_string()).collect();
-        let stored = |id: &str, table, file: &str| {
-            let path = folder.path().join(file);
+        let file = |id: Option<&str>, name: &str| {
+            let path = folder.path().join(name);
             fs::write(&path, "").unwrap();
-            StoredFile { id: id.into(), table, path, part: None }
+            TableFile { id: id.map(str::to_owned), table: Table::Windows, path }
         };
-        let survey = Survey {
-            files: vec![
-                stored("a", Table::Windows, "a"),
-                stored("b", Table::Windows, "b"),
-                stored("c", Table::Failures, "c"),
-                // Two cells in one file.
-                stored("g", Table::Windows, "folded"),
-                stored("h", Table::Windows, "folded"),
-            ],
-            damaged: Vec::new(),
-        };
+        // The last one holds two cells.
+        let files = [file(Some("a"), "a"), file(Some("b"), "b"), file(None, "folded")];
+        let done = ["a", "b", "g", "h"].map(|id| (id.to_owned(), CellStatus::Done));
+        let failed = ("c".to_owned(), CellStatus::Failed);
+        let status = done.into_iter().chain([failed]).collect();
         let hand = |id: &str, is_lost| InHand { id: id.into(), holder: "p".into(), is_lost };
         let in_hand = [hand("c", false), hand("d", true), hand("a", false)];
         let now = SystemTime::now() + Duration::from_secs(60);
-        let known = Known { ids: &ids, survey: &survey, in_hand: &in_hand, now };
+        let known = Known { ids: &ids, status: &status, files: &files, in_hand: &in_hand, now };
         let whole = counts(&known, &[]);
         assert_eq!(whole.len(), 1);
         let sum = &whole[0];
