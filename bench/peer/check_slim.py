@@ -42,8 +42,11 @@ class LlamaCpp:
         llama_cpp.llama_backend_init()
         self.quiet = llama_cpp.llama_log_callback(lambda *_: None)
         llama_cpp.llama_log_set(self.quiet, None)
+        params = llama_cpp.llama_model_default_params()
+        # Weights stay as the file has them: the layout for AMX crashes on some virtual machines.
+        params.use_extra_bufts = False
         self.model = llama_cpp.llama_model_load_from_file(
-            str(path).encode(), llama_cpp.llama_model_default_params()
+            str(path).encode(), params
         )
         if not self.model:
             raise ValueError(f"llama.cpp does not load {path}")
