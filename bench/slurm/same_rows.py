@@ -13,8 +13,8 @@ import sys
 
 import duckdb
 
-# What two computations of one cell need not share.
-OWN = {"started_at", "seconds", "peak_rss_bytes", "host", "cpu", "command"}
+# What two computations of one cell need not share; the code that computes is a column of its own, `code_version`.
+OWN = {"started_at", "seconds", "peak_rss_bytes", "host", "cpu", "revision", "command"}
 
 
 def files(run, table):
