@@ -60,7 +60,7 @@ use clap::{Parser, Subcommand};
 
 use crate::workspace::Workspace;
 
-/// Measures FFN sparsity on real models: fetch a model, run a grid, read the report.
+/// Slims language models and measures what that costs: fetch a model, run a grid, read the report.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = exit::HELP)]
 struct Cli {
