@@ -9,14 +9,12 @@ use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use plan::CompactEvent;
 use plan::exit::{BAD_RESULTS, DONE, STOPPED};
-use runs::runs_in;
 use serde_json::json;
 
-use crate::build;
-use crate::exit::Exit;
 use crate::progress::style;
 use crate::stop::{self, Stop};
 use crate::workspace::Workspace;
+use crate::{build, stored};
 
 /// Cells in files of their own from which on a run is folded by itself when its last cell is done.
 pub(crate) const MANY: usize = 5_000;
@@ -64,13 +62,7 @@ struct Work {
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     let stop = Stop::install()?;
     let folder = &args.results;
-    let unusable = || Exit::results(format!("cannot read the results in {}", folder.display()));
-    let runs = runs_in(folder).with_context(unusable)?;
-    if runs.is_empty() {
-        let what =
-            format!("{} holds no run: make one with `cargo xtask run-grid`", folder.display());
-        return Err(Exit::results(what).into());
-    }
+    let runs = stored::runs_of(folder)?;
     let worker = build::worker(workspace);
     stop.check()?;
     let worker = worker?;

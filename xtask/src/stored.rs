@@ -1,13 +1,28 @@
 //! What lies in a results folder, asked of the worker: this program reads no Parquet.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use runs::{FileAbout, Standing, StoredFile, SurveyAnswer};
+use runs::{FileAbout, Standing, StoredFile, SurveyAnswer, runs_in};
 use serde::de::DeserializeOwned;
 
 use crate::exit::Exit;
+
+/// The runs in a folder: itself where it is one, else those that lie in it.
+///
+/// # Errors
+/// Exit code 4 when the folder cannot be read or holds no run.
+pub(crate) fn runs_of(folder: &Path) -> Result<Vec<PathBuf>> {
+    let unusable = || Exit::results(format!("cannot read the results in {}", folder.display()));
+    let runs = runs_in(folder).with_context(unusable)?;
+    if runs.is_empty() {
+        let what =
+            format!("{} holds no run: make one with `cargo xtask run-grid`", folder.display());
+        return Err(Exit::results(what).into());
+    }
+    Ok(runs)
+}
 
 /// All cells of a run with where they lie, and what is damaged.
 ///

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use plan::{Cell, Recipe, WorkOrder, cell_id, most_alike};
-use runs::{Damaged, ORDER, RunFolder, StoredFile, SurveyAnswer, Table, runs_in};
+use runs::{Damaged, ORDER, RunFolder, StoredFile, SurveyAnswer, Table};
 
 use crate::exit::Exit;
 use crate::stored;
@@ -80,12 +80,7 @@ fn key(cell: &Cell) -> String {
 /// Exit code 4 when the folder cannot be read or holds no run.
 pub(crate) fn read_runs(worker: &Path, folder: &Path) -> Result<Vec<KnownRun>> {
     let unusable = || Exit::results(format!("cannot read the results in {}", folder.display()));
-    let runs = runs_in(folder).with_context(unusable)?;
-    if runs.is_empty() {
-        let what =
-            format!("{} holds no run: make one with `cargo xtask run-grid`", folder.display());
-        return Err(Exit::results(what).into());
-    }
+    let runs = stored::runs_of(folder)?;
     runs.iter().map(|run| KnownRun::read(worker, run).with_context(unusable)).collect()
 }
 

@@ -9,7 +9,7 @@ mod requests;
 mod script;
 mod submission;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -228,11 +228,10 @@ fn write(home: &Path, submission: &Submission, grid: &Grid, script: &Script<'_>)
 }
 
 fn order_of(grid: &Grid, share: &Share) -> WorkOrder {
-    let ids: std::collections::BTreeSet<&str> = share.cells.iter().map(String::as_str).collect();
-    let mut order = grid.order.clone();
-    order.cells.retain(|cell| ids.contains(cell.id.as_str()));
-    let is_named = |name: &str| order.cells.iter().any(|cell| cell.cell.model == name);
-    order.models.retain(|model| is_named(&model.name));
+    let ids: BTreeSet<&str> = share.cells.iter().map(String::as_str).collect();
+    let mut order = grid.order_of(grid.selected().filter(|own| ids.contains(own.id.as_str())));
+    let named: BTreeSet<&str> = order.cells.iter().map(|own| own.cell.model.as_str()).collect();
+    order.models.retain(|model| named.contains(model.name.as_str()));
     order
 }
 
