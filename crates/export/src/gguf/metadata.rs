@@ -36,6 +36,13 @@ impl Facts<'_> {
         if has_biases && ["qwen3", "gemma3"].contains(&self.family.key()) {
             return Err(format!("llama.cpp has no biases in the family {}", self.family.key()));
         }
+        let (queries, d_model) = (self.decoder.heads * self.decoder.head_dim, self.d_model());
+        if self.family.key() == "qwen2" && queries != d_model {
+            return Err(format!(
+                "llama.cpp wants queries as wide as the model in the family qwen2, and these heads are \
+                 {queries} wide together, the model {d_model}: choose f32, f16 or bf16, or cut no heads"
+            ));
+        }
         if self.is_gemma() {
             self.check_gemma()?;
             return Ok(Vec::new());
@@ -79,11 +86,15 @@ impl Facts<'_> {
     /// What llama.cpp takes the scale of queries from: it tells the largest model by its layers.
     fn query_width(&self) -> usize {
         const LAYERS_OF_27B: usize = 62;
-        let d_model = self.saved.tensors.first().and_then(|t| t.shape.last()).copied().unwrap_or(1);
         match self.decoder.windows.len() {
-            LAYERS_OF_27B => d_model / self.decoder.heads,
+            LAYERS_OF_27B => self.d_model() / self.decoder.heads,
             _ => self.decoder.head_dim,
         }
+    }
+
+    /// The first tensor is the embedding.
+    fn d_model(&self) -> usize {
+        self.saved.tensors.first().and_then(|tensor| tensor.shape.last()).copied().unwrap_or(1)
     }
 
     /// Of Gemma: every so many layers one sees everything. One more than there are where none does.
