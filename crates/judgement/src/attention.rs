@@ -27,6 +27,8 @@ pub struct Paid {
 /// The heads of one attention.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AttentionSite {
+    /// Index of the attention, in the order of the forward pass.
+    pub site: u32,
     /// Layer it stands in.
     pub layer: u32,
     /// Query heads.
@@ -121,6 +123,7 @@ fn of_site(rows: &[&AttentionRow]) -> AttentionSite {
     // What never falls to a half stands last.
     half_lives.sort_by(|a, b| a.unwrap_or(f64::INFINITY).total_cmp(&b.unwrap_or(f64::INFINITY)));
     AttentionSite {
+        site: rows[0].site,
         layer: rows[0].layer,
         heads: heads.len(),
         sinks: paid("position", SINKS),

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use judgement::atlas::{Atlas, BOOTSTRAP, Entry, Persistence, Similarity};
+use judgement::attention::AttentionAtlas;
 use serde_json::json;
-use tables::{OverlapMeanRow, PersistenceRow, ProxyGapRow, SimilarityRow};
+use tables::{AttentionSiteRow, OverlapMeanRow, PersistenceRow, ProxyGapRow, SimilarityRow};
 
 /// The folder of the files.
 const FOLDER: &str = "atlas";
@@ -14,7 +15,12 @@ const FOLDER: &str = "atlas";
 ///
 /// # Errors
 /// When the disk refuses.
-pub(crate) fn write(atlas: &Atlas, beside: &Path, prefix: &str) -> Result<Vec<String>> {
+pub(crate) fn write(
+    atlas: &Atlas,
+    attention: &[AttentionAtlas],
+    beside: &Path,
+    prefix: &str,
+) -> Result<Vec<String>> {
     let settings = json!({
         "interval": "percentile bootstrap over sites",
         "resamples": BOOTSTRAP.resamples,
@@ -44,6 +50,10 @@ pub(crate) fn write(atlas: &Atlas, beside: &Path, prefix: &str) -> Result<Vec<St
     })?;
     let rows = overlaps(atlas);
     write("overlap", rows.len(), &|path| Ok(tables::write_overlap_means(path, &rows, &settings)?))?;
+    let rows: Vec<AttentionSiteRow> = attention.iter().flat_map(attention_sites).collect();
+    write("attention", rows.len(), &|path| {
+        Ok(tables::write_attention_sites(path, &rows, &settings)?)
+    })?;
     Ok(written)
 }
 
@@ -197,4 +207,25 @@ fn overlaps(atlas: &Atlas) -> Vec<OverlapMeanRow> {
         }));
     }
     rows
+}
+
+fn attention_sites(own: &AttentionAtlas) -> impl Iterator<Item = AttentionSiteRow> {
+    own.sites.iter().map(|site| AttentionSiteRow {
+        model: own.model.clone(),
+        dataset: own.dataset.clone(),
+        sparsity: own.sparsity,
+        site: site.site,
+        layer: site.layer,
+        heads: site.heads as u64,
+        sinks: site.sinks.share,
+        sinks_by_chance: site.sinks.even,
+        recent: site.recent.share,
+        recent_by_chance: site.recent.even,
+        entropy: site.entropy,
+        rho_key_size: site.rho_key_size,
+        rho_key_size_least: site.rho_key_size_range.map(|(least, _)| least),
+        rho_key_size_largest: site.rho_key_size_range.map(|(_, largest)| largest),
+        rho_value_size: site.rho_value_size,
+        half_life_tokens: site.half_life_tokens,
+    })
 }

@@ -133,7 +133,10 @@ impl Page<'_> {
     }
 
     fn write_tables(&self, folder: &Path) -> Result<usize> {
-        Ok(atlas_tables::write(&self.report.summary.atlas, folder, &self.prefix)?.len())
+        let summary = &self.report.summary;
+        let written =
+            atlas_tables::write(&summary.atlas, &summary.attention, folder, &self.prefix)?;
+        Ok(written.len())
     }
 }
 

@@ -1,5 +1,5 @@
-//! The tables of the importance atlas: what a report works out from the tables `neurons`, `channels` and
-//! `overlaps`, written beside its page as `atlas/*.parquet`.
+//! The tables of the importance atlas: what a report works out from the tables `neurons`, `channels`,
+//! `overlaps` and `attention`, written beside its page as `atlas/*.parquet`.
 //!
 //! They are no results of cells: the same results give the same rows again. A row that has no site is
 //! about all of them.
@@ -10,6 +10,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 
 use crate::StoreError;
+use crate::attention_sites::ATTENTION;
 use crate::columns::{Batch, Column, Kind};
 use crate::write::{About, WriteError, write_atomically};
 
@@ -179,12 +180,13 @@ const OVERLAP: &[Column] = &[
 ];
 
 /// The columns of the tables of the atlas, by file name.
-pub fn atlas_columns() -> [(&'static str, &'static [Column]); 4] {
+pub fn atlas_columns() -> [(&'static str, &'static [Column]); 5] {
     [
         ("similarities", SIMILARITIES),
         ("proxy_gap", PROXY_GAP),
         ("persistence", PERSISTENCE),
         ("overlap", OVERLAP),
+        ("attention", ATTENTION),
     ]
 }
 
@@ -285,7 +287,7 @@ pub fn write_overlap_means(
     write(path, batch.finish(OVERLAP), settings)
 }
 
-fn write(
+pub(crate) fn write(
     path: &Path,
     batch: Result<RecordBatch, ArrowError>,
     settings: &str,

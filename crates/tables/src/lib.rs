@@ -71,6 +71,7 @@
 
 mod atlas;
 mod attention;
+mod attention_sites;
 mod blocks;
 mod cells;
 mod channels;
@@ -103,6 +104,7 @@ pub use atlas::{
     write_persistence, write_proxy_gaps, write_similarities,
 };
 pub use attention::{AttentionRow, attention_columns};
+pub use attention_sites::{AttentionSiteRow, write_attention_sites};
 pub use blocks::{BlockRow, block_columns};
 pub use cells::each_cell;
 pub use channels::{ChannelRow, channel_columns};

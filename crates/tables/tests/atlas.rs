@@ -8,8 +8,9 @@ use std::path::Path;
 use arrow_array::{Array, Float64Array, RecordBatch, StringArray};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tables::{
-    OverlapMeanRow, PersistenceRow, ProxyGapRow, SimilarityRow, atlas_columns, write_overlap_means,
-    write_persistence, write_proxy_gaps, write_similarities,
+    AttentionSiteRow, OverlapMeanRow, PersistenceRow, ProxyGapRow, SimilarityRow, atlas_columns,
+    write_attention_sites, write_overlap_means, write_persistence, write_proxy_gaps,
+    write_similarities,
 };
 
 fn only_batch(path: &Path) -> RecordBatch {
@@ -74,8 +75,8 @@ fn rows_come_back_with_their_gaps() {
     };
     write_persistence(&at("persistence"), &[bin], settings).unwrap();
     let overlap = OverlapMeanRow {
-        model,
-        dataset,
+        model: model.clone(),
+        dataset: dataset.clone(),
         score: "magnitude",
         sparsity: 0.9,
         lag_tokens: 1,
@@ -87,6 +88,25 @@ fn rows_come_back_with_their_gaps() {
         by_chance: 0.1,
     };
     write_overlap_means(&at("overlap"), &[overlap], settings).unwrap();
+    let site = AttentionSiteRow {
+        model,
+        dataset,
+        sparsity: 0.9,
+        site: 0,
+        layer: 2,
+        heads: 4,
+        sinks: 0.5,
+        sinks_by_chance: 0.25,
+        recent: 0.25,
+        recent_by_chance: 0.5,
+        entropy: 0.75,
+        rho_key_size: Some(-0.5),
+        rho_key_size_least: Some(-1.0),
+        rho_key_size_largest: Some(0.0),
+        rho_value_size: None,
+        half_life_tokens: None,
+    };
+    write_attention_sites(&at("attention"), &[site], settings).unwrap();
 
     for (name, columns) in atlas_columns() {
         let batch = only_batch(&at(name));
@@ -104,6 +124,11 @@ fn rows_come_back_with_their_gaps() {
     }
     let second: &StringArray = column("second_dataset").as_any().downcast_ref().unwrap();
     assert_eq!(second.value(1), "b");
-    // Nothing but the four files is left.
-    assert_eq!(fs::read_dir(folder.path().join("atlas")).unwrap().count(), 4);
+    let batch = only_batch(&at("attention"));
+    let column = |name: &str| batch.column_by_name(name).unwrap();
+    let rho: &Float64Array = column("rho_key_size").as_any().downcast_ref().unwrap();
+    assert_eq!(rho.value(0), -0.5);
+    assert!(column("rho_value_size").is_null(0) && column("half_life_tokens").is_null(0));
+    // Nothing but the five files is left.
+    assert_eq!(fs::read_dir(folder.path().join("atlas")).unwrap().count(), 5);
 }
