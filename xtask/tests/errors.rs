@@ -292,3 +292,32 @@ fn every_command_explains_itself_with_examples() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("'run-grid'"), "{}", stderr(&output));
 }
+
+/// Minutes of timing must not end at a text that was missing from the start.
+#[test]
+fn what_speed_lacks_is_told_before_anything_is_timed() {
+    let bench = Bench::new();
+    let plan = bench.write(
+        "speed.toml",
+        "[[model]]\n\
+         name = \"first\"\n\
+         path = \"data/models/qwen2-silu\"\n\
+         row = [{ name = \"dense\" }]\n\
+         [[model]]\n\
+         name = \"second\"\n\
+         path = \"nowhere\"\n\
+         dataset = \"no-such-text.txt\"\n\
+         protocol = \"ppl-256\"\n\
+         calibrate = \"no-such-text-either.txt\"\n\
+         row = [{ name = \"dense\" }]\n",
+    );
+    let output = bench.run(&["speed", "--plan", &plan]);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    for expected in
+        ["second: ", "nowhere", "no-such-text.txt is missing", "no-such-text-either.txt"]
+    {
+        assert!(text.contains(expected), "expected {expected:?} in {text}");
+    }
+    assert!(!text.contains("made ready"), "{text}");
+}

@@ -68,6 +68,9 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// The rows and the targets.
+const JSON: &str = "speed.json";
+
 /// Runs the command; the value is its exit code.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     let file = args.plan.clone().unwrap_or_else(|| workspace.root().join("bench/speed.toml"));
@@ -84,6 +87,12 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     }
     plan.models.retain(|own| args.only.is_empty() || args.only.contains(&own.name));
     make_models(workspace, args, &plan)?;
+    // All of them, before the first one is timed for minutes.
+    let problems: Vec<String> =
+        plan.models.iter().flat_map(|own| model::problems(workspace, own)).collect();
+    if !problems.is_empty() {
+        return Err(Exit::inputs(problems.join("\n  ")).into());
+    }
     let worker = build::worker(workspace)?;
     let begun = Begun::now();
     let threads = args.threads.and_then(|threads| usize::try_from(threads).ok());
@@ -95,15 +104,22 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         threads: threads.unwrap_or_else(cores),
         repeats: usize::try_from(args.repeats).unwrap_or(usize::MAX),
     };
+    let results = args.results.clone().unwrap_or_else(|| workspace.root().join("results/speed"));
     let mut rows = Vec::new();
     let mut aims = Vec::new();
+    let mut whole = Value::Null;
     for model in &plan.models {
-        let (own, of_model) = model::run(&sides, model).with_context(|| model.name.clone())?;
+        let timed = model::run(&sides, model).with_context(|| model.name.clone());
+        if timed.is_err() && !rows.is_empty() {
+            eprintln!("what was timed before is kept: {}", workspace.show(&results));
+        }
+        let (own, of_model) = timed?;
         rows.extend(own);
         aims.extend(of_model);
+        whole = json!({ "rows": rows, "targets": aims });
+        keep(&results, &worker, &whole)?;
     }
-    let whole = json!({ "rows": rows, "targets": aims });
-    keep(workspace, args, &worker, &whole)?;
+    eprintln!("rows: {0}/{JSON} and {0}/{1}", workspace.show(&results), runs::SPEED);
     if args.json {
         println!("{whole}");
     } else {
@@ -143,10 +159,9 @@ fn make_models(workspace: &Workspace, args: &Args, plan: &SpeedPlan) -> Result<(
 }
 
 /// Writes the rows as JSON and as a table.
-fn keep(workspace: &Workspace, args: &Args, worker: &Path, whole: &Value) -> Result<()> {
-    let results = args.results.clone().unwrap_or_else(|| workspace.root().join("results/speed"));
-    fs::create_dir_all(&results).with_context(|| format!("cannot make {}", results.display()))?;
-    let file = results.join("speed.json");
+fn keep(results: &Path, worker: &Path, whole: &Value) -> Result<()> {
+    fs::create_dir_all(results).with_context(|| format!("cannot make {}", results.display()))?;
+    let file = results.join(JSON);
     let mut text = serde_json::to_string_pretty(whole).context("cannot encode the rows")?;
     text.push('\n');
     files::write(&file, text.as_bytes())
@@ -154,9 +169,7 @@ fn keep(workspace: &Workspace, args: &Args, worker: &Path, whole: &Value) -> Res
     let table = results.join(runs::SPEED);
     succeed(
         Command::new(worker).arg("speed-table").arg("--rows").arg(&file).arg("--out").arg(&table),
-    )?;
-    eprintln!("rows: {} and {}", workspace.show(&file), workspace.show(&table));
-    Ok(())
+    )
 }
 
 /// Whether a Python has a peer's packages; why not, for people.

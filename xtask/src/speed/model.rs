@@ -74,7 +74,6 @@ const MEASURES: [(SpeedMeasure, SpeedAsk); 2] =
 
 /// Times a model; its rows, and its targets with what came out.
 pub(super) fn run(sides: &Sides<'_>, model: &SpeedModel) -> Result<(Vec<Value>, Vec<Value>)> {
-    check(sides, model)?;
     let mut runners = Vec::new();
     let mut ids = Vec::new();
     for row in &model.rows {
@@ -101,15 +100,23 @@ pub(super) fn run(sides: &Sides<'_>, model: &SpeedModel) -> Result<(Vec<Value>, 
     Ok((rows, aims(model, &runners)))
 }
 
-/// What is missing, before anything is loaded.
-fn check(sides: &Sides<'_>, model: &SpeedModel) -> Result<(), Exit> {
+/// What a model lacks, a line each.
+pub(super) fn problems(workspace: &Workspace, model: &SpeedModel) -> Vec<String> {
     let reads = match model.dataset {
         Some(_) => Reads::WeightsAndTokenizer,
         None => Reads::Weights,
     };
-    let path = sides.workspace.root().join(&model.path);
-    let problems = model_problems(sides.workspace, &path, reads);
-    if problems.is_empty() { Ok(()) } else { Err(Exit::inputs(problems.join("\n  "))) }
+    let mut problems = model_problems(workspace, &workspace.root().join(&model.path), reads);
+    for given in model.dataset.iter().chain(&model.calibrate) {
+        match text(workspace, given) {
+            Ok((path, _)) if !path.is_file() => {
+                problems.push(format!("text {} is missing", workspace.show(&path)));
+            }
+            Ok(_) => {}
+            Err(error) => problems.push(format!("{error:#}")),
+        }
+    }
+    problems.into_iter().map(|problem| format!("{}: {problem}", model.name)).collect()
 }
 
 fn worker(sides: &Sides<'_>, model: &SpeedModel, row: &SpeedRow) -> Result<(Runner, Vec<u32>)> {
@@ -201,6 +208,13 @@ fn peer_of(
     }
     let root = sides.workspace.root();
     let folder = root.join(model.folder.as_ref().unwrap_or(&model.path));
+    if !folder.exists()
+        && let Some(python) = sides.python
+    {
+        eprintln!("{}: its weights as a folder: {}", model.name, sides.workspace.show(&folder));
+        let script = root.join("bench/peer/to_hf.py");
+        succeed(Command::new(python).arg(script).arg(root.join(&model.path)).arg(&folder))?;
+    }
     let file = match (peer, &model.gguf) {
         (SpeedPeer::Transformers, _) => folder,
         (SpeedPeer::LlamaCpp, Some(gguf)) => {
