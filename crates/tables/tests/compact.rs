@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,13 +12,13 @@ use std::thread;
 use std::time::Duration;
 
 use arrow_array::{Array, RecordBatch, StringArray, UInt32Array};
+use common::failure;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use plan::{Cell, Policy, Score, Treatment, TreatmentSpec};
 use tables::{
-    CellRecord, CellStatus, FailureRecord, Folded, Frame, ItemRow, Left, Provenance, Retired,
-    RowShares, Store, Table, TokenColumns, Touched, WindowRow, read_cell, read_origin,
-    read_windows,
+    CellRecord, CellStatus, Folded, Frame, ItemRow, Left, Provenance, Retired, RowShares, Store,
+    Table, TokenColumns, Touched, WindowRow, read_cell, read_origin, read_windows,
 };
 
 fn record(number: usize, protocol: &str, sparsity: f64) -> CellRecord {
@@ -256,19 +258,6 @@ fn a_cell_that_is_computed_again_is_there_once() {
     assert_eq!(fold(&store).cells, 2);
     assert!(!single.exists());
     assert_eq!(store.status().unwrap().len(), 6);
-}
-
-fn failure(record: &CellRecord) -> FailureRecord {
-    FailureRecord {
-        id: record.id.clone(),
-        cell: record.cell.clone(),
-        error: "layer 3: not a number".into(),
-        revision: "abc".into(),
-        code_version: "v".into(),
-        host: "here".into(),
-        started_at_ms: 1,
-        seconds: 0.5,
-    }
 }
 
 #[test]

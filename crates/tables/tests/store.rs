@@ -2,18 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use common::failure;
 use plan::{
     Calibration, Cell, Observation, Part, Policy, Protocol, Score, Treatment, TreatmentSpec,
 };
 use proptest::prelude::*;
 use tables::{
-    CellRecord, CellStatus, ChannelRow, FailureRecord, ItemRow, Left, NeuronRow, OverlapRow,
-    Provenance, RowShares, Store, StoreError, Table, TokenColumns, Touched, WindowRow, outstanding,
-    read_cell, read_channels, read_failure, read_items, read_neurons, read_overlaps, read_windows,
+    CellRecord, CellStatus, ChannelRow, ItemRow, Left, NeuronRow, OverlapRow, Provenance,
+    RowShares, Store, StoreError, Table, TokenColumns, Touched, WindowRow, outstanding, read_cell,
+    read_channels, read_failure, read_items, read_neurons, read_overlaps, read_windows,
 };
 
 fn provenance() -> Provenance {
@@ -104,19 +107,6 @@ fn item_rows() -> Vec<ItemRow> {
         tokens: TokenColumns::default(),
     };
     vec![row(0, true), row(1, false)]
-}
-
-fn failure(record: &CellRecord) -> FailureRecord {
-    FailureRecord {
-        id: record.id.clone(),
-        cell: record.cell.clone(),
-        error: "layer 3: not a number".into(),
-        revision: "abc".into(),
-        code_version: "v".into(),
-        host: "here".into(),
-        started_at_ms: 1,
-        seconds: 0.5,
-    }
 }
 
 fn store() -> (tempfile::TempDir, Store) {
