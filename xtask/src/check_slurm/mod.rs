@@ -148,6 +148,8 @@ impl Check<'_> {
         if output.status.code() != Some(expected) {
             bail!("`{}` ended with {}, not {expected}: {said}", words.join(" "), output.status);
         }
+        // Slurm's programs differ in the options that they know; no accounts is nothing to warn of.
+        ensure!(!said.contains("warning: sacct"), "`{}` warned: {said}", words.join(" "));
         if output.stdout.is_empty() {
             return Ok(Value::Null);
         }

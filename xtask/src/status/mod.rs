@@ -181,7 +181,7 @@ fn line(name: &str, count: &Count, task: &str) -> String {
 fn task_words(row: &Row) -> String {
     let Some(task) = &row.task else { return String::new() };
     let place = match (task.place.as_str(), task.state.as_str()) {
-        ("" | "None assigned", _) => String::new(),
+        ("", _) => String::new(),
         (why, "PENDING") => format!(": {why}"),
         (node, _) => format!(" on {node}"),
     };
