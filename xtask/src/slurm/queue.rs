@@ -89,7 +89,7 @@ pub(crate) fn tasks(job: &str) -> Result<Vec<Task>> {
         read_accounts(&lines, &mut tasks);
     }
     let queued = Command::new("squeue")
-        .args(["--noheader", "--array", "--states=all", "--format=%i|%T|%R", "--jobs", job])
+        .args(["--noheader", "--array", "--states=all", "--format=%i|%T|%r|%N", "--jobs", job])
         .output()
         .context("cannot start squeue")?;
     match queued {
@@ -122,14 +122,15 @@ fn accounted(job: &str) -> Option<String> {
     None
 }
 
-/// Lines of `JOB_TASK|STATE|PLACE`.
+/// Lines of `JOB_TASK|STATE|REASON|NODE`.
 fn read_queue(lines: &str, tasks: &mut BTreeMap<usize, Task>) {
     for line in lines.lines() {
         let parts: Vec<&str> = line.split('|').collect();
-        let [name, state, place] = parts[..] else { continue };
+        let [name, state, reason, node] = parts[..] else { continue };
         let Some(number) = numbers(name).next() else { continue };
-        let place = place.trim_matches(['(', ')']).to_owned();
-        tasks.insert(number, Task { number, state: state.to_owned(), place });
+        // Of a task that has ended, the reason says why; where it ran says the node, as of one that runs.
+        let place = if state == "PENDING" { reason } else { node };
+        tasks.insert(number, Task { number, state: state.to_owned(), place: place.to_owned() });
     }
 }
 
@@ -190,9 +191,11 @@ mod tests {
 20_[13-14%2]|CANCELLED by 0|None assigned
 ";
     const QUEUE: &str = "\
-1_3|PENDING|(BeginTime)
-1_10|PENDING|(JobArrayTaskLimit)
-1_11|RUNNING|n2
+1_2|FAILED|NonZeroExitCode|n2
+1_3|PENDING|BeginTime|
+1_10|PENDING|JobArrayTaskLimit|
+1_11|RUNNING|None|n2
+1_6|TIMEOUT|TimeLimit|n2
 ";
 
     fn told(tasks: &BTreeMap<usize, Task>) -> Vec<(usize, &str, &str, bool)> {
