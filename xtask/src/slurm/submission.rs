@@ -103,7 +103,8 @@ fn numbers(run: &Path) -> Result<Vec<u32>> {
     names().with_context(|| Exit::results(format!("cannot list {}", folder.display())))
 }
 
-/// The newest submission of a run; none where there is none.
+/// The newest submission of a run that Slurm took; else the newest that was written down; none where there is
+/// none.
 ///
 /// # Errors
 /// Exit code 4 where its record cannot be read.
@@ -111,13 +112,23 @@ pub(crate) fn latest(run: &Path) -> Result<Option<Submission>> {
     let mut numbers = numbers(run)?;
     numbers.sort_unstable();
     // A folder without a record was left by a submission that was killed before it submitted.
-    let records = numbers.iter().rev().map(|number| run.join(FOLDER).join(number.to_string()));
-    let Some(file) = records.map(|home| home.join(RECORD)).find(|file| file.is_file()) else {
-        return Ok(None);
-    };
-    let read = || -> Result<Submission> { Ok(serde_json::from_str(&fs::read_to_string(&file)?)?) };
-    let unusable = || Exit::results(format!("{} is no record of a submission", file.display()));
-    read().map(Some).with_context(unusable)
+    let homes = numbers.iter().rev().map(|number| run.join(FOLDER).join(number.to_string()));
+    let mut newest = None;
+    for file in homes.map(|home| home.join(RECORD)).filter(|file| file.is_file()) {
+        let record = read(&file)?;
+        // One that was refused hides none that is in the queue.
+        if record.array_job.is_some() {
+            return Ok(Some(record));
+        }
+        newest = newest.or(Some(record));
+    }
+    Ok(newest)
+}
+
+fn read(file: &Path) -> Result<Submission> {
+    let read = || -> Result<Submission> { Ok(serde_json::from_str(&fs::read_to_string(file)?)?) };
+    read()
+        .with_context(|| Exit::results(format!("{} is no record of a submission", file.display())))
 }
 
 #[cfg(test)]
@@ -149,6 +160,11 @@ mod tests {
         fs::create_dir_all(run.path().join("slurm/11")).unwrap();
         assert_eq!(latest(run.path()).unwrap().unwrap().number, 10);
         assert_eq!(next_number(run.path()).unwrap(), 12);
+        // Refused by sbatch: number 10 may still be in the queue.
+        let refused =
+            Submission { number: 11, array_job: None, ..latest(run.path()).unwrap().unwrap() };
+        refused.write(&refused.folder(run.path())).unwrap();
+        assert_eq!(latest(run.path()).unwrap().unwrap().number, 10);
         fs::write(run.path().join("slurm/11/submission.json"), "{}").unwrap();
         let error = latest(run.path()).unwrap_err();
         assert_eq!(crate::exit::code_of(&error), plan::exit::BAD_RESULTS);
