@@ -74,6 +74,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say whether this build can compute on a device; the device itself need not be on this machine.
+    Reaches {
+        /// cpu, cuda:0 or wgpu:0.
+        #[arg(long)]
+        device: DeviceName,
+    },
     /// Run one cell by hand.
     Cell {
         /// The request, JSON.
@@ -185,6 +191,9 @@ fn main() -> ExitCode {
             run::run(&order, Pace { beat, silence }, unattended)
         }
         Command::Inspect { order, json } => inspect::inspect(&order, json),
+        Command::Reaches { device } => {
+            subject::device(device).map(|_| plan::exit::DONE).map_err(fail::Fail::Usage)
+        }
         Command::Survey { results, standing: true, .. } => survey::standing(&results),
         Command::Survey { results, cells, .. } => survey::survey(&results, cells),
         Command::Compact { results, dry_run, at_least, unattended } => {

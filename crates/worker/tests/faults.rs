@@ -113,6 +113,20 @@ fn a_device_that_this_build_has_not_is_refused() {
 }
 
 #[test]
+fn a_device_that_this_build_has_not_is_told_before_there_is_an_order() {
+    let ask = |device: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
+        command.args(["reaches", "--device", device]).output().unwrap()
+    };
+    assert_eq!(ask("cpu").status.code(), Some(plan::exit::DONE));
+    if cfg!(not(feature = "wgpu")) {
+        let refused = ask("wgpu:0");
+        assert_eq!(refused.status.code(), Some(plan::exit::BAD_PIPELINE));
+        assert!(stderr(&refused).contains("--features wgpu"), "{}", stderr(&refused));
+    }
+}
+
+#[test]
 fn calibration_on_the_test_text_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut order = order(&folder.path().join("run"), &golden_model("llama"), cells());

@@ -117,6 +117,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     let worker = build::worker_for(workspace, device);
     stop.check()?;
     let worker = worker?;
+    programs::check_device(&worker, device)?;
     let reporter = build::report(workspace)?;
     let status = survey(&worker, &folder)?.status();
     let counts = grid.counts(&status);

@@ -4,8 +4,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
+use plan::DeviceName;
 
 use crate::exit::Exit;
 use crate::hashing::sha256_file;
@@ -44,4 +46,44 @@ pub(super) fn keep(program: &Named) -> Result<()> {
         Ok(fs::rename(&temporary, &program.path)?)
     };
     place().with_context(unusable)
+}
+
+/// Asks the worker that the nodes will run whether it was built for their device: `SLIM_WORKER` may name any
+/// build, and what a node finds out comes after hours in the queue.
+///
+/// # Errors
+/// Exit code 2 when it was not.
+pub(super) fn check_device(worker: &Path, device: DeviceName) -> Result<()> {
+    let asked =
+        Command::new(worker).arg("reaches").arg("--device").arg(device.to_string()).output();
+    let answer = asked.with_context(|| format!("cannot start {}", worker.display()))?;
+    if answer.status.success() {
+        return Ok(());
+    }
+    let message = format!(
+        "the worker {} cannot compute on {device}: unset SLIM_WORKER, and one is built that can; it says: {}",
+        worker.display(),
+        String::from_utf8_lossy(&answer.stderr).trim()
+    );
+    Err(Exit::usage(message).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_for_another_device_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let worker = folder.path().join("worker");
+        let text =
+            "#!/bin/sh\n[ \"$*\" = 'reaches --device cpu' ] || { echo 'error: no' >&2; exit 2; }\n";
+        fs::write(&worker, text).unwrap();
+        fs::set_permissions(&worker, fs::Permissions::from_mode(0o755)).unwrap();
+        check_device(&worker, DeviceName::Cpu).unwrap();
+        let error = check_device(&worker, DeviceName::Cuda(0)).unwrap_err();
+        assert_eq!(crate::exit::code_of(&error), plan::exit::BAD_PIPELINE);
+        let said = format!("{error:#}");
+        assert!(said.contains("cuda:0") && said.contains("error: no"), "{said}");
+    }
 }
