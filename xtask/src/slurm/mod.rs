@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use plan::exit::DONE;
 use plan::{DeviceName, Filter, Inspection, WorkOrder};
 use serde_json::json;
@@ -168,7 +168,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     programs::keep(&worker_named)?;
     programs::keep(&report_named)?;
     write(&home, &submission, &grid, &script)?;
-    let submission = submit(&home, submission)?;
+    let submission = submit(&home, submission, &requests.told(args.gpus))?;
     tell(workspace, args, &submission, &requests, &folder);
     Ok(DONE)
 }
@@ -237,8 +237,16 @@ fn order_of(grid: &Grid, share: &Share) -> WorkOrder {
 }
 
 /// Submits both jobs, and records each as soon as it is in the queue.
-fn submit(home: &Path, mut submission: Submission) -> Result<Submission> {
-    let array = queue::submit(&home.join("array.sh"), None)?;
+fn submit(home: &Path, mut submission: Submission, asks: &str) -> Result<Submission> {
+    // Slurm does not say which of them it cannot give.
+    let refused = |error: anyhow::Error| {
+        anyhow!(
+            "{error:#}; nothing was submitted: a task asks for {asks}, and \
+             `sinfo --format='%P %D %c %m %l %G'` shows nodes, cores, memory, time limit and GPUs of each \
+             partition"
+        )
+    };
+    let array = queue::submit(&home.join("array.sh"), None).map_err(refused)?;
     submission.array_job = Some(array.clone());
     submission.write(home)?;
     let report = queue::submit(&home.join("report.sh"), Some(&array)).with_context(|| {

@@ -48,6 +48,16 @@ impl Requests {
         }
     }
 
+    /// What a task asks for, with its GPUs.
+    pub(super) fn told(&self, gpus: u64) -> String {
+        let gpus = match gpus {
+            0 => String::new(),
+            1 => "1 GPU, ".to_owned(),
+            gpus => format!("{gpus} GPUs, "),
+        };
+        format!("{gpus}{} of memory and {} of time", self.mem, self.time)
+    }
+
     /// One line for people.
     pub(super) fn line(&self) -> String {
         let mem = self.mem.strip_suffix('M').and_then(|mem| mem.parse().ok());
@@ -113,5 +123,6 @@ mod tests {
         let own = Requests::of(&inspection, &[], Some("08:00:00".into()), Some("12G".into()));
         assert_eq!((own.mem.as_str(), own.time.as_str()), ("12G", "08:00:00"));
         assert_eq!(own.minutes, None);
+        assert_eq!(own.told(2), "2 GPUs, 12G of memory and 08:00:00 of time");
     }
 }
