@@ -3,6 +3,7 @@
 #
 # slurmctld and munged run beside it; each slurmd has a network, a host name and process numbers of its own
 # (ip netns, unshare), so that a node is lost as a machine is that loses its power: with all it runs.
+# Each node has one processor, 4 GB, and one GPU that is none: enough to see how GPUs are asked for and given out.
 # Needs root, and Debian's packages slurm-wlm, munge and iproute2 or the like.
 set -euo pipefail
 
@@ -45,10 +46,13 @@ SlurmctldTimeout=30
 KillWait=10
 MinJobAge=3600
 JobRequeue=1
-NodeName=n1 NodeAddr=$subnet.11 CPUs=1 RealMemory=4000
-NodeName=n2 NodeAddr=$subnet.12 CPUs=1 RealMemory=4000
+GresTypes=gpu
+NodeName=n1 NodeAddr=$subnet.11 CPUs=1 RealMemory=4000 Gres=gpu:1
+NodeName=n2 NodeAddr=$subnet.12 CPUs=1 RealMemory=4000 Gres=gpu:1
 PartitionName=all Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
 END
+    # A device that every machine has stands for the GPU: Slurm only asks whether the file is there.
+    echo "NodeName=n[1-2] Name=gpu File=/dev/zero" > "$folder/gres.conf"
 }
 
 network() {

@@ -2,6 +2,7 @@
 //! middle, while workers are stopped and killed; its tables are those of a run without any of that.
 
 mod cluster;
+mod gpus;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -69,9 +70,11 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn run(&self) -> Result<i32> {
+        self.gpus()?;
         let unbroken = self.folder.join("unbroken");
         let mut words = self.words("run-grid", &unbroken);
         words.push("--json".to_owned());
+        eprintln!("computing the grid unbroken, on this machine");
         let reference = self.xtask(&words, DONE)?;
         eprintln!("unbroken run: {} cells", reference["cells"]["done"]);
 
