@@ -175,9 +175,10 @@ fn words(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// What Slurm 22.05 printed with slurmdbd, of several arrays: task 3 was back in the queue, 10 to 12 waited
-    /// for a place, 13 and 14 were cancelled before they ran. `OUT_OF_MEMORY` takes control groups, which were
-    /// not there: it was put into the data base, and printed by sacct.
+    /// Lines that Slurm 22.05 printed with slurmdbd, put together of several arrays: some tasks have other numbers
+    /// here, so that none stands twice. Task 3 was back in the queue, 10 to 12 waited for a place, 13 and 14 were
+    /// cancelled before they ran. `OUT_OF_MEMORY` takes control groups, which were not there: it was put into the
+    /// data base, and printed by sacct.
     const ACCOUNTS: &str = "\
 1_1|COMPLETED|n1
 1_2|FAILED|n2
