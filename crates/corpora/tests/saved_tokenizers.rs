@@ -60,6 +60,37 @@ fn small_models_keep_their_ids() {
     }
 }
 
+/// The text of the ids of a text, as a program that reads the tokenizer.json gets it.
+fn there_and_back(tokenizer: &Tokenizer, text: &str) -> String {
+    let written: tokenizers::Tokenizer = tokenizer.json().unwrap().parse().unwrap();
+    written.decode(&tokenizer.encode(text).unwrap(), false).unwrap()
+}
+
+/// What is made of a GGUF file is for generating, too: its ids become the text again.
+#[test]
+fn ids_of_a_gguf_file_become_text_again() {
+    let folder = &models()[0];
+    let own = Tokenizer::from_folder(folder).unwrap();
+    let gguf = read_back(&own.gguf(folder).unwrap());
+    let front = own.encode("").unwrap().len();
+    for text in [TEXT, "Mira walked.\n", " a  b"] {
+        let back = there_and_back(&gguf, text);
+        let front = if front == 0 { "" } else { "<|endoftext|>" };
+        assert_eq!(back, format!("{front}{text}"));
+    }
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(golden.join("gemma.model"), folder.path().join("tokenizer.model")).unwrap();
+    let settings = "{\"tokenizer_class\": \"GemmaTokenizer\"}";
+    std::fs::write(folder.path().join("tokenizer_config.json"), settings).unwrap();
+    let own = Tokenizer::from_folder(folder.path()).unwrap();
+    let vocabulary = GgufVocabulary { begins_with: None, ..own.gguf(folder.path()).unwrap() };
+    let gguf = read_back(&vocabulary);
+    for text in ["The cat sat.", "It's 12345 apples — naïve?", " a  b", "Ω 🙂"] {
+        assert_eq!(there_and_back(&gguf, text), text);
+    }
+}
+
 /// SentencePiece's BPE, as Llama 2 and Gemma have it: from a tokenizer.model beside the weights.
 #[test]
 fn sentencepiece_keeps_its_ids() {

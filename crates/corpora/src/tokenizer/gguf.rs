@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tokenizers::AddedToken;
+use tokenizers::{AddedToken, decoders::byte_level::ByteLevel};
 
 use super::{
     Tokenizer,
@@ -103,6 +103,8 @@ impl Metadata<'_> {
         let mut inner = tokenizers::Tokenizer::new(model(vocabulary, merges, known.ignore_merges)?);
         let refused = |error: tokenizers::Error| error.to_string();
         inner.with_pre_tokenizer(Some(known.build().map_err(refused)?));
+        // For whoever turns ids into text with the tokenizer.json that is made of it.
+        inner.with_decoder(Some(ByteLevel::default()));
         let mut added: Vec<AddedToken> = Vec::new();
         for (id, token) in self.tokens.iter().enumerate() {
             match self.kind(id)? {

@@ -11,7 +11,8 @@ use std::cmp::Ordering;
 
 use ahash::{AHashMap, AHashSet};
 use tokenizers::{
-    AddedToken, NormalizerWrapper, Tokenizer,
+    AddedToken, DecoderWrapper, NormalizerWrapper, Tokenizer,
+    decoders::{byte_fallback::ByteFallback, fuse::Fuse, sequence, strip::Strip},
     models::{bpe::BPE, unigram::Unigram},
     normalizers::{Precompiled, Replace, Sequence, replace::ReplacePattern},
     pre_tokenizers::metaspace::{Metaspace, PrependScheme},
@@ -111,6 +112,7 @@ pub(super) fn build(mut pieces: Vec<Piece>, rules: &Rules) -> Result<(Tokenizer,
     let reaches = |piece: &Piece| piece.text.chars().skip(1).any(|c| c == SPACE);
     let words = rules.unigram && !pieces.iter().any(reaches);
     tokenizer.with_pre_tokenizer(Some(Metaspace::new(SPACE, scheme, words)));
+    tokenizer.with_decoder(Some(decoder(rules.prefix).map_err(refused)?));
     let added: Vec<AddedToken> = pieces.iter().filter_map(added).collect();
     tokenizer.add_tokens(added).map_err(refused)?;
     Ok((tokenizer, Edges { space: rules.prefix == Prefix::First, trimmed: rules.tidy, map }))
@@ -198,6 +200,19 @@ fn unigram(pieces: &[Piece], unknown: Option<usize>, bytes: bool) -> Result<Unig
         _ => (piece.text.clone(), f64::from(piece.score)),
     });
     Unigram::from(scores.collect(), unknown, bytes).map_err(|error| error.to_string())
+}
+
+/// From pieces to text, for whoever reads the tokenizer.json that is made of it.
+fn decoder(prefix: Prefix) -> tokenizers::Result<sequence::Sequence> {
+    let mut steps: Vec<DecoderWrapper> = vec![
+        Replace::new(SPACE.to_string(), " ")?.into(),
+        ByteFallback::default().into(),
+        Fuse::default().into(),
+    ];
+    if prefix != Prefix::None {
+        steps.push(Strip::new(' ', 1, 0).into());
+    }
+    Ok(sequence::Sequence::new(steps))
 }
 
 fn normalizer(map: Option<Precompiled>, tidy: bool) -> tokenizers::Result<NormalizerWrapper> {
