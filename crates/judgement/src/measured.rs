@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use evidence::{CellResult, Run, closest};
-use plan::{Cell, Measure, Protocol};
+use plan::{Measure, Protocol};
 use statistics::{ConfidenceLevel, PairedCounts, Proportion, newcombe_paired, wilson};
 
 use crate::perplexity::{Resamples, losses, ratio};
@@ -68,21 +68,29 @@ pub struct Measured {
     pub rows: Vec<MeasuredRow>,
 }
 
-/// Whether two cells run one cut model: what is done to it and on which text that was chosen.
-fn is_same_model(one: &Cell, other: &Cell) -> bool {
-    one.model == other.model
-        && one.recipe == other.recipe
-        && (one.calibration == other.calibration || !one.recipe.needs_calibration())
+/// Whether two cells ran one cut model: what is done to it and on which text that was chosen, by the same
+/// code. A run may hold cells of weights and texts that had the same names before.
+fn ran_same_model(one: &CellResult, other: &CellResult) -> bool {
+    let of = |own: &CellResult| {
+        let from = &own.provenance;
+        [from.weights_sha256.clone(), from.code_version.clone()]
+    };
+    let chosen = |own: &CellResult| {
+        (own.cell.calibration.clone(), own.provenance.calibration_sha256.clone())
+    };
+    one.cell.model == other.cell.model
+        && of(one) == of(other)
+        && one.cell.recipe == other.cell.recipe
+        && (chosen(one) == chosen(other) || !one.cell.recipe.needs_calibration())
 }
 
 /// What was measured of the recipe and model of a cell; none where the run has no such cell.
 pub fn measured(run: &Run, id: &str) -> Option<Measured> {
     let found = run.results.iter().find(|result| result.id == id)?;
-    let asked = &found.cell;
     // Of several cells of one kind the newest, as in every table.
     type Stretch = (Option<usize>, Option<usize>);
     let mut newest: BTreeMap<(&str, Protocol, Stretch), &CellResult> = BTreeMap::new();
-    for result in run.results.iter().filter(|own| is_same_model(&own.cell, asked)) {
+    for result in run.results.iter().filter(|own| ran_same_model(own, found)) {
         let stretch = (result.cell.offset, result.cell.limit);
         let key = (result.cell.dataset.as_str(), result.cell.protocol, stretch);
         let known = newest.entry(key).or_insert(result);

@@ -107,6 +107,24 @@ fn a_card_has_the_cells_of_one_recipe() {
     assert!(missing.contains("last words") && !missing.contains("perplexity"), "{missing}");
 }
 
+/// A model of the same name before its weights were changed, and the same model by other code, are no part
+/// of what was measured of this one.
+#[test]
+fn a_card_has_nothing_of_other_weights_or_code() {
+    let results = Results::new();
+    let store = write_all(&results);
+    let other_text = Cell { dataset: "other".to_owned(), ..cell(WANDA) };
+    let mut before = record("w1", other_text.clone(), "code-a");
+    before.provenance.weights_sha256 = "44".repeat(32);
+    store.write_windows(&before, &windows(&[50.0; DENSE_NATS.len()])).unwrap();
+    let by_other_code = record("w2", other_text.clone(), "code-b");
+    store.write_windows(&by_other_code, &windows(&[50.0; DENSE_NATS.len()])).unwrap();
+    let card = || results.printed(&["--results", "run", "--card", "w0"]);
+    assert!(!card().contains("| other |"), "{}", card());
+    put(&store, "w3", other_text, 10.0, 600);
+    assert!(card().contains("| other |"), "{}", card());
+}
+
 #[test]
 fn the_screen_says_how_few_bytes_do_and_which_method_pays() {
     let results = Results::new();
