@@ -1,7 +1,7 @@
 //! Finding and checking every input of a grid before any compute.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -12,7 +12,9 @@ use plan::{
 };
 
 use crate::exit::Exit;
-use crate::hashing::{CONFIG, digests, names_in, sha256_file, tokenizer_names, weight_names};
+use crate::hashing::{
+    CONFIG, Digests, digests, names_in, sha256_file, tokenizer_names, weight_names,
+};
 use crate::hub_inputs;
 use crate::texts;
 use crate::workspace::Workspace;
@@ -219,10 +221,8 @@ fn own_model(workspace: &Workspace, name: &str, path: &Path) -> Result<ModelInpu
         return Err(problems);
     }
     let hashes = if path.is_dir() {
-        names_in(path).and_then(|names| digests(&names, |name| sha256_file(&path.join(name)))).map(
-            // There is a tokenizer, or its absence were a problem.
-            |digests| (digests.weights, digests.tokenizer.unwrap_or_default()),
-        )
+        // There is a tokenizer, or its absence were a problem.
+        folder_digests(path).map(|own| (own.weights, own.tokenizer.unwrap_or_default()))
     } else {
         sha256_file(path).map(|whole| (whole.clone(), whole))
     };
@@ -239,6 +239,21 @@ fn own_model(workspace: &Workspace, name: &str, path: &Path) -> Result<ModelInpu
         planned: false,
         time_steps,
     })
+}
+
+fn folder_digests(path: &Path) -> io::Result<Digests> {
+    names_in(path).and_then(|names| digests(&names, |name| sha256_file(&path.join(name))))
+}
+
+/// The hash of the weights of a model, as [`ModelInput::sha256`] has it.
+///
+/// # Errors
+/// What cannot be read.
+pub(crate) fn weights_digest(path: &Path) -> io::Result<String> {
+    if path.is_dir() {
+        return folder_digests(path).map(|own| own.weights);
+    }
+    sha256_file(path)
 }
 
 /// The worker may run elsewhere: it gets whole paths.

@@ -1,15 +1,20 @@
 //! Model, cuts and calibration of a cell of a run, for `slim --from-cell`; and what was measured of them,
 //! for the card.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
-use plan::{SlimFormat, SlimRequest, SlimText};
+use plan::{ModelInput, SlimFormat, SlimRequest, SlimText, TextInput};
 
 use crate::build;
 use crate::exit::Exit;
 use crate::explain::known::{find, read_runs};
+use crate::explain::rests::Rests;
+use crate::explain::state::State;
+use crate::hashing::sha256_file;
+use crate::inputs::weights_digest;
 use crate::slim::provenance;
 use crate::workspace::Workspace;
 
@@ -48,6 +53,10 @@ pub(crate) fn request(
             })
         }
     };
+    let state = State::of(&worker, run, known)?;
+    let rests = Rests::of(run, &id, own, &state);
+    let text = calibration.as_ref().map(|own| &own.text);
+    unchanged(workspace, (&id, &rests, &state), model, text)?;
     let request = finish(SlimRequest {
         model: model.clone(),
         recipe: own.recipe.clone(),
@@ -66,6 +75,47 @@ pub(crate) fn request(
         false => Some(measured(workspace, run.folder.path(), &id)?),
     };
     Ok(SlimRequest { measured, ..request })
+}
+
+/// What was measured is of files with the hashes that gave the cell its id: it says nothing of others that
+/// bear their names now.
+///
+/// # Errors
+/// Exit code 4 where nothing was measured, 3 with every file that is gone or has changed.
+fn unchanged(
+    workspace: &Workspace,
+    (id, rests, state): (&str, &Rests, &State),
+    model: &ModelInput,
+    text: Option<&TextInput>,
+) -> Result<(), Exit> {
+    let done = matches!(state, State::Done { .. });
+    let Some(then) = rests.recorded.as_ref().filter(|_| done) else {
+        return Err(Exit::results(format!(
+            "cell {id} is {}: run its grid, or name MODEL and --step instead",
+            state.name()
+        )));
+    };
+    let weights = (&model.path, weights_digest(&model.path), Some(&then.weights));
+    let of_text = |own: &TextInput| sha256_file(&own.path).map(|hash| own.reading.identity(&hash));
+    let text = text.map(|own| (&own.path, of_text(own), then.calibration_text.as_ref()));
+    let problem = |(path, now, then): (&PathBuf, io::Result<String>, Option<&String>)| {
+        let shown = workspace.show(path);
+        match now {
+            Ok(now) if Some(&now) == then => None,
+            Ok(now) => {
+                let then = then.map_or("none", String::as_str);
+                Some(format!("{shown} has sha256 {now}, and had {then}"))
+            }
+            Err(error) => Some(format!("cannot read {shown} ({error})")),
+        }
+    };
+    let problems: Vec<String> = std::iter::once(weights).chain(text).filter_map(problem).collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let list = problems.join("\n  ");
+    let to_do = "run its grid again, or name MODEL and --step instead";
+    Err(Exit::inputs(format!("cell {id} was measured on other files: {to_do}\n  {list}")))
 }
 
 /// What the run measured of the recipe of a cell, as Markdown.

@@ -5,8 +5,9 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 
-use common::{Bench, stderr};
+use common::{Bench, program, stderr};
 
 /// Four bytes of a GGUF file, which is enough to be looked at.
 const MODEL: &str = "model.gguf";
@@ -102,4 +103,65 @@ fn the_worker_gets_the_whole_request() {
     assert_eq!(request["shard_bytes"], 5_000_000_000_u64);
     let command = request["provenance"]["command"].as_str().unwrap();
     assert_eq!(command, format!("cargo xtask {}", words.join(" ")));
+}
+
+/// A grid of one model of the project on one window, and a cut that looks at text.
+const SMALL: &str = r#"
+name = "small"
+seed = 1
+[[model]]
+name = "mine"
+path = "mine"
+[[dataset]]
+name = "text"
+path = "text.jsonl"
+protocol = "ppl-64"
+limit = 1
+calibration = { dataset = "before", path = "before.jsonl", limit = 1, window_tokens = 64 }
+[[sweep]]
+policy = "static"
+score = "magnitude"
+sparsity = 0.5
+"#;
+
+/// The card has the numbers of the cell: they must be of the files that are cut.
+#[test]
+fn a_cell_of_files_that_have_changed_is_refused() {
+    let bench = Bench::new();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("data");
+    fs::create_dir(bench.path("mine")).unwrap();
+    for file in fs::read_dir(data.join("models/opt-relu")).unwrap() {
+        let file = file.unwrap();
+        let name = file.file_name().into_string().unwrap();
+        fs::copy(file.path(), Path::new(&bench.path("mine")).join(name)).unwrap();
+    }
+    fs::copy(data.join("stories/dialogue.test.jsonl"), bench.path("text.jsonl")).unwrap();
+    let before = fs::read_to_string(data.join("stories/dialogue.calibration.jsonl")).unwrap();
+    bench.write("before.jsonl", &before);
+    let pipeline = bench.write("small.toml", SMALL);
+    for (link, name) in [("no-worker", "worker"), ("no-report", "report")] {
+        bench.script(link, &format!("exec {} \"$@\"", program(name).display()));
+    }
+    let output = bench.run(&["run-grid", &pipeline, "--no-report"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let cell =
+        format!("{}/small/mine text ppl-64 static κ=.5 magnitude", bench.results().display());
+    let slim = |words: &[&str]| bench.run(&[&["slim", "--from-cell", &cell], words].concat());
+    let refused = |words: &[&str], expected: &str| {
+        let output = slim(words);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        assert!(text.contains("was measured on other files"), "{text}");
+        assert!(text.contains(expected), "expected {expected:?} in {text}");
+    };
+    let output = slim(&["--out", &bench.path("first")]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    bench.write("before.jsonl", &before[..before.len() / 2]);
+    refused(&["--out", &bench.path("second"), "--dry-run"], "before.jsonl has sha256");
+    fs::remove_file(bench.path("before.jsonl")).unwrap();
+    fs::write(bench.path("mine/model.safetensors"), "other weights").unwrap();
+    let out = bench.path("second");
+    refused(&["--out", &out], "mine has sha256");
+    refused(&["--out", &out], "before.jsonl (No such file");
+    assert!(!Path::new(&out).exists());
 }

@@ -5,9 +5,9 @@ mod again;
 mod json;
 pub(crate) mod known;
 mod page;
-mod rests;
+pub(crate) mod rests;
 mod since;
-mod state;
+pub(crate) mod state;
 mod words;
 
 use std::path::{Path, PathBuf};
