@@ -166,6 +166,19 @@ fn check_that_the_test_is_held_out(run: &Path, answer: &Value) {
     }
 }
 
+/// Which stage a cell is of, and what goes on with it.
+fn check_what_is_said_of_a_cell(bench: &Bench, run: &Path, answer: &Value) {
+    let cell = answer["advice"]["cell"].as_str().unwrap();
+    let args = ["explain", cell, "--results", run.to_str().unwrap()];
+    let output = real(bench, &args).output().unwrap();
+    let text = stdout(&output);
+    assert!(text.contains("read in the test of a search"), "{text}");
+    assert!(text.contains("a search decides stage by stage what is run"), "{text}");
+    assert!(!text.contains("no file in pipelines/"), "{text}");
+    let told = json(&mut real(bench, &[&args[..], &["--json"]].concat()));
+    assert_eq!(told["runs"][0]["stage"], "test");
+}
+
 #[test]
 fn an_advice_is_found_resumed_and_written() {
     let bench = Bench::new();
@@ -202,7 +215,16 @@ fn an_advice_is_found_resumed_and_written() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
+    // What goes on with it is a search, and no pipeline; said once the killed one's worker has ended.
+    let status = || stdout(&real(&bench, &["status", run.to_str().unwrap()]).output().unwrap());
+    let began = Instant::now();
+    let idle = "nobody is at work; the run was begun by\n  cargo xtask advise";
+    while !status().contains(idle) {
+        assert!(began.elapsed() < Duration::from_secs(60), "{}", status());
+        std::thread::sleep(Duration::from_millis(100));
+    }
     assert_eq!(json(&mut real(&bench, &advise)), answer);
+    check_what_is_said_of_a_cell(&bench, &run, &answer);
     // The command runs as it was printed, and what it writes has the numbers of its cells.
     let advice = &answer["advice"];
     let command = advice["command"].as_str().unwrap_or_else(|| panic!("{answer:#}"));

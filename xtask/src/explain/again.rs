@@ -9,6 +9,7 @@ use plan::{Cell, Inputs, OrderProvenance, Pipeline, WorkOrder, cell_id};
 
 use crate::code_version::{code_version, revision};
 use crate::explain::known::KnownRun;
+use crate::explain::search::space_of;
 use crate::explain::state::State;
 use crate::inputs::{Purpose, resolve};
 use crate::workspace::Workspace;
@@ -56,6 +57,9 @@ impl Again {
             pipeline,
             id_now: None,
         };
+        if given.is_none() && space_of(asked.run.folder.path()).is_some() {
+            return unknown(of_search(asked), None);
+        }
         let (path, pipeline) = match find_pipeline(workspace, &asked.run.name, given) {
             Ok(found) => found,
             Err(reason) => return unknown(reason, None),
@@ -72,6 +76,15 @@ impl Again {
             Err(error) => unknown(format!("what it would rest on now: {error:#}"), Some(path)),
         }
     }
+}
+
+/// A search has no pipeline: it decides on the way what is run.
+fn of_search(asked: &Asked<'_>) -> String {
+    let order = asked.run.order.as_ref();
+    let command = order.map_or("cargo xtask advise", |own| own.provenance.command.as_str());
+    format!(
+        "a search decides stage by stage what is run, and computes no cell of this id twice: `{command}`"
+    )
 }
 
 /// Every `.toml` file below `folder`, sorted.

@@ -22,6 +22,7 @@ pub(crate) fn value(workspace: &Workspace, explanation: &Explanation<'_>) -> Val
         "is_ordered": known.is_ordered,
         "is_by_product": known.is_by_product,
         "command": explanation.command(),
+        "stage": explanation.stage,
         "cell": about.map(|about| about.cell),
         "sentence": about.map(|about| words::sentence(about.cell)),
         "fields": about.map(|about| fields(about)),

@@ -6,6 +6,7 @@ mod json;
 pub(crate) mod known;
 mod page;
 pub(crate) mod rests;
+mod search;
 mod since;
 pub(crate) mod state;
 mod words;
@@ -62,6 +63,8 @@ struct Explanation<'a> {
     id: &'a str,
     known: &'a KnownCell,
     state: State,
+    /// Of a cell of a search, where it stands in it.
+    stage: Option<String>,
     /// What needs the cell itself; none where only a damaged file bears the id.
     about: Option<About<'a>>,
     /// None where nothing was computed yet.
@@ -117,7 +120,11 @@ impl<'a> Explanation<'a> {
         let code = state.code();
         let since =
             code.map(|(code, revision)| Since::of(workspace, code, revision)).transpose()?;
-        Ok(Explanation { run, id, known, state, about, since, dependents: Dependents::of(run, id) })
+        let space = search::space_of(run.folder.path());
+        let stage =
+            space.zip(known.cell.as_ref()).and_then(|(own, cell)| search::stage(&own, cell));
+        let dependents = Dependents::of(run, id);
+        Ok(Explanation { run, id, known, state, stage, about, since, dependents })
     }
 
     /// The command of the last order, if that names the cell or one that reads it.

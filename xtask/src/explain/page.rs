@@ -99,6 +99,12 @@ fn state(workspace: &Workspace, explanation: &Explanation<'_>) -> Vec<String> {
         }
         State::Missing { is_ordered: false, .. } => lines.push("missing".to_owned()),
     }
+    lines.extend(explanation.stage.as_ref().map(|stage| match stage.as_str() {
+        "test" => "read in the test of a search (docs/advise.md)".to_owned(),
+        stage => {
+            format!("read in {stage}, whose windows and items the test leaves out (docs/advise.md)")
+        }
+    }));
     lines.push(match explanation.command() {
         Some(command) if explanation.known.is_ordered => format!("ordered by `{command}`"),
         Some(command) => {

@@ -79,7 +79,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         println!("{}", told(&order.run, &folder, &rows, &all, submission.as_ref(), &in_hand));
     } else {
         print!("{}", screen(&order.run, &rows, &all, &in_hand));
-        for line in advice(workspace, args, &rows, &all, submission.as_ref()) {
+        let command = &order.provenance.command;
+        for line in advice(workspace, args, &rows, &all, submission.as_ref(), command) {
             println!("{line}");
         }
     }
@@ -195,6 +196,7 @@ fn advice(
     rows: &[Row],
     all: &Count,
     submission: Option<&Submission>,
+    command: &str,
 ) -> Vec<String> {
     let is_waited_for = |row: &Row| row.task.as_ref().is_some_and(Task::is_in_queue);
     let n_left: usize =
@@ -202,14 +204,20 @@ fn advice(
     if n_left == 0 || all.running > 0 && submission.is_none() {
         return Vec::new();
     }
-    let file = args.pipeline.as_deref().map_or("pipelines/quick.toml".to_owned(), |own| {
-        if own.is_dir() { "PIPELINE".to_owned() } else { workspace.show(own) }
-    });
-    let command = match submission {
-        Some(_) => format!("cargo xtask slurm {file}"),
-        None => format!("cargo xtask run-grid {file}"),
+    let cells = if n_left == 1 { "1 cell is".to_owned() } else { format!("{n_left} cells are") };
+    let idle = match submission {
+        Some(_) => format!("{cells} left for which nothing is in the queue"),
+        None => format!("{cells} left, and nobody is at work"),
     };
-    vec![format!("{n_left} cells are left for which nothing is in the queue: {command}")]
+    // Of a folder the order alone knows which command makes it: a search is no pipeline.
+    let file = match args.pipeline.as_deref() {
+        Some(folder) if folder.is_dir() => {
+            return vec![format!("{idle}; the run was begun by"), format!("  {command}")];
+        }
+        own => own.map_or("pipelines/quick.toml".to_owned(), |own| workspace.show(own)),
+    };
+    let name = if submission.is_some() { "slurm" } else { "run-grid" };
+    vec![format!("{idle}: cargo xtask {name} {file}")]
 }
 
 fn told(
