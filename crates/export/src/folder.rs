@@ -7,14 +7,14 @@ use std::{
 };
 
 use checkpoints::Dtype;
-use cuts::Slim;
+use cuts::{Slim, Storage};
 use files::FolderDraft;
 use models::{Model, ModelFacts, SaveError, Saved, config_text, saved_config};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Beside, Card, ExportError, Form, Watch, entries,
+    Ahead, Beside, Card, ExportError, Form, Watch, ahead, entries,
     entries::Entry,
     form::torch_name,
     gguf, notes, packed,
@@ -148,20 +148,30 @@ fn saved(
     padded.save(&layers)
 }
 
-/// Refuses what can be refused before a model is cut: a folder that is there already, a form that the
-/// family does not have.
+/// Refuses what can be refused before a model is cut: a folder that is there already or cannot be made, a
+/// form that the family does not have, matrices that the form will not hold.
 ///
 /// # Errors
 /// As [`export`].
-pub fn check(model: &dyn Model, source: &Path, settings: &Settings<'_>) -> Result<(), ExportError> {
+pub fn check(
+    model: &dyn Model,
+    source: &Path,
+    settings: &Settings<'_>,
+    ahead: &Ahead,
+) -> Result<(), ExportError> {
     files::refuse_what_is_there(settings.out)?;
-    let layers: Vec<usize> = (0..model.facts().layers).collect();
+    files::refuse_what_cannot_be_made(settings.out)?;
+    let facts = model.facts();
+    let layers: Vec<usize> = (0..facts.layers).collect();
     let saved = model.save(&layers)?;
     let config = saved_config(source, &saved)?;
-    match settings.form {
-        Form::Gguf(dtype) => gguf::check(&saved, &config, dtype),
-        Form::Folder(_) | Form::Packed(_) => Ok(()),
-    }
+    let checked = match settings.form {
+        Form::Gguf(dtype) => gguf::check(&saved, &config)
+            .and_then(|()| ahead::blocks(&saved, dtype.block(), &facts, ahead)),
+        Form::Packed(_) => ahead::packed(&saved, &Storage::of(model), &facts, ahead),
+        Form::Folder(_) => Ok(()),
+    };
+    checked.map_err(|reason| ExportError::Form { form: settings.form.to_string(), reason })
 }
 
 fn write_folder(

@@ -33,6 +33,7 @@
 //! # }
 //! ```
 
+mod ahead;
 mod card;
 mod entries;
 mod error;
@@ -44,6 +45,7 @@ mod notes;
 mod packed;
 mod widths;
 
+pub use ahead::Ahead;
 pub use card::{Card, StepWords};
 pub use error::ExportError;
 pub use files_beside::{Beside, Content, TAKEN, taken_along};

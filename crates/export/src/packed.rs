@@ -48,25 +48,22 @@ pub(crate) fn entries<'a>(
     Ok((all, config(rounding, &ignored)))
 }
 
+/// Said where matrices are left as they are.
+pub(crate) const NOT_ROUNDED: &str = "not all matrices are rounded to as many bits: end the recipe with \
+                                      cut=bits, or choose f32, f16 or bf16";
+
 /// How all matrices are rounded.
 fn one_rounding(storage: &Storage) -> Result<Rounding, String> {
     let mut roundings = storage.matrices.values().map(|matrix| matrix.rounding);
     let first = roundings.next().flatten();
     match first.filter(|first| roundings.all(|other| other == Some(*first))) {
         Some(rounding) => Ok(rounding),
-        None => Err("not all matrices are rounded to as many bits: end the recipe with \
-                     cut=bits, or choose f32, f16 or bf16"
-            .to_owned()),
+        None => Err(NOT_ROUNDED.to_owned()),
     }
 }
 
-/// The tensors of one matrix.
-fn packed<'a>(
-    tensor: &'a SavedTensor,
-    stored: &StoredMatrix,
-    Rounding { bits, group }: Rounding,
-    dtype: Dtype,
-) -> Result<Vec<Entry<'a>>, String> {
+/// Outputs and inputs of a matrix.
+pub(crate) fn shape(tensor: &SavedTensor, stored: &StoredMatrix) -> Result<[usize; 2], String> {
     let [rows, columns] = tensor.shape[..] else {
         return Err(format!("`{}` is no matrix", tensor.name));
     };
@@ -77,13 +74,29 @@ fn packed<'a>(
             tensor.name
         ));
     }
-    if columns % group != 0 {
-        return Err(format!(
-            "`{}` has {columns} inputs, which groups of {group} do not fill: choose a group that divides \
-             them, or f32, f16 or bf16",
-            tensor.name
-        ));
+    Ok([rows, columns])
+}
+
+/// Whether groups fill the inputs of a matrix.
+pub(crate) fn fills(name: &str, columns: usize, group: usize) -> Result<(), String> {
+    if columns.is_multiple_of(group) {
+        return Ok(());
     }
+    Err(format!(
+        "`{name}` has {columns} inputs, which groups of {group} do not fill: choose a group that divides \
+         them, or f32, f16 or bf16"
+    ))
+}
+
+/// The tensors of one matrix.
+fn packed<'a>(
+    tensor: &'a SavedTensor,
+    stored: &StoredMatrix,
+    Rounding { bits, group }: Rounding,
+    dtype: Dtype,
+) -> Result<Vec<Entry<'a>>, String> {
+    let [rows, columns] = shape(tensor, stored)?;
+    fills(&tensor.name, columns, group)?;
     let grids = Grids::of(tensor, columns, group, bits)?;
     let module = tensor.name.strip_suffix(".weight").unwrap_or(&tensor.name);
     let planned = |part: &str, dtype, shape: Vec<usize>| Planned {

@@ -5,7 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
 
-use crate::{TEMPORARY, WriteError, create_folders, failed, folder_of, sync_folder};
+use crate::{
+    TEMPORARY, WriteError, create_folders, failed, folder_of, sync_folder, temporary_name,
+};
 
 /// A folder that has no name yet. Dropped before [`FolderDraft::finish`], it leaves nothing behind.
 #[derive(Debug)]
@@ -73,6 +75,25 @@ pub fn refuse_what_is_there(path: &Path) -> Result<(), WriteError> {
     }
     let source = io::Error::new(io::ErrorKind::AlreadyExists, "it is there already");
     Err(failed("create", path)(source))
+}
+
+/// Refuses a name under which no folder can be made, before hours go into what it is to hold: tries it in
+/// the nearest folder that is there, and leaves nothing.
+///
+/// # Errors
+/// When nothing can be created there.
+pub fn refuse_what_cannot_be_made(path: &Path) -> Result<(), WriteError> {
+    let mut there = folder_of(path);
+    while fs::symlink_metadata(there).is_err() {
+        let above = folder_of(there);
+        if above == there {
+            break;
+        }
+        there = above;
+    }
+    let probe = temporary_name(&there.join("probe"));
+    fs::create_dir(&probe).map_err(failed("create", path))?;
+    fs::remove_dir(&probe).map_err(failed("remove", &probe))
 }
 
 impl Drop for FolderDraft {

@@ -18,7 +18,7 @@ mod folder;
 mod process;
 mod stand_in;
 
-pub use folder::{FolderDraft, refuse_what_is_there};
+pub use folder::{FolderDraft, refuse_what_cannot_be_made, refuse_what_is_there};
 pub use process::Process;
 pub use stand_in::StandIn;
 

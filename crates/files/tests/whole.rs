@@ -119,3 +119,15 @@ fn a_folder_appears_whole_or_not_at_all() {
         BTreeSet::from(["model".to_owned(), "other".to_owned()])
     );
 }
+
+/// Where a folder can be made nothing is left of the question; where it cannot, that is the answer.
+#[test]
+fn a_place_is_tried_and_left_as_it_is() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("a/b/model");
+    files::refuse_what_cannot_be_made(&path).unwrap();
+    assert_eq!(names(place.path()), BTreeSet::new());
+    fs::write(place.path().join("file"), b"").unwrap();
+    let error = files::refuse_what_cannot_be_made(&place.path().join("file/model")).unwrap_err();
+    assert_eq!(error.source.kind(), io::ErrorKind::NotADirectory);
+}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Calibration, Cell, DEFAULT_CALIBRATION_WINDOW_TOKENS, DeviceName, ModelInput, OrderProvenance,
-    OrderedCell, Protocol, Recipe, SlimFormat, TextInput, WorkOrder,
+    OrderedCell, Protocol, Recipe, SlimFormat, Step, TextInput, WorkOrder,
 };
 
 /// A recipe whose cuts are written: what `worker slim` reads.
@@ -60,6 +60,13 @@ impl SlimRequest {
             return Err(format!(
                 "step `{skip}` decides while the model runs, so what it leaves is no checkpoint: leave it \
                  out, and run the written model with it (`cargo xtask cell --model DIR --step …`)"
+            ));
+        }
+        let linear = |step: &&Step| step.name("method") == Some("linearise");
+        if let Some(step) = recipe.cuts().find(linear) {
+            return Err(format!(
+                "step `{step}` puts a linear map in the place of a layer, which no class of transformers and \
+                 no GGUF family has: leave it out"
             ));
         }
         if recipe.observation().is_some() {
@@ -177,5 +184,8 @@ mod tests {
         let skip = "skip=ffn,score=magnitude,sparsity=0.5";
         let error = SlimRequest::check(&recipe(&[cut, skip])).unwrap_err();
         assert!(error.contains("skip=ffn") && error.contains("no checkpoint"), "{error}");
+        let linear = "cut=layers,method=linearise,layer=1,rank=8";
+        let error = SlimRequest::check(&recipe(&[cut, linear])).unwrap_err();
+        assert!(error.contains("method=linearise") && error.contains("leave it out"), "{error}");
     }
 }

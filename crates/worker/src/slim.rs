@@ -4,10 +4,11 @@ use std::{io::Write as _, path::Path, time::Instant};
 
 use anyhow::Context as _;
 use cuts::Slim;
-use export::{Card, Settings, StepWords, Subject, Watch, Written, export};
+use export::{Ahead, Card, Settings, StepWords, Subject, Watch, Written, export};
 use models::{Model, ModelFacts};
-use plan::{OrderedCell, SlimAnswer, SlimEvent, SlimRequest};
+use plan::{OrderedCell, Recipe, SlimAnswer, SlimEvent, SlimRequest};
 use serde_json::json;
+use sparse::kept_count;
 use tables::Store;
 
 use crate::{
@@ -56,9 +57,9 @@ fn run(request: &SlimRequest, stop: &Stop) -> Result<SlimAnswer, Fail> {
     let device = subject::device(request.device).map_err(Fail::Usage)?;
     let loaded = subject::model(&request.model.path, &device, request.model.time_steps);
     let loaded = loaded.map_err(Fail::input)?;
-    export::check(&*loaded.model, &request.model.path, &settings)
-        .map_err(|e| Fail::Usage(e.into()))?;
     let whole = loaded.facts;
+    let ahead = ahead(&request.recipe, whole.neurons);
+    export::check(&*loaded.model, &request.model.path, &settings, &ahead).map_err(refused)?;
     if request.dry_run {
         return Ok(would(request, &whole, &*loaded.model));
     }
@@ -77,6 +78,29 @@ fn run(request: &SlimRequest, stop: &Stop) -> Result<SlimAnswer, Fail> {
     let written = export(&subject, &settings, &beside, &watch).map_err(fail)?;
     let seconds = [cut_seconds, started.elapsed().as_secs_f64()];
     Ok(answer(request, &whole, stored.bytes(), written, seconds))
+}
+
+/// What the cuts are known to leave before they are made.
+fn ahead(recipe: &Recipe, neurons: usize) -> Ahead {
+    let of = |name: &'static str| recipe.cuts().filter(move |step| step.kind().name == name);
+    let left = of("ffn").fold(neurons, |left, step| {
+        kept_count(left, step.share("sparsity").unwrap_or_default().get())
+    });
+    let rounding = recipe.cuts().filter(|step| step.count("bits").is_some()).last();
+    let group = rounding.and_then(|step| step.count("group"));
+    Ahead {
+        group: group.and_then(|group| usize::try_from(group).ok()),
+        neurons: (left != neurons).then_some(left),
+        other_widths: ["heads", "state", "low-rank"].iter().any(|name| of(name).next().is_some()),
+    }
+}
+
+/// What is refused before anything is cut.
+fn refused(error: export::ExportError) -> Fail {
+    match error {
+        export::ExportError::Write { .. } => Fail::Results(error.into()),
+        other => Fail::Usage(other.into()),
+    }
 }
 
 fn fail(error: export::ExportError) -> Fail {

@@ -167,11 +167,20 @@ fn a_written_model_gives_the_numbers_of_its_cell() {
 fn what_cannot_be_written_is_refused_before_the_cuts() {
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join("out");
-    let refused = |name: &str, steps: &[&str], format: SlimFormat| {
-        let error = slim(&request(name, steps, format, &out)).unwrap_err();
+    // A dry run says the same, and neither comes to a cut.
+    let refused_at = |name: &str, steps: &[&str], format: SlimFormat, out: &Path| {
+        let [error, dry] = [false, true].map(|dry_run| {
+            let output =
+                worker("slim", &SlimRequest { dry_run, ..request(name, steps, format, out) });
+            let events = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(!output.status.success() && !events.contains("cutting"), "{events}");
+            String::from_utf8_lossy(&output.stderr).into_owned()
+        });
+        assert_eq!(error, dry);
         assert!(!out.exists(), "{error}");
         error
     };
+    let refused = |name: &str, steps: &[&str], format| refused_at(name, steps, format, &out);
     let cut = "cut=weights,method=sparsegpt,sparsity=0.5";
     let error = refused("opt-relu", &[cut], SlimFormat::GgufF16);
     assert!(error.contains("OPTForCausalLM is none of the families"), "{error}");
@@ -181,10 +190,26 @@ fn what_cannot_be_written_is_refused_before_the_cuts() {
     assert!(error.contains("cut=bits"), "{error}");
     let linear = "cut=layers,method=linearise,layer=1";
     let error = refused("qwen2-silu", &[linear], SlimFormat::F32);
-    assert!(error.contains("layer 1 is a linear map"), "{error}");
+    assert!(error.contains("a linear map in the place of a layer"), "{error}");
+    let (half, rounded) = ("cut=ffn,score=weight,sparsity=0.5", "cut=bits,method=rtn,bits=4");
+    let error = refused("qwen2-silu", &[rounded], SlimFormat::PackedF16);
+    assert!(error.contains("344 inputs, which groups of 64 do not fill"), "{error}");
+    let of_eight = format!("{rounded},group=8");
+    let error = refused("qwen2-silu", &[half, &of_eight], SlimFormat::PackedF16);
+    assert!(error.contains("172 inputs, which groups of 8 do not fill"), "{error}");
+    let error = refused("qwen2-silu", &[half], SlimFormat::GgufQ8);
+    assert!(error.contains("rows of 172 numbers, which blocks of 32 do not fill"), "{error}");
+    let file = place.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = refused_at("qwen2-silu", &[half], SlimFormat::F32, &file.join("out"));
+    assert!(error.contains("cannot create"), "{error}");
     let skip = "skip=ffn,score=magnitude,sparsity=0.5";
     let error = refused("qwen2-silu", &[skip], SlimFormat::F32);
     assert!(error.contains("no checkpoint"), "{error}");
+    // What fits is not refused.
+    let of_four = format!("{rounded},group=4");
+    let fits = place.path().join("fits");
+    slim(&request("qwen2-silu", &[half, &of_four], SlimFormat::PackedF16, &fits)).unwrap();
     fs::create_dir(&out).unwrap();
     let error = slim(&request("qwen2-silu", &[], SlimFormat::F32, &out)).unwrap_err();
     assert!(error.contains("it is there already"), "{error}");

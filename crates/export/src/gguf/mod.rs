@@ -73,14 +73,8 @@ pub(crate) fn write(
 }
 
 /// Refuses a model that llama.cpp would not run, or would run otherwise.
-pub(crate) fn check(
-    saved: &Saved,
-    config: &Map<String, Value>,
-    dtype: GgufType,
-) -> Result<(), ExportError> {
-    let refused =
-        |reason: String| ExportError::Form { form: Form::Gguf(dtype).to_string(), reason };
-    facts(saved, config).and_then(|facts| facts.check()).map(drop).map_err(refused)
+pub(crate) fn check(saved: &Saved, config: &Map<String, Value>) -> Result<(), String> {
+    facts(saved, config).and_then(|facts| facts.check()).map(drop)
 }
 
 fn facts<'a>(saved: &'a Saved, config: &'a Map<String, Value>) -> Result<Facts<'a>, String> {
@@ -108,16 +102,7 @@ fn sources<'a>(facts: &Facts<'a>, dtype: GgufType) -> Result<Vec<Source<'a>>, St
             (_, GgufType::Q4_0) if is_table => GgufType::Q8_0,
             (_, dtype) => dtype,
         };
-        let row = tensor.shape.last().copied().unwrap_or(1);
-        if !row.is_multiple_of(dtype.block()) {
-            return Err(format!(
-                "`{}` has rows of {row} numbers, which blocks of {} do not fill: choose gguf-f16, or a \
-                 sparsity that leaves a multiple of {}",
-                tensor.name,
-                dtype.block(),
-                dtype.block()
-            ));
-        }
+        fills(&tensor.name, tensor.shape.last().copied().unwrap_or(1), dtype.block())?;
         let planned = GgufTensor { name, shape: tensor.shape.clone(), dtype };
         sources.push(Source { planned, values: Values::Of(tensor) });
     }
@@ -130,6 +115,17 @@ fn sources<'a>(facts: &Facts<'a>, dtype: GgufType) -> Result<Vec<Source<'a>>, St
         sources.push(Source { planned, values: Values::Given(divisors) });
     }
     Ok(sources)
+}
+
+/// Whether blocks fill the rows of a tensor.
+pub(crate) fn fills(name: &str, row: usize, block: usize) -> Result<(), String> {
+    if row.is_multiple_of(block) {
+        return Ok(());
+    }
+    Err(format!(
+        "`{name}` has rows of {row} numbers, which blocks of {block} do not fill: choose gguf-f16, or a \
+         sparsity that leaves a multiple of {block}"
+    ))
 }
 
 fn first_divided(decoder: &SavedDecoder) -> Option<&Divided> {
