@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use plan::{WorkOrder, cell_id};
+use plan::{AdviceSpace, WorkOrder, cell_id};
 use rayon::prelude::*;
 use serde::Serialize;
 use tables::{ORDER, Provenance, SPEED, Store, StoredFile, Survey, Table, each_cell, runs_in};
@@ -32,6 +32,8 @@ pub struct Run {
     pub folder: PathBuf,
     /// The last work order; none where there is no readable one.
     pub order: Option<WorkOrder>,
+    /// Whether it is a search of `cargo xtask advise`, which decides on the way what is run.
+    pub is_search: bool,
     /// Finished cells that measured losses, by id.
     pub results: Vec<CellResult>,
     /// Finished cells that measured scores and overlaps, by id.
@@ -123,8 +125,18 @@ impl Run {
             None => folder_name(folder),
         };
         let by_products = order.as_ref().map(by_products).unwrap_or_default();
-        let folder = folder.to_owned();
-        Ok(Run { name, folder, order, results, observed, by_products, failures, speed, unreadable })
+        Ok(Run {
+            name,
+            folder: folder.to_owned(),
+            order,
+            is_search: is_search(folder),
+            results,
+            observed,
+            by_products,
+            failures,
+            speed,
+            unreadable,
+        })
     }
 
     /// The ids of all finished cells.
@@ -139,6 +151,15 @@ impl Run {
         self.results.iter().map(|result| &result.provenance).chain(observed)
     }
 }
+
+/// Whether what was run is a space of recipes, and no pipeline.
+fn is_search(folder: &Path) -> bool {
+    let text = fs::read_to_string(folder.join(PLAN));
+    text.is_ok_and(|text| AdviceSpace::parse(&text).is_ok())
+}
+
+/// The copy of the pipeline, or of the space, in a run's folder.
+const PLAN: &str = "plan.toml";
 
 /// What one file of a table held.
 enum TableFile {

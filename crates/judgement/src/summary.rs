@@ -34,6 +34,8 @@ pub enum Warning {
     NoOrder(Option<String>),
     /// No claim was judged; the error.
     NoClaims(String),
+    /// The run is a search, whose tables chose recipes; the command that made it, where it is known.
+    Search(Option<String>),
 }
 
 /// What the tables of one run say.
@@ -108,6 +110,10 @@ impl Summary {
         if origins.code_versions.len() > 1 {
             warnings.push(Warning::MixedCode(origins.code_versions.clone()));
         }
+        let command = run.order.as_ref().map(|order| order.provenance.command.clone());
+        if run.is_search {
+            warnings.push(Warning::Search(command.clone()));
+        }
         let Tables { perplexity, accuracy, recall } = tables(run, &mut warnings);
         let recipes = recipes(run, &Resamples::for_results(&run.results));
         let missing = missing(run);
@@ -135,7 +141,7 @@ impl Summary {
         Summary {
             run: run.name.clone(),
             folder: run.folder.display().to_string(),
-            command: run.order.as_ref().map(|order| order.provenance.command.clone()),
+            command,
             glance: glance(&perplexity, &accuracy),
             claims,
             warnings,

@@ -115,6 +115,7 @@ fn run(results: Vec<CellResult>) -> Run {
         name: "run".to_owned(),
         folder: PathBuf::from("run"),
         order: None,
+        is_search: false,
         results,
         observed: Vec::new(),
         by_products: BTreeSet::new(),

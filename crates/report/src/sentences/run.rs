@@ -49,5 +49,13 @@ pub(crate) fn warning(own: &Warning) -> String {
             format!("no readable order.json{why}: which cells are missing is not known")
         }
         Warning::NoClaims(error) => format!("no claim was judged: {error}"),
+        Warning::Search(command) => {
+            let command = command.as_deref().unwrap_or("cargo xtask advise");
+            // The screen has room for the first line.
+            format!(
+                "a search: findings are of text that chose the recipes; what its test shows is said by \
+                 `{command}`. Rows of the test are those farthest from the beginning of each text"
+            )
+        }
     }
 }

@@ -125,6 +125,23 @@ fn a_card_has_nothing_of_other_weights_or_code() {
     assert!(card().contains("| other |"), "{}", card());
 }
 
+/// The first windows of a text choose recipes: what is said of them is no test.
+#[test]
+fn a_search_is_told_from_a_grid() {
+    let results = Results::new();
+    write_all(&results);
+    let screen = || results.printed(&["--results", "run"]);
+    let told = "a search: findings are of text that chose the recipes";
+    assert!(!screen().contains(told), "{}", screen());
+    let pipelines = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipelines");
+    let plan = results.path().join("run/plan.toml");
+    std::fs::copy(format!("{pipelines}/advise.toml"), &plan).unwrap();
+    assert!(screen().contains(told), "{}", screen());
+    assert!(results.page().contains(&format!("WARNING: {told}")), "{}", results.page());
+    std::fs::copy(format!("{pipelines}/quick.toml"), &plan).unwrap();
+    assert!(!screen().contains(told), "{}", screen());
+}
+
 #[test]
 fn the_screen_says_how_few_bytes_do_and_which_method_pays() {
     let results = Results::new();
