@@ -42,6 +42,13 @@ fn every_mistake_of_a_pipeline_is_listed_with_its_line() {
 }
 
 #[test]
+fn a_plan_of_speed_that_is_not_there_is_usage() {
+    let output = Bench::new().run(&["speed", "--plan", "nowhere.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("cannot read the plan nowhere.toml"), "{}", stderr(&output));
+}
+
+#[test]
 fn a_pipeline_that_is_not_there_is_usage() {
     let bench = Bench::new();
     let output = bench.run(&["run-grid", "nowhere.toml"]);

@@ -140,7 +140,10 @@ impl SpeedPlan {
     /// All that is wrong with it, a line each.
     pub fn parse(text: &str) -> Result<Self, String> {
         let plan: Self = toml::from_str(text).map_err(|error| error.to_string())?;
-        let problems: Vec<String> = plan.models.iter().flat_map(SpeedModel::problems).collect();
+        let mut problems: Vec<String> = plan.models.iter().flat_map(SpeedModel::problems).collect();
+        let mut names = BTreeSet::new();
+        let twice = plan.models.iter().filter(|own| !names.insert(own.name.as_str()));
+        problems.extend(twice.map(|own| format!("two models are called `{}`", own.name)));
         if problems.is_empty() { Ok(plan) } else { Err(problems.join("\n")) }
     }
 }
@@ -159,8 +162,18 @@ impl SpeedModel {
             if !names.insert(&row.name) {
                 wrong(format!("two rows are called `{}`", row.name));
             }
-            if let Err(problem) = row.recipe() {
-                wrong(format!("row `{}`: {problem}", row.name));
+            match row.recipe() {
+                Err(problem) => wrong(format!("row `{}`: {problem}", row.name)),
+                // Without a dataset ids are made up, those that cuts look at, too.
+                Ok(recipe) if recipe.needs_calibration() && self.dataset.is_some() => {
+                    if self.calibrate.is_none() {
+                        wrong(format!(
+                            "row `{}` looks at text: give the model `calibrate`",
+                            row.name
+                        ));
+                    }
+                }
+                Ok(_) => {}
             }
         }
         for SpeedTarget { of, over, .. } in &self.targets {
@@ -169,6 +182,13 @@ impl SpeedModel {
                     wrong(format!("a target names `{name}`, which is no row and no peer"));
                 }
             }
+        }
+        let SpeedTokens { prefill, prompt, decode } = self.tokens;
+        if [prefill, prompt, decode].contains(&0) {
+            wrong("`tokens`: `prefill`, `prompt` and `decode` are at least 1 each".to_owned());
+        }
+        if self.peers.contains(&SpeedPeer::LlamaCpp) && self.gguf.is_none() {
+            wrong("llama.cpp runs a GGUF file: name it as `gguf`".to_owned());
         }
         if self.dataset.is_some() != self.protocol.is_some() {
             wrong("`dataset` and `protocol` belong together".to_owned());
@@ -237,6 +257,28 @@ mod tests {
             assert!(problems.contains(part), "{part} is not in: {problems}");
         }
         assert_eq!(problems.lines().count(), 6, "{problems}");
+    }
+
+    /// What would end a run, or a process in it, after minutes.
+    #[test]
+    fn what_cannot_be_run_is_told_before() {
+        let rows = "row = [{ name = \"dense\" }, { name = \"h\", steps = [\"cut=ffn,score=magnitude,sparsity=0.5\"] }]";
+        let model = |more: &str| format!("[[model]]\nname = \"m\"\npath = \"p\"\n{more}\n{rows}\n");
+        let text = "dataset = \"d\"\nprotocol = \"ppl-64\"";
+        for (plan, expected) in [
+            (model(text), "row `h` looks at text: give the model `calibrate`"),
+            (model("peers = [\"llama.cpp\"]"), "name it as `gguf`"),
+            (model("tokens = { prefill = 0, prompt = 1, decode = 1 }"), "at least 1 each"),
+            (model("tokens = { prefill = 1, prompt = 1, decode = 0 }"), "at least 1 each"),
+            (model("") + &model(""), "two models are called `m`"),
+        ] {
+            let problems = SpeedPlan::parse(&plan).unwrap_err();
+            assert!(problems.contains(expected), "{expected} is not in: {problems}");
+            assert_eq!(problems.lines().count(), 1, "{problems}");
+        }
+        for plan in [model(""), model(&format!("{text}\ncalibrate = \"c\""))] {
+            SpeedPlan::parse(&plan).unwrap();
+        }
     }
 
     #[test]

@@ -75,7 +75,9 @@ const JSON: &str = "speed.json";
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
     let file = args.plan.clone().unwrap_or_else(|| workspace.root().join("bench/speed.toml"));
     let text = fs::read_to_string(&file);
-    let text = text.with_context(|| format!("cannot read {}", file.display()))?;
+    let text = text.map_err(|error| {
+        Exit::usage(format!("cannot read the plan {}: {error}", workspace.show(&file)))
+    })?;
     let mut plan = SpeedPlan::parse(&text)
         .map_err(|error| Exit::usage(format!("{}: {error}", file.display())))?;
     if let Some(name) =
