@@ -122,6 +122,31 @@ fn a_filter_runs_a_part_and_leaves_the_whole_order_for_the_report() {
     assert_eq!((&answer["cells"]["total"], &answer["report"]), (&1.into(), &Value::Null));
 }
 
+/// What is proposed goes on with the run that was asked about.
+#[test]
+fn status_proposes_what_goes_on_with_the_run() {
+    let bench = Bench::new();
+    let pipeline = bench.own_pipeline();
+    bench.worker("");
+    let results = bench.results();
+    let results = results.to_str().unwrap();
+    let output = bench.run(&["run-grid", &pipeline, "--no-report", "--results", results]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let begun = format!("cargo xtask run-grid {pipeline} --no-report --results {results}");
+    let folder = format!("{results}/own");
+    for (args, expected) in [
+        (
+            vec!["status", &pipeline, "--results", results],
+            format!("at work: cargo xtask run-grid {pipeline} --results {results}\n"),
+        ),
+        (vec!["status", &folder], format!("the run was begun by\n  {begun}\n")),
+    ] {
+        let text = stdout(&bench.run(&args));
+        assert!(text.contains("2 cells are left, and nobody is at work"), "{text}");
+        assert!(text.ends_with(&expected), "expected {expected:?} in {text}");
+    }
+}
+
 #[test]
 fn a_dry_run_lists_cells_and_totals_and_writes_nothing() {
     let bench = Bench::new();

@@ -217,7 +217,8 @@ fn advice(
         own => own.map_or("pipelines/quick.toml".to_owned(), |own| workspace.show(own)),
     };
     let name = if submission.is_some() { "slurm" } else { "run-grid" };
-    vec![format!("{idle}: cargo xtask {name} {file}")]
+    let results = args.results.as_ref().map(|own| format!(" --results {}", own.display()));
+    vec![format!("{idle}: cargo xtask {name} {file}{}", results.unwrap_or_default())]
 }
 
 fn told(
