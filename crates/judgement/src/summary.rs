@@ -107,12 +107,13 @@ impl Summary {
     pub fn from_run(run: &Run, claims_file: Option<&ClaimsFile>, margin: f64) -> Summary {
         let origins = Origins::from_run(run);
         let mut warnings = Vec::new();
-        if origins.code_versions.len() > 1 {
-            warnings.push(Warning::MixedCode(origins.code_versions.clone()));
-        }
         let command = run.order.as_ref().map(|order| order.provenance.command.clone());
+        // First, since it is about every number.
         if run.is_search {
             warnings.push(Warning::Search(command.clone()));
+        }
+        if origins.code_versions.len() > 1 {
+            warnings.push(Warning::MixedCode(origins.code_versions.clone()));
         }
         let Tables { perplexity, accuracy, recall } = tables(run, &mut warnings);
         let recipes = recipes(run, &Resamples::for_results(&run.results));
