@@ -160,7 +160,8 @@ impl Runner<'_> {
         started: Instant,
     ) -> Result<(), Fail> {
         let error = format!("{failure:#}");
-        tracing::warn!(cell = ordered.id, "{error}");
+        // Whoever reads the events says it; a second line would stand across their bars.
+        tracing::debug!(cell = ordered.id, "{error}");
         self.say(&Event::CellFailed { id: ordered.id.clone(), error: error.clone() });
         self.store
             .write_failure(&FailureRecord {

@@ -147,6 +147,9 @@ fn a_failed_cell_is_a_row_and_the_rest_goes_on() {
         order(&folder.path().join("run"), &golden_model("llama"), vec![dense(128), dense(64)]);
     let output = run(&order, folder.path());
     assert_eq!(output.status.code(), Some(plan::exit::FAILED_CELLS), "{}", stderr(&output));
+    assert_eq!(stderr(&output), "", "the event tells it, once");
+    let events = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(events.matches("\"cell_failed\"").count(), 1, "{events}");
     let status = Store::open_read_only(&order.results).unwrap().status().unwrap();
     assert_eq!(status[&order.cells[0].id], CellStatus::Failed);
     assert_eq!(status[&order.cells[1].id], CellStatus::Done);
