@@ -14,7 +14,7 @@ use plan::{
 
 use crate::build;
 use crate::exit::Exit;
-use crate::inputs::{Reads, absolute, model_problems};
+use crate::inputs::{Reads, absolute, model_path, model_problems};
 use crate::report::status;
 use crate::texts;
 use crate::workspace::Workspace;
@@ -64,8 +64,8 @@ fn help() -> String {
 #[derive(Debug, clap::Args)]
 #[command(after_help = help())]
 pub(crate) struct Args {
-    /// A GGUF file or a Hugging Face folder
-    #[arg(long, value_name = "DIR_OR_GGUF")]
+    /// A GGUF file, a Hugging Face folder, or a name of data/models.lock
+    #[arg(long, value_name = "MODEL")]
     model: PathBuf,
     /// A text: .raw (WikiText), .jsonl, .jsonl.gz or .json.gz (one object with `text` a line), .parquet
     /// (a column `text`); or the name of a known text, e.g. wikitext2
@@ -254,8 +254,10 @@ fn request(workspace: &Workspace, args: &Args) -> Result<CellRequest> {
             Some(CalibrationText { path, reading, limit, window_tokens })
         }
     };
+    let model = model_path(workspace, &args.model)
+        .map_err(|problem| Exit::inputs(format!("--model: {problem}")))?;
     Ok(CellRequest {
-        model: absolute(&args.model),
+        model,
         dataset,
         reading,
         protocol: args.protocol,

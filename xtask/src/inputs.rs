@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use files::StandIn;
 use plan::{
-    Cell, ModelEntry, ModelInput, ModelSource, ModelsLock, Pipeline, TaskInput, TextInput,
-    TimeSteps,
+    Cell, LockedModel, ModelEntry, ModelInput, ModelSource, ModelsLock, Pipeline, TaskInput,
+    TextInput, TimeSteps,
 };
 
 use crate::exit::Exit;
@@ -208,11 +208,46 @@ pub(crate) fn model_problems(workspace: &Workspace, path: &Path, reads: Reads) -
 /// Everything that is missing or wrong with it.
 pub(crate) fn any_model(workspace: &Workspace, given: &Path) -> Result<ModelInput, Vec<String>> {
     let lock = workspace.models_lock().map_err(|error| vec![format!("{error:#}")])?;
-    let name = given.to_str().filter(|name| !given.exists() && lock.find(name).is_some());
-    match name {
-        Some(name) => locked_model(workspace, name, &lock).map_err(|problem| vec![problem]),
+    match named(&lock, given).map_err(|problem| vec![problem])? {
+        Some(entry) => locked_model(workspace, &entry.name, &lock).map_err(|problem| vec![problem]),
         None => own_model(workspace, &given.display().to_string(), given),
     }
+}
+
+/// The path of a model that is given by hand as in [`any_model`]; its hash is not looked at.
+///
+/// # Errors
+/// A file of the lock that was not fetched, or what is no name of it.
+pub(crate) fn model_path(workspace: &Workspace, given: &Path) -> Result<PathBuf, String> {
+    let lock = workspace.models_lock().map_err(|error| format!("{error:#}"))?;
+    let Some(LockedModel { name, file, .. }) = named(&lock, given)? else {
+        return Ok(absolute(given));
+    };
+    let path = workspace.cache().join(file);
+    match path.exists() {
+        true => Ok(absolute(&path)),
+        false => {
+            Err(format!("{} is missing: run `cargo xtask fetch {name}`", workspace.show(&path)))
+        }
+    }
+}
+
+/// The model of the lock file that has a name, where there is no such path.
+///
+/// # Errors
+/// A word that is neither, with the names that there are.
+fn named<'a>(lock: &'a ModelsLock, given: &Path) -> Result<Option<&'a LockedModel>, String> {
+    let Some(name) = given.to_str().filter(|_| !given.exists()) else { return Ok(None) };
+    let found = lock.find(name);
+    let names = lock.names();
+    // Anything else is meant as a path.
+    if found.is_some() || name.contains(['/', '.']) || names.is_empty() {
+        return Ok(found);
+    }
+    let names = names.join(", ");
+    Err(format!(
+        "{name} is missing: give a GGUF file, a Hugging Face folder, or a name of data/models.lock ({names})"
+    ))
 }
 
 fn own_model(workspace: &Workspace, name: &str, path: &Path) -> Result<ModelInput, Vec<String>> {

@@ -41,6 +41,31 @@ fn every_mistake_of_a_pipeline_is_listed_with_its_line() {
     }
 }
 
+/// A cell by hand takes the names that `slim` and `advise` take.
+#[test]
+fn a_cell_takes_a_model_by_its_name() {
+    let bench = Bench::new();
+    let text = bench.write("text.raw", "some text\n");
+    let kept = bench.path("kept.json");
+    bench.worker(&format!("cp $3 {kept}"));
+    let cell = |model: &str| {
+        bench.run(&["cell", "--model", model, "--dataset", &text, "--protocol", "ppl-64"])
+    };
+    let output = cell("smollm2");
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("run `cargo xtask fetch smollm2`"), "{}", stderr(&output));
+    let output = cell("smolm2");
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("--model: smolm2 is missing"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("data/models.lock (smollm2"), "{}", stderr(&output));
+    let file = bench.write("cache/SmolLM2-135M-Instruct.Q4_1.gguf", "GGUF");
+    let output = cell("smollm2");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let request: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(kept).unwrap()).unwrap();
+    assert_eq!(request["model"], file);
+}
+
 #[test]
 fn a_plan_of_speed_that_is_not_there_is_usage() {
     let output = Bench::new().run(&["speed", "--plan", "nowhere.toml"]);

@@ -37,6 +37,7 @@ fn what_is_no_checkpoint_is_usage() {
         (vec![MODEL, "--out", "o", "--format", "gguf-q5"], 2, "gguf-q8_0"),
         (vec![MODEL, "--out", "o", "--shard-size", "5TB"], 2, "expected B, KB, MB or GB"),
         (vec!["nowhere", "--out", "o"], 3, "nowhere is missing"),
+        (vec!["smolm2", "--out", "o"], 3, "a name of data/models.lock (smollm2, "),
         (vec!["--out", "o"], 2, "MODEL"),
         (vec!["--from-cell", "abc", "--out", "o"], 2, "expected RUN/CELL"),
         (
