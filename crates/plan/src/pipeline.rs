@@ -57,6 +57,13 @@ impl Pipeline {
     /// [`Mistakes`] holds every mistake of the file, each with its line.
     pub fn parse(text: &str, known_models: &[String]) -> Result<Pipeline, Mistakes> {
         read_document(text, |reader, top| {
+            if let (None, Some(stage)) = (top.table.get("model"), top.table.get("stage")) {
+                // Of another file everything would be a mistake.
+                let message = "this is a space of recipes, for `cargo xtask advise --space`: a pipeline has a \
+                               `name` and [[model]], and no stages";
+                reader.mistake(&stage.span(), "", message);
+                return None;
+            }
             reader.check_keys(top, TOP_KEYS);
             let name = read_run_name(reader, top);
             let description = match top.table.get("description") {

@@ -198,6 +198,7 @@ fn mistakes_have_their_lines() {
     };
     let wrong = mistakes("\"wanda\"", "\"wnda\"");
     assert!(wrong.contains("line 14: sweep 1: step 1: `method`: expected one of"), "{wrong}");
+    assert!(wrong.contains("found `wnda`: did you mean `wanda`?"), "{wrong}");
     let wrong = mistakes("bits = [4, 3]", "bits = [4, 4]");
     assert!(wrong.contains("line 15: sweep 1: step 2: `bits`: the value comes twice"), "{wrong}");
     let wrong = mistakes("bits = [4, 3]", "bit = 4");

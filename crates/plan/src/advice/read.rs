@@ -9,6 +9,13 @@ const TOP_KEYS: &[&str] = &["description", "seed", "dataset", "stage", "test", "
 
 pub(super) fn parse(text: &str) -> Result<AdviceSpace, Mistakes> {
     read_document(text, |reader, top| {
+        if let Some(model) = top.table.get("model") {
+            // Of another file everything would be a mistake.
+            let message = "this is a pipeline, for `cargo xtask run-grid`: a space of recipes has [[stage]] and \
+                           [test], and its model is named by the command";
+            reader.mistake(&model.span(), "", message);
+            return None;
+        }
         reader.check_keys(top, TOP_KEYS);
         let description = match top.table.get("description") {
             Some(value) => reader.string(value, "", "description").map(|at| at.value),
@@ -151,5 +158,23 @@ recipe = [{ cut = "bits", method = "rtm", bits = 8 }]
         ] {
             assert!(mistakes.contains(part), "{part} is not in: {mistakes}");
         }
+    }
+
+    /// The committed files, each given in the place of the other.
+    #[test]
+    fn a_pipeline_is_no_space_and_is_told_once() {
+        let file = |name: &str| {
+            let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines");
+            std::fs::read_to_string(root.join(name)).unwrap()
+        };
+        let told = AdviceSpace::parse(&file("quick.toml")).unwrap_err();
+        assert_eq!(told.0.len(), 1);
+        assert!(
+            told.to_string().contains("this is a pipeline, for `cargo xtask run-grid`"),
+            "{told}"
+        );
+        let told = crate::Pipeline::parse(&file("advise.toml"), &[]).unwrap_err();
+        assert_eq!(told.0.len(), 1);
+        assert!(told.to_string().contains("`cargo xtask advise --space`"), "{told}");
     }
 }

@@ -34,16 +34,12 @@ pub enum StepError {
         setting: String,
     },
     /// A value that a setting cannot have.
-    #[error("{step}: `{setting}`: expected {expected}, found `{found}`")]
+    #[error("{step}: {problem}")]
     Value {
         /// The kind of step.
         step: String,
-        /// The setting.
-        setting: &'static str,
-        /// What it takes.
-        expected: String,
-        /// What was given.
-        found: String,
+        /// The setting, what it takes, and what was given.
+        problem: String,
     },
     /// A setting that must be there.
     #[error("{step} needs `{setting}`: {doc}")]

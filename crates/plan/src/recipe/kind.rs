@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Needs, Share, Step, StepError, Threshold, Value};
+use crate::{Needs, Share, Step, StepError, Threshold, Value, nearest};
 
 /// When a step acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -150,6 +150,16 @@ impl Setting {
         doc: "κ, the share dropped; max(1, round((1-κ)·n)) stay",
         label: Label::After("κ="),
     };
+
+    /// What is wrong with a value that it does not take, as a message shows that; and the nearest name.
+    pub(crate) fn refusal(&self, found: &str) -> String {
+        let meant = match self.takes {
+            Takes::Name(names) => nearest(found.trim_matches('`'), names.iter().map(|own| own.0)),
+            _ => None,
+        };
+        let meant = meant.map_or_else(String::new, |name| format!(": did you mean `{name}`?"));
+        format!("`{}`: expected {}, found {found}{meant}", self.name, self.takes.expected())
+    }
 
     /// The same setting where a step may go without it.
     pub(crate) const fn optional(self) -> Setting {

@@ -126,9 +126,7 @@ fn read_values<'a>(
             }
             Some(value) => values.push(value),
             None => {
-                let (expected, found) = (setting.takes.expected(), shown(raw));
-                let message = format!("`{}`: expected {expected}, found {found}", setting.name);
-                reader.mistake(&raw.span(), &section.place, message);
+                reader.mistake(&raw.span(), &section.place, setting.refusal(&shown(raw)));
             }
         }
     }

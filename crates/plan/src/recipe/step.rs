@@ -35,9 +35,7 @@ impl Step {
             let setting = setting_of(kind, key)?;
             let value = setting.takes.read(text).ok_or_else(|| StepError::Value {
                 step: kind.key(),
-                setting: setting.name,
-                expected: setting.takes.expected(),
-                found: text.clone(),
+                problem: setting.refusal(&format!("`{text}`")),
             })?;
             if values.insert(setting.name, value).is_some() {
                 let (step, setting) = (kind.key(), setting.name.to_owned());
