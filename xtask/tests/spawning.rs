@@ -357,3 +357,47 @@ fn a_large_run_is_folded_when_it_ends() {
     assert_eq!(output.status.code(), Some(0));
     assert!(stderr(&output).contains("warning: the results are stored, but not folded"));
 }
+
+/// Ctrl-C in the middle of the second model: the rows of the first are there, and the processes that are timed
+/// have ended without a word.
+#[test]
+fn a_stopped_speed_keeps_what_it_has_timed() {
+    let bench = Bench::new();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/models/qwen2-silu");
+    let entry = |name: &str| {
+        let path = model.display();
+        format!("[[model]]\nname = \"{name}\"\npath = \"{path}\"\nrow = [{{ name = \"dense\" }}]\n")
+    };
+    let plan = bench.write("speed.toml", &(entry("first") + &entry("second")));
+    bench.worker(
+        r#"if [ $1 = speed-table ]; then exit; fi
+echo $$ >> pids
+echo '{"ids":[1,2,3],"parameters":1,"stored_bytes":4}'
+while read -r ask; do
+    case $ask in
+    *loss*) echo '{"perplexity":null,"zeros":0.5}';;
+    *) echo '{"tokens":2,"seconds":0.5,"core_seconds":1.0,"nll_nats":1.0,"peak_rss_bytes":8}';;
+    esac
+done"#,
+    );
+    let results = bench.path("speed");
+    let mut command =
+        bench.command(&["speed", "--plan", &plan, "--repeats", "2", "--results", &results]);
+    let log = fs::File::create(bench.path("log")).unwrap();
+    let mut child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+    let said = || fs::read_to_string(bench.path("log")).unwrap();
+    wait_for("the second model", || said().contains("second: warming up"));
+    send("-INT", child.id());
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(5), "{}", said());
+    assert!(said().contains("what was timed before second is kept"), "{}", said());
+    assert!(said().trim_end().ends_with("stopped"), "{}", said());
+    let kept: Value =
+        serde_json::from_str(&fs::read_to_string(bench.path("speed/speed.json")).unwrap()).unwrap();
+    assert_eq!(kept["rows"][0]["model"], "first");
+    assert_eq!(kept["rows"].as_array().unwrap().len(), 1);
+    let pids = fs::read_to_string(bench.path("pids")).unwrap();
+    for pid in pids.lines() {
+        assert!(!Path::new("/proc").join(pid).exists(), "{pid} is still there");
+    }
+}

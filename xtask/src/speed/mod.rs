@@ -18,6 +18,7 @@ use crate::bench_record::{self, Begun, Kind};
 use crate::build;
 use crate::exit::Exit;
 use crate::python::succeed;
+use crate::stop::Stop;
 use crate::workspace::Workspace;
 
 pub(crate) use process::Process;
@@ -73,21 +74,7 @@ const JSON: &str = "speed.json";
 
 /// Runs the command; the value is its exit code.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
-    let file = args.plan.clone().unwrap_or_else(|| workspace.root().join("bench/speed.toml"));
-    let text = fs::read_to_string(&file);
-    let text = text.map_err(|error| {
-        Exit::usage(format!("cannot read the plan {}: {error}", workspace.show(&file)))
-    })?;
-    let mut plan = SpeedPlan::parse(&text)
-        .map_err(|error| Exit::usage(format!("{}: {error}", file.display())))?;
-    if let Some(name) =
-        args.only.iter().find(|name| !plan.models.iter().any(|own| own.name == **name))
-    {
-        let known: Vec<&str> = plan.models.iter().map(|own| own.name.as_str()).collect();
-        let message = format!("--only {name}: the plan has {}", known.join(", "));
-        return Err(Exit::usage(message).into());
-    }
-    plan.models.retain(|own| args.only.is_empty() || args.only.contains(&own.name));
+    let plan = plan_of(workspace, args)?;
     make_models(workspace, args, &plan)?;
     // All of them, before the first one is timed for minutes.
     let problems: Vec<String> =
@@ -105,22 +92,11 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         llama_python: args.llama_python.as_deref().or(args.python.as_deref()),
         threads: threads.unwrap_or_else(cores),
         repeats: usize::try_from(args.repeats).unwrap_or(usize::MAX),
+        stop: Stop::install()?,
     };
     let results = args.results.clone().unwrap_or_else(|| workspace.root().join("results/speed"));
-    let mut rows = Vec::new();
-    let mut aims = Vec::new();
-    let mut whole = Value::Null;
-    for model in &plan.models {
-        let timed = model::run(&sides, model).with_context(|| model.name.clone());
-        if timed.is_err() && !rows.is_empty() {
-            eprintln!("what was timed before is kept: {}", workspace.show(&results));
-        }
-        let (own, of_model) = timed?;
-        rows.extend(own);
-        aims.extend(of_model);
-        whole = json!({ "rows": rows, "targets": aims });
-        keep(&results, &worker, &whole)?;
-    }
+    let [rows, aims] = time(&sides, &plan, &results)?;
+    let whole = json!({ "rows": rows, "targets": aims });
     eprintln!("rows: {0}/{JSON} and {0}/{1}", workspace.show(&results), runs::SPEED);
     if args.json {
         println!("{whole}");
@@ -136,6 +112,47 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<i32> {
         eprintln!("record: {}", workspace.show(&file));
     }
     Ok(plan::exit::DONE)
+}
+
+/// The plan, of the models that are asked for.
+fn plan_of(workspace: &Workspace, args: &Args) -> Result<SpeedPlan> {
+    let file = args.plan.clone().unwrap_or_else(|| workspace.root().join("bench/speed.toml"));
+    let text = fs::read_to_string(&file);
+    let text = text.map_err(|error| {
+        Exit::usage(format!("cannot read the plan {}: {error}", workspace.show(&file)))
+    })?;
+    let mut plan = SpeedPlan::parse(&text)
+        .map_err(|error| Exit::usage(format!("{}: {error}", file.display())))?;
+    if let Some(name) =
+        args.only.iter().find(|name| !plan.models.iter().any(|own| own.name == **name))
+    {
+        let known: Vec<&str> = plan.models.iter().map(|own| own.name.as_str()).collect();
+        let message = format!("--only {name}: the plan has {}", known.join(", "));
+        return Err(Exit::usage(message).into());
+    }
+    plan.models.retain(|own| args.only.is_empty() || args.only.contains(&own.name));
+    Ok(plan)
+}
+
+/// Times one model after the other; the rows and the targets, which are kept as they come.
+fn time(sides: &model::Sides<'_>, plan: &SpeedPlan, results: &Path) -> Result<[Vec<Value>; 2]> {
+    let [mut rows, mut aims] = [Vec::new(), Vec::new()];
+    for model in &plan.models {
+        let timed = model::run(sides, model).with_context(|| model.name.clone());
+        if timed.is_err() && !rows.is_empty() {
+            let results = sides.workspace.show(results);
+            eprintln!("what was timed before {} is kept: {results}", model.name);
+        }
+        let (own, of_model) = match timed {
+            // Whatever else ends then.
+            Err(_) if sides.stop.asked() => return Err(Exit::stopped("stopped").into()),
+            timed => timed?,
+        };
+        rows.extend(own);
+        aims.extend(of_model);
+        keep(results, sides.worker, &json!({ "rows": rows, "targets": aims }))?;
+    }
+    Ok([rows, aims])
 }
 
 fn cores() -> usize {

@@ -20,6 +20,7 @@ use super::spread::Spread;
 use crate::exit::Exit;
 use crate::inputs::{Reads, model_problems};
 use crate::python::succeed;
+use crate::stop::Stop;
 use crate::texts;
 use crate::workspace::Workspace;
 
@@ -41,6 +42,7 @@ pub(super) struct Sides<'a> {
     pub(super) llama_python: Option<&'a Path>,
     pub(super) threads: usize,
     pub(super) repeats: usize,
+    pub(super) stop: Stop,
 }
 
 /// What a peer says when it is ready.
@@ -77,6 +79,7 @@ pub(super) fn run(sides: &Sides<'_>, model: &SpeedModel) -> Result<(Vec<Value>, 
     let mut runners = Vec::new();
     let mut ids = Vec::new();
     for row in &model.rows {
+        sides.stop.check()?;
         eprintln!("{}: {} is made ready", model.name, row.name);
         let (runner, own) = worker(sides, model, row)?;
         if row.name == DENSE_ROW {
@@ -85,6 +88,7 @@ pub(super) fn run(sides: &Sides<'_>, model: &SpeedModel) -> Result<(Vec<Value>, 
         runners.push(runner);
     }
     for peer in &model.peers {
+        sides.stop.check()?;
         match peer_of(sides, model, *peer, &ids) {
             Ok(Some(runner)) => runners.push(runner),
             Ok(None) => {}
@@ -270,6 +274,7 @@ fn time(sides: &Sides<'_>, model: &SpeedModel, runners: &mut [Runner]) -> Result
             for turn in 0..n {
                 let turn = if repeat % 2 == 0 { turn } else { n - 1 - turn };
                 let runner = &mut runners[(turn + repeat) % n];
+                sides.stop.check()?;
                 sleep(SETTLE);
                 let timed: Timed = runner.process.ask(ask)?;
                 if repeat > 0 {

@@ -1,6 +1,7 @@
 //! A process that holds one model and is timed whenever it is asked.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -37,7 +38,8 @@ impl Process {
     }
 
     fn start(command: &mut Command, name: &str, request: Option<NamedTempFile>) -> Result<Process> {
-        let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        // Ctrl-C is for us alone: whoever is timed ends with its standard input, and says nothing of it.
+        let started = command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = started.with_context(|| format!("{name}: cannot start {command:?}"))?;
         let stdout = child.stdout.take().context("a process has no standard output")?;
         let stdin = child.stdin.take();
