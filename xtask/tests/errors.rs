@@ -353,3 +353,15 @@ fn what_speed_lacks_is_told_before_anything_is_timed() {
     }
     assert!(!text.contains("made ready"), "{text}");
 }
+
+/// A folder that is not there is no pipeline that cannot be read: other commands say it with the same code.
+#[test]
+fn a_run_that_is_not_there_is_said_by_status_as_by_others() {
+    let bench = Bench::new();
+    let nowhere = bench.path("nowhere");
+    let output = bench.run(&["status", &nowhere]);
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    assert!(stderr(&output).contains("nowhere is not there"), "{}", stderr(&output));
+    let output = bench.run(&["status", "nowhere.toml"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}

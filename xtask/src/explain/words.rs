@@ -58,11 +58,15 @@ pub(crate) fn sentence(cell: &Cell) -> String {
 pub(crate) fn fields(cell: &Cell) -> Vec<Field> {
     let field = |name, value: String, meaning| Field { name, value, meaning };
     let all = |n: Option<usize>| n.map_or("all".to_owned(), |n| n.to_string());
+    let evaluated = match cell.offset {
+        Some(_) => "windows or items evaluated, from the first behind `offset`",
+        None => "windows or items evaluated, from the first",
+    };
     let mut fields = vec![
         field("model", cell.model.clone(), "the name of the model in the pipeline"),
         field("dataset", cell.dataset.clone(), "the name of the text in the pipeline"),
         field("protocol", cell.protocol.to_string(), protocol(cell.protocol)),
-        field("limit", all(cell.limit), "windows or items evaluated, from the first"),
+        field("limit", all(cell.limit), evaluated),
     ];
     if let Some(offset) = cell.offset {
         let meaning = "windows or items left out at the beginning of the text";

@@ -95,6 +95,10 @@ fn folder(workspace: &Workspace, args: &Args) -> Result<PathBuf> {
         return Ok(given);
     }
     let shown = workspace.show(&given);
+    if !given.exists() && given.extension().is_none_or(|end| end != "toml") {
+        let message = format!("{shown} is not there: give the folder of a run, or a pipeline");
+        return Err(Exit::results(message).into());
+    }
     let text = fs::read_to_string(&given)
         .map_err(|error| Exit::usage(format!("cannot read the pipeline {shown}: {error}")))?;
     let pipeline = Pipeline::parse(&text, &workspace.models_lock()?.names())
