@@ -97,7 +97,12 @@ pub(super) fn run(sides: &Sides<'_>, model: &SpeedModel) -> Result<(Vec<Value>, 
     }
     time(sides, model, &mut runners)?;
     for runner in runners.iter_mut().take(model.rows.len()) {
-        runner.loss = Some(runner.process.ask(SpeedAsk::Loss)?);
+        let loss: SpeedLoss = runner.process.ask(SpeedAsk::Loss)?;
+        if runner.about.zeros == ZeroEntries::Skip && loss.zeros.is_none_or(|share| share == 0.0) {
+            let row = runner.process.name();
+            eprintln!("{}: {row}: nothing is left out, for nothing is exactly zero", model.name);
+        }
+        runner.loss = Some(loss);
     }
     agree(&runners)?;
     let rows = runners.iter().map(|own| own.row(&model.name, &runners[0])).collect();
