@@ -105,16 +105,13 @@ fn claims(workspace: &Workspace, given: Option<&Path>, results: &Path) -> Vec<Os
 
 /// The claims file that the pipeline of a run names; a folder of several runs has none.
 fn named_by(workspace: &Workspace, results: &Path) -> Option<PathBuf> {
-    let text = std::fs::read_to_string(results.join(PLAN)).ok()?;
+    let text = std::fs::read_to_string(results.join(runs::PLAN)).ok()?;
     let models = workspace.models_lock().ok()?.names();
     let named = Pipeline::parse(&text, &models).ok()?.claims?;
     // Names are relative to where pipelines lie, which the copy in the run is not.
     let file = workspace.root().join("pipelines").join(named);
     file.is_file().then_some(file)
 }
-
-/// The copy of the pipeline in a run's folder.
-const PLAN: &str = "plan.toml";
 
 /// Names the workspace's sweeps to the report, where there are any.
 fn sweeps(workspace: &Workspace) -> Vec<OsString> {

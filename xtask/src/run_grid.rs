@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use plan::exit::{DONE, FAILED_CELLS, STOPPED};
 use plan::{DeviceName, Filter, Shard, WorkOrder};
-use runs::{CellStatus, ORDER, RunFolder, Standing};
+use runs::{CellStatus, ORDER, PLAN, RunFolder, Standing};
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -208,7 +208,7 @@ pub(crate) fn open(folder: &Path) -> Result<RunFolder> {
 /// Leaves the pipeline and the whole grid beside the results.
 pub(crate) fn prepare(folder: &Path, grid: &Grid) -> Result<()> {
     let unusable = || Exit::results("the results folder cannot be used");
-    let plan = folder.join("plan.toml");
+    let plan = folder.join(PLAN);
     files::write(&plan, grid.pipeline_text.as_bytes()).with_context(unusable)?;
     // Written as it is encoded: of a million cells it is most of a gigabyte.
     let mut draft = files::Draft::begin(&folder.join(ORDER)).with_context(unusable)?;

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use plan::{AdviceSpace, WorkOrder, cell_id};
+use plan::{WorkOrder, cell_id};
 use rayon::prelude::*;
 use serde::Serialize;
-use tables::{ORDER, Provenance, SPEED, Store, StoredFile, Survey, Table, each_cell, runs_in};
+use tables::{
+    ORDER, Provenance, SPEED, Store, StoredFile, Survey, Table, each_cell, runs_in, space_of,
+};
 
 use crate::observed::{Observed, is_observed, read_observed};
 use crate::speed::{TimedRow, read_speed};
@@ -129,7 +131,7 @@ impl Run {
             name,
             folder: folder.to_owned(),
             order,
-            is_search: is_search(folder),
+            is_search: space_of(folder).is_some(),
             results,
             observed,
             by_products,
@@ -151,15 +153,6 @@ impl Run {
         self.results.iter().map(|result| &result.provenance).chain(observed)
     }
 }
-
-/// Whether what was run is a space of recipes, and no pipeline.
-fn is_search(folder: &Path) -> bool {
-    let text = fs::read_to_string(folder.join(PLAN));
-    text.is_ok_and(|text| AdviceSpace::parse(&text).is_ok())
-}
-
-/// The copy of the pipeline, or of the space, in a run's folder.
-const PLAN: &str = "plan.toml";
 
 /// What one file of a table held.
 enum TableFile {

@@ -1,7 +1,7 @@
 //! What is known of a cut model before it is cut, so that a form is refused at once and not after hours.
 
-use cuts::{Storage, StoredMatrix};
-use models::{ModelFacts, Saved, SavedTensor};
+use cuts::Storage;
+use models::{ModelFacts, Saved};
 
 /// What cuts that are still to come are known to leave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,16 +43,12 @@ pub(crate) fn packed(
         else {
             continue;
         };
-        let columns = columns(tensor, stored)?;
+        let [_, columns] = crate::packed::shape(tensor, stored)?;
         if let Some(columns) = ahead.inputs(columns, facts) {
             crate::packed::fills(&tensor.name, columns, group)?;
         }
     }
     Ok(())
-}
-
-fn columns(tensor: &SavedTensor, stored: &StoredMatrix) -> Result<usize, String> {
-    crate::packed::shape(tensor, stored).map(|[_, columns]| columns)
 }
 
 /// Why rows of a model do not fill the blocks of a type of GGUF.

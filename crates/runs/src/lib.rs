@@ -22,7 +22,7 @@ pub use error::StoreError;
 pub use folder::{RunFolder, TableFile, remove_temporaries};
 pub use in_hand::InHand;
 pub use instant::utc;
-pub use listing::{ORDER, SPEED, runs_in};
+pub use listing::{ORDER, PLAN, SPEED, runs_in, space_of};
 pub use origin::{FailureRecord, FileAbout, Origin, Provenance};
 pub use outstanding::outstanding;
 pub use survey::{CellStatus, Damaged, Part, Standing, StoredFile, Survey, SurveyAnswer};

@@ -3,8 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use plan::AdviceSpace;
+
 use crate::{StoreError, Table};
 
+/// The copy of the pipeline, or of the space of recipes, in a run's folder.
+pub const PLAN: &str = "plan.toml";
 /// The file of a run that holds its last work order.
 pub const ORDER: &str = "order.json";
 /// The table of what `cargo xtask speed` measured.
@@ -25,6 +29,11 @@ pub fn runs_in(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
         paths.map_err(unreadable)?.into_iter().filter(|path| is_run(path)).collect();
     runs.sort();
     Ok(runs)
+}
+
+/// The space of recipes that a run searches; none where the run is a grid.
+pub fn space_of(run: &Path) -> Option<AdviceSpace> {
+    AdviceSpace::parse(&fs::read_to_string(run.join(PLAN)).ok()?).ok()
 }
 
 /// Whether results or an order of results lie there.

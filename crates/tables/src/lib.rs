@@ -128,7 +128,8 @@ pub use read::{
 pub use record::{CellRecord, Left, RowCache, RowShares, Touched};
 pub use runs::{
     CellStatus, Damaged, FailureRecord, NO_WINDOW, ORDER, Origin, Part, Provenance, Retired, SPEED,
-    Standing, StoreError, StoredFile, Survey, Table, outstanding, remove_temporaries, runs_in, utc,
+    Standing, StoreError, StoredFile, Survey, Table, outstanding, remove_temporaries, runs_in,
+    space_of, utc,
 };
 pub use shown::{Shown, write_shown};
 pub use speed::{Repeats, SpeedRow, speed_columns, write_speed};

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use plan::{Cell, Inputs, OrderProvenance, Pipeline, WorkOrder, cell_id};
+use runs::space_of;
 
 use crate::code_version::{code_version, revision};
 use crate::explain::known::KnownRun;
-use crate::explain::search::space_of;
 use crate::explain::state::State;
 use crate::inputs::{Purpose, resolve};
 use crate::workspace::Workspace;

@@ -120,7 +120,7 @@ impl<'a> Explanation<'a> {
         let code = state.code();
         let since =
             code.map(|(code, revision)| Since::of(workspace, code, revision)).transpose()?;
-        let space = search::space_of(run.folder.path());
+        let space = runs::space_of(run.folder.path());
         let stage =
             space.zip(known.cell.as_ref()).and_then(|(own, cell)| search::stage(&own, cell));
         let dependents = Dependents::of(run, id);

@@ -1,17 +1,6 @@
 //! Which part of a search (`cargo xtask advise`) a cell belongs to.
 
-use std::fs;
-use std::path::Path;
-
 use plan::{AdviceSpace, Cell, Stretch};
-
-/// The space that a run searches; none where the run is a grid.
-pub(crate) fn space_of(run: &Path) -> Option<AdviceSpace> {
-    AdviceSpace::parse(&fs::read_to_string(run.join(PLAN)).ok()?).ok()
-}
-
-/// The copy of the pipeline or the space in a run's folder.
-const PLAN: &str = "plan.toml";
 
 /// `search 2 of 3` or `test`: the stage that reads what the cell does; none where no stage does.
 pub(crate) fn stage(space: &AdviceSpace, cell: &Cell) -> Option<String> {
@@ -24,7 +13,11 @@ pub(crate) fn stage(space: &AdviceSpace, cell: &Cell) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use plan::{Keep, Measure};
+    use runs::{PLAN, space_of};
 
     use super::*;
 
