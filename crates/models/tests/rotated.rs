@@ -128,7 +128,9 @@ fn a_mean_stays_where_layer_norms_take_it() {
         let sums = |values: &[f32]| -> Vec<f64> {
             values.chunks_exact(d).map(|row| row.iter().map(|q| f64::from(*q)).sum()).collect()
         };
-        let moved = sums(&basis).into_iter().map(|sum| (sum - 1.0).abs()).fold(0.0, f64::max);
+        let sums = sums(&basis);
+        assert!(sums.iter().all(|sum| sum.is_finite()), "{name}");
+        let moved = sums.into_iter().map(|sum| (sum - 1.0).abs()).fold(0.0, f64::max);
         assert_eq!(moved < 1e-5, has_layer_norms, "{name}: {moved}");
         for (i, row) in basis.chunks_exact(d).enumerate() {
             for (j, other) in basis.chunks_exact(d).enumerate() {
